@@ -1,0 +1,87 @@
+"""shed_hf: find the part of an instruction dataset worth fine-tuning on, by Shapley values of clusters.
+
+Names are loaded when first used, so that ``import shed_hf`` is instant and needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from shed_hf.callbacks import ProxyValueCallback
+    from shed_hf.clustering import HDBSCAN, Agglomerative, Clustering, Given, KMeans
+    from shed_hf.curated import CuratedDataset
+    from shed_hf.curation import curate
+    from shed_hf.embedding import Lexical, SentenceTransformerEncoder
+    from shed_hf.errors import Diverged, InputError, LedgerError, ShedError
+    from shed_hf.estimators import Exact, Permutation, Shed, ValueEstimate
+    from shed_hf.game import Game
+    from shed_hf.ledger import Ledger, read_ledger
+    from shed_hf.objectives import Accuracy, Choice, Contrast, Loss, Metric
+    from shed_hf.samplers import QOCS, QWCS, Random
+    from shed_hf.scoring import ClusterScorer
+    from shed_hf.utilities.evaluation import Evaluation
+    from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
+
+_HOMES = {
+    "callbacks": ("ProxyValueCallback",),
+    "clustering": ("Agglomerative", "Clustering", "Given", "HDBSCAN", "KMeans"),
+    "curated": ("CuratedDataset",),
+    "curation": ("curate",),
+    "embedding": ("Lexical", "SentenceTransformerEncoder"),
+    "errors": ("Diverged", "InputError", "LedgerError", "ShedError"),
+    "estimators": ("Exact", "Permutation", "Shed", "ValueEstimate"),
+    "game": ("Game",),
+    "ledger": ("Ledger", "read_ledger"),
+    "objectives": ("Accuracy", "Choice", "Contrast", "Loss", "Metric"),
+    "samplers": ("QOCS", "QWCS", "Random"),
+    "scoring": ("ClusterScorer",),
+    "utilities.evaluation": ("Evaluation",),
+    "utilities.fine_tune": ("FineTune", "TrainerUtility"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "HDBSCAN",
+    "QOCS",
+    "QWCS",
+    "Accuracy",
+    "Agglomerative",
+    "Choice",
+    "ClusterScorer",
+    "Clustering",
+    "Contrast",
+    "CuratedDataset",
+    "Diverged",
+    "Evaluation",
+    "Exact",
+    "FineTune",
+    "Game",
+    "Given",
+    "InputError",
+    "KMeans",
+    "Ledger",
+    "LedgerError",
+    "Lexical",
+    "Loss",
+    "Metric",
+    "Permutation",
+    "ProxyValueCallback",
+    "Random",
+    "SentenceTransformerEncoder",
+    "Shed",
+    "ShedError",
+    "TrainerUtility",
+    "ValueEstimate",
+    "curate",
+    "read_ledger",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'shed_hf' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"shed_hf.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

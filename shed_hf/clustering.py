@@ -1,0 +1,233 @@
+"""Clustering: which rows are alike, and which few of them stand for the rest.
+
+A `Clustering` knows the label of every row, the centroid of every cluster and each cluster's members from the nearest
+to the centroid outwards. Its first members are the proxies, the rows a player brings to the game; the very first is the
+medoid.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from shed_hf.arrays import BoolVector, EmbeddingMatrix, IntVector
+from shed_hf.errors import InputError
+
+NOISE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering:
+    """``labels`` ``(n,)`` int64, 0 … c−1 or −1 for noise, and ``centroids`` ``(c, d)`` float32, one per non-empty
+    cluster.
+    """
+
+    labels: IntVector = field(repr=False)
+    centroids: EmbeddingMatrix = field(repr=False)
+
+    def __post_init__(self) -> None:
+        sizes = np.bincount(self.labels[self.labels >= 0], minlength=len(self.centroids))
+        if self.labels.min(initial=0) < NOISE or len(sizes) != len(self.centroids) or not sizes.all():
+            raise InputError(
+                f"labels run from {self.labels.min(initial=0)} to {self.labels.max(initial=-1)} with "
+                f"{int((sizes == 0).sum())} empty "
+                f"clusters for {len(self.centroids)} centroids; use every label 0 … {len(self.centroids) - 1}, and -1 "
+                f"for noise"
+            )
+
+    @property
+    def n_clusters(self) -> int:
+        """The number of clusters, noise not counted."""
+        return len(self.centroids)
+
+    def members(self, embeddings: EmbeddingMatrix) -> list[IntVector]:
+        """For each cluster the positions of its rows, nearest to the centroid first; ties in order of position."""
+        members = []
+        for cluster in range(self.n_clusters):
+            positions = np.flatnonzero(self.labels == cluster)
+            distances = np.linalg.norm(embeddings[positions] - self.centroids[cluster], axis=1)
+            members.append(positions[np.argsort(distances.round(6), kind="stable")])
+        return members
+
+
+class Clusterer(Protocol):
+    """Unit vectors ``(n, d)`` to one label per row, ``(n,)``; −1 is noise."""
+
+    def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector: ...
+
+
+@dataclass(frozen=True)
+class KMeans:
+    """k-means; ``n_clusters=None`` is the paper's 3·√n. ``restarts`` runs are made, the tightest wins.
+
+    Fewer distinct points than clusters give one cluster per distinct point.
+    """
+
+    n_clusters: int | None = None
+    restarts: int = 4
+
+    def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
+        """Labels ``(n,)``. Raises `InputError` for more clusters than rows."""
+        from sklearn.cluster import KMeans as SklearnKMeans
+
+        k = _n_clusters(self.n_clusters, len(embeddings))
+        k = min(k, len(np.unique(embeddings, axis=0)))
+        seed = int(rng.integers(2**31))
+        labels = SklearnKMeans(k, n_init=self.restarts, random_state=seed).fit_predict(embeddings)
+        return np.asarray(labels, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Agglomerative:
+    """Ward's hierarchical clustering; memory grows with n², so at most 20,000 rows."""
+
+    n_clusters: int | None = None
+
+    MOST_ROWS = 20_000
+
+    def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
+        """Labels ``(n,)``; ``rng`` is not used. Raises `InputError` for too many rows or clusters."""
+        from sklearn.cluster import AgglomerativeClustering
+
+        if len(embeddings) > self.MOST_ROWS:
+            raise InputError(
+                f'clusterer="agglomerative" compares all pairs of {len(embeddings)} rows; pass at most '
+                f'{self.MOST_ROWS} or "kmeans"'
+            )
+        k = _n_clusters(self.n_clusters, len(embeddings))
+        if k == 1 or len(embeddings) == 1:
+            return np.zeros(len(embeddings), dtype=np.int64)
+        return np.asarray(AgglomerativeClustering(k).fit_predict(embeddings), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class HDBSCAN:
+    """Density-based clusters of at least ``min_cluster_size`` rows; rows in no dense region are noise and stay
+    unvalued.
+    """
+
+    min_cluster_size: int = 5
+
+    def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
+        """Labels ``(n,)`` with −1 for noise; ``rng`` is not used. Raises `InputError` when everything is noise."""
+        from sklearn.cluster import HDBSCAN as SklearnHDBSCAN
+
+        if len(embeddings) < max(2, self.min_cluster_size):
+            raise InputError(
+                f"HDBSCAN(min_cluster_size={self.min_cluster_size}) got {len(embeddings)} rows; pass more rows or a "
+                f"smaller size"
+            )
+        found = SklearnHDBSCAN(min_cluster_size=self.min_cluster_size, copy=True).fit_predict(embeddings)
+        labels = np.asarray(found, dtype=np.int64)
+        if labels.max() < 0:
+            raise InputError(
+                f'{self} found no cluster among {len(labels)} rows; lower min_cluster_size or use clusterer="kmeans"'
+            )
+        return labels
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Labels that exist already, of any type; −1 is noise. Equal labels are one cluster, numbered in sorted order."""
+
+    labels: Any = field(repr=False)
+    source: str = "array"
+
+    def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
+        """Labels ``(n,)`` from 0 without gaps. Raises `InputError` for missing labels or when all are noise."""
+        labels = np.asarray(self.labels)
+        if len(labels) != len(embeddings):
+            raise InputError(
+                f"clusterer has {len(labels)} labels for {len(embeddings)} rows; pass one label per row of the dataset"
+            )
+        missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
+        if missing:
+            raise InputError(
+                f"the label at position {missing[0]} is {labels[missing[0]]!r} ({len(missing)} such); give every row a "
+                f"label, -1 for noise"
+            )
+        noise = labels == NOISE if np.issubdtype(labels.dtype, np.number) else np.zeros(len(labels), np.bool_)
+        if noise.all():
+            raise InputError(f"all {len(labels)} labels are {NOISE}, which is noise; label some rows")
+        numbered = np.full(len(labels), NOISE, dtype=np.int64)
+        kept = labels[~noise]
+        numbered[~noise] = np.unique(kept.astype(str) if kept.dtype == object else kept, return_inverse=True)[1]
+        return numbered
+
+
+_NAMES: dict[str, Callable[[], Clusterer]] = {"kmeans": KMeans, "agglomerative": Agglomerative, "hdbscan": HDBSCAN}
+
+
+def clusterer_from(
+    clusterer: Any, column: Callable[[str], list[Any] | None], rows: IntVector, n_rows: int
+) -> Clusterer:
+    """A clusterer by its short name, a column's name, labels for the whole dataset, or the object itself."""
+    if isinstance(clusterer, str):
+        if clusterer in _NAMES:
+            return _NAMES[clusterer]()
+        labels = column(clusterer)
+        if labels is None:
+            raise InputError(f"clusterer={clusterer!r} is neither one of {sorted(_NAMES)} nor a column of the dataset")
+        return Given(_labels(labels)[rows], f"column {clusterer!r}")
+    if isinstance(clusterer, np.ndarray | list | tuple):
+        labels_array = _labels(clusterer)
+        if labels_array.shape != (n_rows,):
+            raise InputError(
+                f"clusterer is an array of shape {labels_array.shape}; pass one label for each of the {n_rows} rows"
+            )
+        return Given(labels_array[rows])
+    if not callable(clusterer):
+        raise InputError(
+            f"clusterer is a {type(clusterer).__name__}; pass one of {sorted(_NAMES)}, a column's name, labels or an "
+            f"object"
+        )
+    result: Clusterer = clusterer
+    return result
+
+
+def cluster(embeddings: EmbeddingMatrix, clusterer: Clusterer, rng: np.random.Generator) -> Clustering:
+    """Cluster the vectors; labels without members are closed up, centroids are the means of the members."""
+    labels = np.asarray(clusterer(embeddings, rng))
+    if labels.shape != (len(embeddings),) or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(
+            f"{clusterer} returned {labels.dtype} labels of shape {labels.shape}; it must return ({len(embeddings)},) "
+            f"integers"
+        )
+    if labels.min(initial=0) < NOISE or labels.max(initial=NOISE) == NOISE:
+        raise InputError(
+            f"{clusterer} returned labels from {labels.min(initial=0)} to {labels.max(initial=NOISE)}; use 0, 1, … and "
+            f"-1 for noise"
+        )
+    used = np.unique(labels[labels >= 0])
+    labels = np.where(labels >= 0, np.searchsorted(used, labels), NOISE).astype(np.int64)
+    centroids = np.stack([embeddings[labels == label].mean(axis=0, dtype=np.float64) for label in range(len(used))])
+    return Clustering(labels, centroids.astype(np.float32))
+
+
+def proxies(members: IntVector, count: int | None, trainable: Callable[[IntVector], BoolVector]) -> IntVector:
+    """The first ``count`` members that can be trained on (None: all of them), looked at only as far as needed."""
+    wanted = len(members) if count is None else count
+    found: list[int] = []
+    for start in range(0, len(members), max(wanted, 1)):
+        candidates = members[start : start + max(wanted, 1)]
+        found.extend(int(row) for row in candidates[trainable(candidates)])
+        if len(found) >= wanted:
+            break
+    return np.array(found[:wanted], dtype=np.int64)
+
+
+def _labels(labels: Any) -> Any:
+    array = np.asarray(labels)
+    return array if array.dtype.kind in "iufUSb" else np.asarray(labels, dtype=object)
+
+
+def _n_clusters(asked: int | None, n: int) -> int:
+    if asked is None:
+        return max(1, min(n, round(3 * math.sqrt(n))))
+    if isinstance(asked, bool) or not isinstance(asked, int | np.integer) or asked < 1:
+        raise InputError(f"n_clusters={asked!r} is not a whole number >= 1; pass one")
+    if asked > n:
+        raise InputError(f"n_clusters={asked} exceeds the {n} rows to cluster; pass n_clusters <= {n}")
+    return int(asked)

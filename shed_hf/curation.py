@@ -1,0 +1,169 @@
+"""`curate`: the whole of SHED, top to bottom. The only file that knows every seam."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shed_hf.admission import Items, admit, items_from
+from shed_hf.assembly import check_columns, clusters_table, with_values
+from shed_hf.clustering import NOISE, Clusterer, cluster, clusterer_from
+from shed_hf.curated import CuratedDataset, summary
+from shed_hf.embedding import DEFAULT_EMBEDDER, Encoder
+from shed_hf.errors import InputError
+from shed_hf.estimators import Estimator, estimator_from
+from shed_hf.game import Game, Utility, WalkUtility, as_walk_utility
+from shed_hf.ledger import Ledger
+from shed_hf.objectives import Objective
+from shed_hf.pool import Pool, load_source, read_pool
+from shed_hf.recipe import make_recipe, scorer_from
+from shed_hf.report import Stopwatch, say
+from shed_hf.samplers import Sampler, choose, sampler_from
+from shed_hf.valuation import send_players, value
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from shed_hf.utilities.fine_tune import FineTune
+
+
+def curate(
+    dataset: Any,
+    size: int | float,
+    *,
+    eval_dataset: Any = None,
+    model: "str | PreTrainedModel | None" = None,
+    embedder: "str | Encoder | NDArray[Any]" = DEFAULT_EMBEDDER,
+    clusterer: "str | Clusterer | Any" = "kmeans",
+    proxies_per_cluster: int | None = 1,
+    utility: "str | FineTune | Utility | WalkUtility" = "fine-tune",
+    objective: str | Objective | None = None,
+    estimator: str | Estimator = "shed",
+    sampler: str | Sampler = "qocs",
+    budget: int | None = None,
+    seed: int = 0,
+    ledger: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    drop_invalid: bool = False,
+) -> CuratedDataset:
+    """Keep the ``size`` rows of ``dataset`` most worth fine-tuning on (SHED: He et al. 2024, arXiv 2405.00705).
+
+    Rows are embedded and clustered; each cluster's ``proxies_per_cluster`` rows nearest its centroid are a player of a
+    game whose utility is a fine-tuned model's outcome on ``eval_dataset``; clusters are valued by the Shapley value and
+    sampled by it.
+
+    ``size`` is a number of rows or a share in (0, 1]. ``dataset`` and ``eval_dataset`` are a `Dataset`, a `DatasetDict`
+    with ``split``, a Hub id or a local path; without ``eval_dataset`` a tenth of the rows (at most 256) is held out and
+    never chosen. ``budget`` is the most fine-tunings to spend. With ``ledger`` every outcome is written there the
+    moment it is measured, and the same call resumes from it. ``columns`` says where names differ, ``drop_invalid``
+    leaves unreadable rows out.
+
+    Raises `InputError` for what cannot be used, `LedgerError` for a ledger of another run, `Diverged` when training
+    diverges.
+    """
+    watch = Stopwatch()
+    chosen_estimator, chosen_sampler = estimator_from(estimator), sampler_from(sampler)
+    for_items, for_clusters, for_training, for_values, for_rows = _streams(seed)
+    source = load_source(dataset, split)
+    wanted = resolve_size(size, len(source))
+    check_columns(source)
+
+    pool = read_pool(source, columns, drop_invalid)
+    tuner = _tuner(utility, model, objective)
+    needed = tuner is not None or eval_dataset is not None
+    items = items_from(eval_dataset, pool, columns, drop_invalid, for_items) if needed else None
+    training_seed = int(for_training.integers(2**31))
+    measured_by = _bound(tuner, utility, pool, items, training_seed)
+
+    admitted = admit(pool, items, embedder)
+    if wanted > len(admitted.rows):
+        raise InputError(
+            f"size={wanted} exceeds the {len(admitted.rows)} rows left of {len(source)} ({admitted.left_out}); pass "
+            f"less"
+        )
+    by = clusterer_from(clusterer, lambda name: _column(pool, name), admitted.rows, len(pool))
+    clustering = cluster(admitted.embeddings, by, for_clusters)
+    players = send_players(clustering, admitted, proxies_per_cluster, measured_by)
+
+    with Ledger(ledger, {"dataset": pool.digest, "order": training_seed, **measured_by.describe()}) as book:
+        game = Game(players.rows, measured_by, book, pool.digests_of(players.rows), training_seed)
+        estimate = value(game, chosen_estimator, for_values, budget)
+    values, stderr = players.spread(estimate.values), players.spread(estimate.stderr)
+
+    members = [admitted.rows[clustering.labels == number] for number in (*range(clustering.n_clusters), NOISE)]
+    rows = choose(chosen_sampler, np.append(values, np.nan), members, wanted, for_rows)
+    clusters = clusters_table(members, rows, values, stderr, players.proxies)
+    labels = clustering.labels[np.searchsorted(admitted.rows, rows)]
+    parts = {"embedder": admitted.encoder, "clusterer": by, "estimator": chosen_estimator, "sampler": chosen_sampler}
+    arguments = {"size": wanted, "seed": seed, "budget": budget, "proxies_per_cluster": proxies_per_cluster}
+    curated = CuratedDataset(
+        dataset=with_values(source, rows, labels, values),
+        rows=rows,
+        clusters=clusters,
+        clustering=clustering,
+        pool_rows=admitted.rows,
+        estimate=estimate,
+        recipe=make_recipe(arguments, parts, pool, admitted.left_out, game, watch.seconds),
+        ledger=book,
+        _scorer=scorer_from(clustering, clusters, admitted.encoder, pool.format),
+    )
+    say(summary(curated))
+    return curated
+
+
+def resolve_size(size: int | float, n: int) -> int:
+    """``size`` as a number of rows of ``n``; a share is rounded, to at least one row. Raises `InputError` for anything
+    else.
+    """
+    if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating) or size != size:
+        raise InputError(
+            f"size={size!r} is neither a number of rows nor a share; pass an int in 1 … {n} or a float in (0, 1]"
+        )
+    if isinstance(size, int | np.integer):
+        if not 1 <= size <= n:
+            raise InputError(f"size={size} is not in 1 … {n}, the rows of the dataset; pass size <= {n}")
+        return int(size)
+    if not 0 < size <= 1:
+        raise InputError(
+            f"size={size} is not a share in (0, 1]; pass 0.1 for a tenth, or size={int(size) or 1} for a number of rows"
+        )
+    return max(1, round(size * n))
+
+
+def _streams(seed: int) -> list[np.random.Generator]:
+    """A generator for each use of chance, so that none shifts another."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed={seed!r} is not a whole number >= 0; pass one")
+    return [np.random.default_rng(child) for child in np.random.SeedSequence(int(seed)).spawn(5)]
+
+
+def _tuner(
+    utility: "str | FineTune | Utility | WalkUtility", model: Any, objective: str | Objective | None
+) -> "FineTune | None":
+    """The fine-tuning to bind to pool and items, or None for a utility that needs neither."""
+    if isinstance(utility, str):
+        if utility != "fine-tune":
+            raise InputError(
+                f'utility={utility!r} is unknown; pass "fine-tune", FineTune(…), or a callable row_sets -> (m, n_items)'
+            )
+        from shed_hf.utilities.fine_tune import DEFAULT_MODEL, FineTune
+
+        return FineTune(DEFAULT_MODEL if model is None else model, objective)
+    given = {"model": model, "objective": objective}
+    for name in (name for name, argument in given.items() if argument is not None):
+        raise InputError(f'{name}= goes with utility="fine-tune"; put it into the utility, as in FineTune({name}=…)')
+    bindable: FineTune | None = utility if hasattr(utility, "bind") else None  # type: ignore[assignment]
+    return bindable
+
+
+def _bound(tuner: "FineTune | None", utility: Any, pool: Pool, items: Items | None, seed: int) -> WalkUtility:
+    if tuner is None or items is None:
+        return as_walk_utility(utility)
+    return tuner.bind(pool, items.examples, seed)
+
+
+def _column(pool: Pool, name: str) -> list[Any] | None:
+    return list(pool.dataset[name]) if name in pool.dataset.column_names else None

@@ -1,0 +1,23 @@
+"""What can go wrong, as types.
+
+ShedError
+├── InputError    (ValueError)       what the caller passed: size, columns, rows, budget, labels ...
+├── LedgerError   (RuntimeError)     a ledger that belongs to another run or is damaged
+└── Diverged      (ArithmeticError)  a fine-tuning ended in outcomes that are not finite
+"""
+
+
+class ShedError(Exception):
+    """The parent of every error that shed_hf raises on purpose."""
+
+
+class InputError(ShedError, ValueError):
+    """Something the caller passed cannot be used; the message says what, the value received and what to do."""
+
+
+class LedgerError(ShedError, RuntimeError):
+    """A ledger cannot be continued: it was written by another run, or a line inside it is damaged."""
+
+
+class Diverged(ShedError, ArithmeticError):
+    """A coalition's outcome is NaN or infinite; what was measured before it stays in the ledger."""

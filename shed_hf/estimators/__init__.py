@@ -1,0 +1,19 @@
+"""Estimators: from coalitions and their utilities to one value per player."""
+
+from shed_hf.errors import InputError
+from shed_hf.estimators.estimate import Cost, Estimator, ValueEstimate
+from shed_hf.estimators.exact import Exact
+from shed_hf.estimators.permutation import Permutation, Shed
+
+__all__ = ["Cost", "Estimator", "Exact", "Permutation", "Shed", "ValueEstimate", "estimator_from"]
+
+_NAMES: dict[str, type[Estimator]] = {"exact": Exact, "permutation": Permutation, "shed": Shed}
+
+
+def estimator_from(name_or_object: "str | Estimator") -> Estimator:
+    """An estimator by its short name, or the object itself. Raises `InputError` for an unknown name."""
+    if not isinstance(name_or_object, str):
+        return name_or_object
+    if name_or_object not in _NAMES:
+        raise InputError(f"estimator={name_or_object!r} is unknown; pass one of {sorted(_NAMES)} or an object")
+    return _NAMES[name_or_object]()

@@ -1,0 +1,242 @@
+"""The game: players bring rows, a coalition of players is worth what a model fine-tuned on their rows can do.
+
+This is the waist of shed_hf. Estimators ask for coalitions and never see a dataset; utilities measure rows and never
+see a coalition. Between them the game turns coalitions into rows, asks the ledger first, and writes down what is new.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from shed_hf.arrays import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector, IntVector, Walk
+from shed_hf.errors import Diverged, InputError
+from shed_hf.ledger import Entry, Ledger
+
+Record: TypeAlias = Callable[[int, int, FloatVector, Mapping[str, float]], None]
+"""``record(walk, block, outcome, beside)``: called the moment the outcome after a block of a walk is known.
+
+``beside`` are figures measured along with it, by name, for the ledger only.
+"""
+
+Aggregate: TypeAlias = Callable[[FloatMatrix], FloatVector]
+"""Outcomes ``(m, n_items)`` to the utilities ``(m,)`` that the values are made of."""
+
+
+class Utility(Protocol):
+    """All a user has to bring: row sets in, one outcome per evaluation item out, higher is better, ``(m, n_items)``."""
+
+    def __call__(self, row_sets: Sequence[IntVector]) -> FloatMatrix: ...
+
+
+@runtime_checkable
+class WalkUtility(Protocol):
+    """A utility that trains: it walks through blocks of rows from θ₀ and reports each outcome when it is measured.
+
+    ``trainable`` says which rows it can train on, ``n_tokens`` how many tokens training on rows goes through (0:
+    unknown), ``describe`` what determines an outcome besides the rows, for the ledger's header.
+    """
+
+    def measure(self, walks: Sequence[Walk], record: Record) -> None: ...
+
+    def trainable(self, rows: IntVector) -> BoolVector: ...
+
+    def n_tokens(self, rows: IntVector) -> int: ...
+
+    def describe(self) -> dict[str, Any]: ...
+
+
+class PlainUtility:
+    """Any callable ``row_sets -> (m, n_items)`` as a `WalkUtility`; an outcome is that of all rows so far.
+
+    The callable gets at most `CHUNK` row sets at a time, so that an interruption loses little.
+    """
+
+    CHUNK = 16
+
+    def __init__(self, utility: Utility) -> None:
+        if not callable(utility):
+            raise InputError(
+                f'utility is a {type(utility).__name__}; pass "fine-tune", FineTune(…), or a callable row_sets -> (m, '
+                f"n_items)"
+            )
+        self.utility = utility
+
+    def trainable(self, rows: IntVector) -> BoolVector:
+        """All of them."""
+        return np.ones(len(rows), dtype=np.bool_)
+
+    def n_tokens(self, rows: IntVector) -> int:
+        """Unknown."""
+        return 0
+
+    def describe(self) -> dict[str, Any]:
+        """The callable's name; its code cannot be told apart."""
+        named = self.utility if hasattr(self.utility, "__qualname__") else type(self.utility)
+        return {"utility": f"{named.__module__}.{named.__qualname__}"}
+
+    def measure(self, walks: Sequence[Walk], record: Record) -> None:
+        places = [(w, b) for w, walk in enumerate(walks) for b in range(len(walk))]
+        for start in range(0, len(places), self.CHUNK):
+            chunk = places[start : start + self.CHUNK]
+            row_sets = [np.concatenate(walks[w][: b + 1]) for w, b in chunk]
+            outcomes = np.asarray(self.utility(row_sets), dtype=np.float64)
+            if outcomes.ndim != 2 or len(outcomes) != len(chunk):
+                raise InputError(
+                    f"the utility returned shape {outcomes.shape} for {len(chunk)} row sets; return ({len(chunk)}, "
+                    f"n_items), "
+                    "one outcome per evaluation item"
+                )
+            for (w, b), outcome in zip(chunk, outcomes, strict=True):
+                record(w, b, outcome, {})
+
+
+def as_walk_utility(utility: Utility | WalkUtility) -> WalkUtility:
+    """The utility as one that walks. Raises `InputError` for what is neither a `WalkUtility` nor callable."""
+    return utility if isinstance(utility, WalkUtility) else PlainUtility(utility)
+
+
+class Game:
+    """Values of coalitions, memoised and recorded.
+
+    ``players[i]`` are the row ids that player *i* brings. ``digests`` maps a row id to the content of its row; rows
+    train in the order of their seeded digests, a shuffle that depends on nothing but content, so a coalition's outcome
+    does not depend on who asks for it or when. ``watch`` is called with the value of every newly measured outcome.
+    """
+
+    def __init__(
+        self,
+        players: Sequence[IntVector],
+        utility: Utility | WalkUtility,
+        ledger: Ledger | None = None,
+        digests: Mapping[int, bytes] | None = None,
+        seed: int = 0,
+        aggregate: Aggregate | None = None,
+        watch: Callable[[float], None] | None = None,
+    ) -> None:
+        if not players:
+            raise InputError(
+                "a game needs at least one player, got none; every cluster needs one row that can be trained on"
+            )
+        self.players = [np.asarray(rows, dtype=np.int64) for rows in players]
+        self.utility = as_walk_utility(utility)
+        self.ledger = Ledger() if ledger is None else ledger
+        self.aggregate: Aggregate = _mean if aggregate is None else aggregate
+        self.watch = watch
+        self.asked: set[str] = set()
+        self.n_fine_tunings = 0
+        rows = np.unique(np.concatenate(self.players))
+        self._digests = {int(row): _hash(digests[int(row)] if digests else b"%d" % row) for row in rows}
+        self._rank = {row: _hash(digest, key=seed) for row, digest in self._digests.items()}
+
+    @property
+    def n_players(self) -> int:
+        """The number of players."""
+        return len(self.players)
+
+    @property
+    def n_evaluations(self) -> int:
+        """How many different outcomes were asked for so far, v(∅) included, from the ledger or measured."""
+        return len(self.asked)
+
+    def __call__(self, coalitions: CoalitionMatrix) -> FloatVector:
+        """The utilities v(S) of coalitions ``(m, n_players)``, as ``(m,)``; each different coalition is fine-tuned
+        once.
+        """
+        return self.aggregate(self.outcomes(coalitions))
+
+    def outcomes(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        """The outcomes per evaluation item, ``(m, n_items)``. Raises `Diverged` when one is not finite."""
+        coalitions = np.atleast_2d(np.asarray(coalitions, dtype=np.bool_))
+        if coalitions.shape[1] != self.n_players:
+            raise InputError(f"coalitions have {coalitions.shape[1]} columns, the game has {self.n_players} players")
+        walks = [[self.rows(np.flatnonzero(coalition))] for coalition in coalitions]
+        return np.stack([outcomes[-1] for outcomes in self._measure(walks)])
+
+    def along(self, orders: Sequence[Sequence[IntVector]]) -> list[FloatVector]:
+        """The utilities after each block of players of each order, by continuing one training run through the order.
+
+        One run measures every prefix, but a prefix's outcome then depends on the order inside it: it is recorded under
+        the order, and never mistaken for the coalition's own.
+        """
+        walks = [[self.rows(block) for block in order] for order in orders]
+        return [self.aggregate(np.stack(outcomes)) for outcomes in self._measure(walks)]
+
+    def ends(self) -> tuple[float, float]:
+        """v(∅), the untouched model, and v(N), all players together."""
+        coalitions = np.stack([np.zeros(self.n_players, np.bool_), np.ones(self.n_players, np.bool_)])
+        empty, grand = self(coalitions)
+        return float(empty), float(grand)
+
+    def seconds_of_ends(self) -> tuple[float, float]:
+        """How long v(∅) and v(N) took to measure, whenever that was."""
+        self.ends()
+        entries = [self.ledger.entry(self._keys([self.rows(np.arange(n))])[-1]) for n in (0, self.n_players)]
+        return entries[0].seconds, entries[1].seconds
+
+    def rows(self, players: IntVector) -> IntVector:
+        """The row ids that ``players`` bring together, in their order of training."""
+        brought = [int(row) for player in players for row in self.players[player]]
+        return np.array(sorted(brought, key=self._rank.__getitem__), dtype=np.int64)
+
+    def _measure(self, walks: Sequence[Walk]) -> list[list[FloatVector]]:
+        keys = [self._keys(walk) for walk in walks]
+        self.asked.update(key for walk_keys in keys for key in walk_keys)
+        missing = {k[-1]: w for w, k in enumerate(keys) if any(key not in self.ledger for key in k)}
+        if missing:
+            self._run([walks[w] for w in missing.values()], [keys[w] for w in missing.values()])
+        return [[self.ledger[key] for key in walk_keys] for walk_keys in keys]
+
+    def _run(self, walks: Sequence[Walk], keys: Sequence[Sequence[str]]) -> None:
+        clock = time.perf_counter()
+
+        def record(walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
+            nonlocal clock
+            seconds = time.perf_counter() - clock
+            blocks = walks[walk][: block + 1]
+            self._check(blocks, outcome)
+            rows = tuple(tuple(int(row) for row in rows) for rows in blocks)
+            self.ledger.put(Entry(keys[walk][block], rows, np.asarray(outcome, np.float64), seconds, beside))
+            clock = time.perf_counter()
+            self.n_fine_tunings += block == len(walks[walk]) - 1 and any(rows)
+            if self.watch is not None:
+                self.watch(float(self.aggregate(outcome[None])[0]))
+
+        self.utility.measure(walks, record)
+
+    def _check(self, blocks: Walk, outcome: FloatVector) -> None:
+        bad = int(np.sum(~np.isfinite(outcome)))
+        if bad or not len(outcome):
+            rows = np.concatenate(list(blocks))
+            inside = [i for i, player in enumerate(self.players) if len(rows) and np.isin(player, rows).all()]
+            raise Diverged(
+                f"the coalition of players {_shortened(inside)} ({len(rows)} rows: {_shortened(rows.tolist())}) has "
+                f"{bad} of "
+                f"{len(outcome)} outcomes that are not finite; the {len(self.ledger)} outcomes measured before are kept"
+            )
+
+    def _keys(self, walk: Walk) -> list[str]:
+        """The ledger's key after each block: the rows' content in their order of training, block by block."""
+        keys = []
+        hasher = hashlib.blake2b(digest_size=16)
+        for block in walk:
+            hasher.update(b"|%d:" % len(block))
+            for row in block:
+                hasher.update(self._digests[int(row)])
+            keys.append(hasher.hexdigest())
+        return keys
+
+
+def _mean(outcomes: FloatMatrix) -> FloatVector:
+    return np.asarray(outcomes.mean(axis=1), dtype=np.float64)
+
+
+def _hash(content: bytes, key: int = 0) -> bytes:
+    return hashlib.blake2b(content, digest_size=16, key=key.to_bytes(16, "little")).digest()
+
+
+def _shortened(numbers: Sequence[int], most: int = 12) -> str:
+    listed = ", ".join(str(number) for number in numbers[:most])
+    return f"[{listed}{', …' if len(numbers) > most else ''}]"

@@ -1,0 +1,89 @@
+"""What the user sees on the way: the bill before, the progress during. Silent where `datasets` progress bars are
+disabled.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from shed_hf.estimators.estimate import Cost
+
+
+def quiet() -> bool:
+    """Whether the user has switched progress bars off, with ``datasets.disable_progress_bars()``."""
+    import datasets
+
+    return bool(datasets.are_progress_bars_disabled())
+
+
+def say(message: str) -> None:
+    """One line on the standard error stream, unless `quiet`."""
+    if not quiet():
+        print(message, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """``75`` → ``1 min 15 s``; rounded to what a person plans by."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def plural(count: int, thing: str) -> str:
+    """``1 row``, ``2 rows``, ``1,200 rows``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def bill(estimator: str, cost: Cost, n_players: int, n_rows: float, n_tokens: int, n_known: int) -> str:
+    """What valuing will take, before anything is fine-tuned. ``n_tokens`` is what one fine-tuning on all players trains
+    on.
+    """
+    share = cost.players_trained / n_players
+    tokens = "" if not n_tokens else f", {share * n_tokens:,.0f} tokens"
+    known = f"; {n_known} in the ledger already" if n_known else ""
+    return (
+        f"bill: {estimator} values {plural(n_players, 'cluster')} with at most "
+        f"{plural(cost.fine_tunings, 'fine-tuning')} "
+        f"({share * n_rows:,.0f} rows trained{tokens}){known}"
+    )
+
+
+def forecast(cost: Cost, n_players: int, seconds_empty: float, seconds_grand: float) -> float:
+    """Seconds for all of it, from v(∅), which is only evaluated, and v(N), which is trained on everything first."""
+    training = max(seconds_grand - seconds_empty, 0.0)
+    return cost.fine_tunings * seconds_empty + training * cost.players_trained / n_players
+
+
+class Stopwatch:
+    """Seconds since it was started."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._start
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[float], None]]:
+    """A bar with the last value measured and the time left; yields what to call with each value."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc="valuing", unit="fine-tuning", disable=quiet()) as bar:
+
+        def advance(value: float) -> None:
+            bar.set_postfix_str(f"v={value:.4f}", refresh=False)
+            bar.update()
+
+        yield advance
+        bar.total = bar.n  # truncation and repeated coalitions need fewer than announced
+        bar.refresh()

@@ -1,0 +1,71 @@
+"""`ClusterScorer`: clusters and their values, for rows that were not there when they were valued."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from shed_hf.arrays import EmbeddingMatrix, FloatVector
+from shed_hf.embedding import Encoder, encode_texts
+from shed_hf.errors import InputError
+from shed_hf.formats import RowFormat
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterScorer:
+    """Finds the nearest cluster of new rows and tells its value: ``new_pool.map(scorer, batched=True)``.
+
+    ``centroids`` ``(c, d)`` float32, ``values`` and ``stderr`` ``(c,)`` float64, NaN for a cluster without a value.
+    Holds arrays and the encoder's name, never a loaded model, so that `Dataset.map` hashes it alike in every process
+    and finds its cache.
+    """
+
+    centroids: EmbeddingMatrix = field(repr=False)
+    values: FloatVector = field(repr=False)
+    stderr: FloatVector = field(repr=False)
+    encoder: Encoder
+    format: RowFormat
+    version: int = VERSION
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """A batch of rows, or one row, to shed_cluster, shed_value, shed_value_stderr and shed_distance.
+
+        The distance is 1 − cosine to the nearest centroid. Raises `InputError` for columns other than the pool's and
+        `InvalidCell` for rows that cannot be read.
+        """
+        missing = [column for column in self.format.columns.values() if column not in batch]
+        if missing:
+            raise InputError(
+                f"the rows have columns {list(batch)}, the scorer reads {missing}; rename columns to those of the pool"
+            )
+        if not self._is_batch(batch):
+            scores = self._scores([dict(batch)])
+            return {name: column[0] for name, column in scores.items()}
+        columns = {part: batch[part] for part in self.format.columns.values()}
+        return self._scores([dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)])
+
+    def _scores(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        if not rows:
+            return {"shed_cluster": [], "shed_value": [], "shed_value_stderr": [], "shed_distance": []}
+        texts = [self.format.read(row).text for row in rows]
+        vectors = encode_texts(self.encoder, texts, np.arange(len(texts)))
+        lengths = np.linalg.norm(self.centroids, axis=1)
+        distances = ((vectors[:, None] - self.centroids[None]) ** 2).sum(axis=-1)  # (n, c)
+        nearest = distances.argmin(axis=1)
+        cosines = (vectors * self.centroids[nearest]).sum(axis=1) / np.where(lengths > 0, lengths, 1)[nearest]
+        return {
+            "shed_cluster": nearest.tolist(),
+            "shed_value": self.values[nearest].tolist(),
+            "shed_value_stderr": self.stderr[nearest].tolist(),
+            "shed_distance": (1 - cosines).astype(np.float64).tolist(),
+        }
+
+    def _is_batch(self, batch: Mapping[str, Any]) -> bool:
+        """A cell of a row is text, or a list of messages; a column of a batch is a list of those."""
+        column = batch[next(iter(self.format.columns.values()))]
+        if isinstance(column, str):
+            return False
+        return not (len(column) and isinstance(column[0], Mapping))

@@ -1,0 +1,116 @@
+"""Games whose values are known, for your tests and ours: a table of utilities, and games with closed forms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+
+from shed_hf.arrays import FloatMatrix, FloatVector, IntVector
+from shed_hf.game import Game
+
+
+@dataclass(eq=False)
+class TableGame:
+    """A utility read from a table: ``{frozenset of row ids: utility}``. Counts its calls in ``n_measured``.
+
+    ``TableGame.of(3, lambda rows: len(rows) ** 2)`` fills the table from a function. ``game()`` has a player per row.
+    """
+
+    table: Mapping[frozenset[int], float]
+    n_measured: int = field(default=0, init=False)
+
+    @classmethod
+    def of(cls, n: int, function: "SetFunction") -> "TableGame":
+        """The table of a set function of the rows 0 … n−1."""
+        subsets = (frozenset(rows) for size in range(n + 1) for rows in combinations(range(n), size))
+        return cls({rows: float(function(rows)) for rows in subsets})
+
+    def __call__(self, row_sets: Sequence[IntVector]) -> FloatMatrix:
+        """One outcome per row set, ``(m, 1)``."""
+        self.n_measured += len(row_sets)
+        return np.array([[self.table[frozenset(int(row) for row in rows)]] for rows in row_sets])
+
+    def game(self) -> Game:
+        """The game in which player *i* brings row *i*."""
+        n = max(len(rows) for rows in self.table)
+        return Game([np.array([row]) for row in range(n)], self)
+
+
+class SetFunction:
+    """A function of a set of row ids; subclasses know their Shapley values."""
+
+    def __call__(self, rows: frozenset[int]) -> float:
+        """The utility of the rows."""
+        raise NotImplementedError
+
+    def shapley(self) -> FloatVector:
+        """The Shapley value of every row."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class AirportGame(SetFunction):
+    """A runway must serve the largest plane on it: v(S) = −max cost in S (Littlechild & Owen 1973)."""
+
+    costs: tuple[float, ...]
+
+    def __call__(self, rows: frozenset[int]) -> float:
+        """Minus the largest cost."""
+        return -max((self.costs[row] for row in rows), default=0.0)
+
+    def shapley(self) -> FloatVector:
+        """Each step up in cost is shared by all who need it."""
+        values = np.zeros(len(self.costs))
+        by_cost = np.argsort(self.costs, kind="stable")
+        before, share = 0.0, 0.0
+        for place, row in enumerate(by_cost):
+            share += (self.costs[row] - before) / (len(by_cost) - place)
+            values[row], before = -share, self.costs[row]
+        return values
+
+
+@dataclass(frozen=True)
+class GloveGame(SetFunction):
+    """``left`` rows have a left glove, ``right`` rows a right one; v(S) is the number of pairs in S."""
+
+    left: int
+    right: int
+
+    def __call__(self, rows: frozenset[int]) -> float:
+        """The number of pairs."""
+        n_left = sum(row < self.left for row in rows)
+        return float(min(n_left, len(rows) - n_left))
+
+    def shapley(self) -> FloatVector:
+        """By the expected marginal contribution over all orders, summed over how many of each kind stand before."""
+        from math import comb
+
+        n = self.left + self.right
+        values = np.zeros(n)
+        for row in (0, n - 1):
+            mine, other = (self.left, self.right) if row < self.left else (self.right, self.left)
+            total = 0.0
+            for same in range(mine):
+                for others in range(other + 1):
+                    if others > same:
+                        size = same + others
+                        total += comb(mine - 1, same) * comb(other, others) / comb(n - 1, size) / n
+            values[: self.left] = total if row < self.left else values[: self.left]
+            values[self.left :] = total if row >= self.left else values[self.left :]
+        return values
+
+
+@dataclass(frozen=True)
+class AdditiveGame(SetFunction):
+    """v(S) = the sum of its rows' worth; the Shapley value is that worth."""
+
+    worth: tuple[float, ...]
+
+    def __call__(self, rows: frozenset[int]) -> float:
+        """The sum."""
+        return sum(self.worth[row] for row in rows)
+
+    def shapley(self) -> FloatVector:
+        """The worth of every row."""
+        return np.array(self.worth)

@@ -1,0 +1,117 @@
+"""An objective bound to its evaluation items: a trained model in, one outcome per item out."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from shed_hf.arrays import FloatVector
+from shed_hf.errors import InputError
+from shed_hf.formats import Example
+from shed_hf.objectives import Accuracy, Choice, LikelihoodObjective, Likelihoods, Objective
+from shed_hf.rendering import check_tokenizer, split_at_completion, tokenise, warn_of_cuts
+from shed_hf.utilities.likelihood import Candidate, LikelihoodBatches
+
+
+class Evaluation:
+    """Calls ``objective`` on a model for all items; candidates are tokenised and laid out once.
+
+    Items of which a candidate loses its whole completion to ``max_length`` are left out, with a warning that counts
+    them; `items` are the rest. Raises `InputError` when none is left or the objective cannot use them.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Example],
+        objective: Objective,
+        tokenizer: PreTrainedTokenizerBase,
+        max_length: int,
+        seed: int = 0,
+    ) -> None:
+        if not items:
+            raise InputError("the evaluation set has 0 items; pass eval_dataset= with rows")
+        check_tokenizer(tokenizer)
+        self.objective, self.tokenizer = objective, tokenizer
+        self.items = list(items)
+        self._batches: LikelihoodBatches | None = None
+        if isinstance(objective, LikelihoodObjective):
+            self._lay_out(objective, max_length, np.random.default_rng(seed))
+
+    def __call__(self, model: PreTrainedModel) -> FloatVector:
+        """One outcome per item ``(n_items,)``, higher is better. The model is left in the mode it was in."""
+        return self.measure(model)[0]
+
+    def measure(self, model: PreTrainedModel) -> tuple[FloatVector, dict[str, float]]:
+        """The outcomes, and figures that cost nothing more: the accuracy beside a choice."""
+        training = model.training
+        model.eval()
+        try:
+            return self._outcomes(model)
+        finally:
+            model.train(training)
+
+    def _outcomes(self, model: PreTrainedModel) -> tuple[FloatVector, dict[str, float]]:
+        objective = self.objective
+        if not isinstance(objective, LikelihoodObjective):
+            return self._checked(np.asarray(objective(model, self.tokenizer, self.items), dtype=np.float64)), {}
+        batches = self._on(model)
+        items = self._split(batches(model))
+        outcomes = np.array([objective.outcome(item, of) for item, of in zip(self.items, items, strict=True)])
+        return outcomes, _beside(objective, self.items, items)
+
+    def _lay_out(self, objective: LikelihoodObjective, max_length: int, rng: np.random.Generator) -> None:
+        candidates = objective.candidates(self.items, rng)
+        tokens = tokenise([candidate for item in candidates for candidate in item], self.tokenizer, max_length)
+        warn_of_cuts(tokens, max_length, "evaluation candidates")
+        flat = [Candidate(row.ids, split_at_completion(row)) for row in tokens]
+        grouped = _grouped(flat, [len(item) for item in candidates])
+        whole = [all(candidate.n_completion > 0 for candidate in group) for group in grouped]
+        self.items = [item for item, kept in zip(self.items, whole, strict=True) if kept]
+        if not self.items:
+            raise InputError(
+                f"no evaluation item keeps its completion within max_length={max_length} tokens; raise it in args"
+            )
+        self._groups = [group for group, kept in zip(grouped, whole, strict=True) if kept]
+        self._ends = np.cumsum([len(group) for group in self._groups])
+
+    def _on(self, model: PreTrainedModel) -> LikelihoodBatches:
+        if self._batches is None:
+            flat = [candidate for group in self._groups for candidate in group]
+            self._batches = LikelihoodBatches(flat, model.config.get_text_config().vocab_size, _device(model))
+        return self._batches
+
+    def _split(self, likelihoods: Likelihoods) -> list[Likelihoods]:
+        parts = zip(
+            np.split(likelihoods.total, self._ends[:-1]),
+            np.split(likelihoods.tokens, self._ends[:-1]),
+            np.split(likelihoods.greedy, self._ends[:-1]),
+            strict=True,
+        )
+        return [Likelihoods(*part) for part in parts]
+
+    def _checked(self, outcomes: FloatVector) -> FloatVector:
+        if outcomes.shape != (len(self.items),):
+            raise InputError(
+                f"objective {self.objective} returned shape {outcomes.shape} for {len(self.items)} items; return one "
+                f"number per item"
+            )
+        return outcomes
+
+
+def _beside(objective: Objective, items: Sequence[Example], likelihoods: Sequence[Likelihoods]) -> dict[str, float]:
+    if not isinstance(objective, Choice):
+        return {}
+    accuracy = Accuracy(objective.per_token)
+    right = [accuracy.outcome(item, of) for item, of in zip(items, likelihoods, strict=True)]
+    return {"accuracy": float(np.mean(right))}
+
+
+def _grouped(flat: Sequence[Candidate], sizes: Sequence[int]) -> list[list[Candidate]]:
+    ends = np.cumsum(sizes)
+    return [list(flat[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device

@@ -1,0 +1,320 @@
+"""The value function: LoRA fine-tuning by TRL's `SFTTrainer`, measured by `ProxyValueCallback`."""
+
+import contextlib
+import copy
+import gc
+import hashlib
+import random
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+)
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
+from trl import SFTConfig, SFTTrainer
+
+from shed_hf.arrays import BoolVector, FloatMatrix, FloatVector, IntVector, Walk
+from shed_hf.callbacks import Origin, ProxyValueCallback
+from shed_hf.distributed import AcceleratorSandbox, check_single_process
+from shed_hf.errors import InputError
+from shed_hf.formats import Example
+from shed_hf.game import Record
+from shed_hf.objectives import Objective, objective_from
+from shed_hf.pool import Pool
+from shed_hf.rendering import Tokens, check_tokenizer, tokenise, warn_of_cuts
+from shed_hf.utilities.evaluation import Evaluation
+
+DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+
+@dataclass(frozen=True)
+class FineTune:
+    """Fine-tunes ``model`` on the rows of a coalition and measures ``objective`` on the evaluation items.
+
+    ``model`` is a Hub id, a path or a loaded causal language model; ``tokenizer`` is found by the model's name unless
+    given. ``args`` and ``peft_config`` are TRL's and peft's own; the defaults are one epoch at learning rate 1e-3, 8
+    rows a step, LoRA of rank 8 on all linear layers. With ``bind`` it becomes the utility of one pool and one
+    evaluation set.
+    """
+
+    model: str | PreTrainedModel = DEFAULT_MODEL
+    objective: str | Objective | None = None
+    tokenizer: PreTrainedTokenizerBase | None = field(default=None, repr=False)
+    args: SFTConfig | None = field(default=None, repr=False)
+    peft_config: LoraConfig | None = field(default=None, repr=False)
+
+    def bind(self, pool: Pool, items: Sequence[Example], seed: int) -> "TrainerUtility":
+        """Load the model, attach the adapter, tokenise the items, once. Raises `InputError` for what cannot be used."""
+        check_single_process()
+        with undisturbed_random_numbers(), _quiet_loading():
+            sandbox = AcceleratorSandbox()
+            with sandbox:
+                return self._bind(pool, items, seed, sandbox)
+
+    def _bind(self, pool: Pool, items: Sequence[Example], seed: int, sandbox: AcceleratorSandbox) -> "TrainerUtility":
+        folder = tempfile.TemporaryDirectory(prefix="shed_hf_")
+        args = _measuring(self.args or default_args(), folder.name, seed)
+        torch.manual_seed(args.seed)
+        model, tokenizer = self._load()
+        check_tokenizer(tokenizer)
+        null_row = Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[-100, 0]]})
+        trainer = SFTTrainer(
+            model=model,
+            args=args,
+            train_dataset=null_row,
+            processing_class=tokenizer,
+            peft_config=None if hasattr(model, "peft_config") else self.peft_config or default_peft_config(),
+        )
+        trainer.remove_callback(PrinterCallback)
+        max_length = args.max_length or int(1e9)
+        evaluation = Evaluation(items, objective_from(self.objective, items), tokenizer, max_length, seed)
+        utility = TrainerUtility(trainer, evaluation, TokenisedRows(pool, tokenizer, max_length), sandbox)
+        utility.folder = folder
+        return utility
+
+    def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        model = (
+            AutoModelForCausalLM.from_pretrained(self.model)
+            if isinstance(self.model, str)
+            else copy.deepcopy(self.model)
+        )
+        name = self.model if isinstance(self.model, str) else self.model.name_or_path
+        if self.tokenizer is None and not name:
+            raise InputError(
+                "the model has no name to find its tokenizer by; pass utility=FineTune(model, tokenizer=…)"
+            )
+        return model, self.tokenizer or AutoTokenizer.from_pretrained(name)
+
+
+class TokenisedRows:
+    """The rows of a pool as features for a trainer, each tokenised once, when first asked for."""
+
+    def __init__(self, pool: Pool, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+        self.pool, self.tokenizer, self.max_length = pool, tokenizer, max_length
+        self._tokens: dict[int, Tokens] = {}
+
+    def __getitem__(self, row: int) -> dict[str, list[int]]:
+        tokens = self.tokens(np.array([row]))[0]
+        return {"input_ids": tokens.ids.tolist(), "labels": tokens.labels.tolist()}
+
+    def tokens(self, rows: IntVector) -> list[Tokens]:
+        """The tokens of these rows."""
+        new = [int(row) for row in rows if int(row) not in self._tokens]
+        if new:
+            tokens = tokenise(self.pool.examples(new), self.tokenizer, self.max_length)
+            self._tokens.update(zip(new, tokens, strict=True))
+        return [self._tokens[int(row)] for row in rows]
+
+    def warn(self) -> None:
+        """One warning that counts the rows cut so far."""
+        warn_of_cuts(list(self._tokens.values()), self.max_length, "rows looked at as proxies")
+
+
+class TrainerUtility:
+    """A utility measured by an `SFTTrainer`: `FineTune`'s, or one of the user's own.
+
+    With a trainer of one's own, row ids are rows of its prepared ``train_dataset``, so nothing may have been dropped or
+    packed in preparation; the trainer's model, arguments, optimizer and loss are used as they are.
+    """
+
+    def __init__(
+        self,
+        trainer: SFTTrainer,
+        evaluation: Evaluation,
+        rows: TokenisedRows | None = None,
+        sandbox: AcceleratorSandbox | None = None,
+    ) -> None:
+        if trainer.args.packing or trainer.args.padding_free:
+            raise InputError(
+                "the trainer packs several rows into one; pass SFTConfig(packing=False, padding_free=False)"
+            )
+        self.trainer, self.evaluation, self.rows = trainer, evaluation, rows
+        self.sandbox = sandbox or contextlib.nullcontext()
+        self.origin = Origin(trainer.model)
+        self.folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def __call__(self, row_sets: Sequence[IntVector]) -> FloatMatrix:
+        """The outcomes of row sets, ``(m, n_items)``."""
+        outcomes = np.zeros((len(row_sets), len(self.evaluation.items)))
+
+        def record(walk: int, _block: int, outcome: FloatVector, _beside: Mapping[str, float]) -> None:
+            outcomes[walk] = outcome
+
+        self.measure([[np.asarray(rows, dtype=np.int64)] for rows in row_sets], record)
+        return outcomes
+
+    def measure(self, walks: Sequence[Walk], record: Record) -> None:
+        """Train every walk from θ₀ in one run, reporting each outcome; a walk without rows is the untouched model."""
+        with self.sandbox, undisturbed_random_numbers():
+            try:
+                self._measure_untrained(walks, record)
+                self._train(walks, record)
+            finally:
+                self.origin.restore(self.trainer.optimizer)
+
+    def trainable(self, rows: IntVector) -> BoolVector:
+        """Which rows have a token left to learn within the maximum length."""
+        if self.rows is None:
+            return np.array(
+                [any(label != -100 for label in self._labels(int(row))[1:]) for row in rows], dtype=np.bool_
+            )
+        return np.array([tokens.n_learned > 0 for tokens in self.rows.tokens(rows)], dtype=np.bool_)
+
+    def n_tokens(self, rows: IntVector) -> int:
+        """How many tokens these rows have together, prompts included, times the epochs they are gone through."""
+        lengths = (
+            [len(self._labels(int(row))) for row in rows]
+            if self.rows is None
+            else [len(tokens.ids) for tokens in self.rows.tokens(rows)]
+        )
+        return int(sum(lengths) * np.ceil(self.trainer.args.num_train_epochs))
+
+    def describe(self) -> dict[str, Any]:
+        """What determines an outcome besides the rows: for the ledger's header."""
+        args = self.trainer.args
+        training = {name: getattr(args, name) for name in _TRAINING_FIELDS}
+        return {
+            "utility": "fine-tune",
+            "model": self.trainer.model.config.name_or_path or "unnamed",
+            "weights": weights_digest(self.trainer.model),
+            "training": {
+                name: str(value) if not isinstance(value, int | float) else value for name, value in training.items()
+            },
+            "objective": repr(self.evaluation.objective),
+            "evaluation": _items_digest(self.evaluation.items),
+        }
+
+    def _labels(self, row: int) -> Sequence[int]:
+        features: Mapping[str, Any] = self.trainer.train_dataset[row]
+        return list(features.get("labels", features["input_ids"]))
+
+    def _measure_untrained(self, walks: Sequence[Walk], record: Record) -> None:
+        for number, walk in enumerate(walks):
+            if not len(walk[0]):
+                outcome, beside = _Autocast(self.trainer, self.evaluation).measure(self.trainer.model)
+                record(number, 0, outcome, beside)
+
+    def _train(self, walks: Sequence[Walk], record: Record) -> None:
+        numbers = [number for number, walk in enumerate(walks) if len(walk[0])]
+        if not numbers:
+            return
+
+        def renumbered(walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
+            record(numbers[walk], block, outcome, beside)
+
+        callback = ProxyValueCallback.of_walks(
+            [walks[number] for number in numbers], _Autocast(self.trainer, self.evaluation), renumbered, self.origin
+        )
+        callback.attach(self.trainer, self.rows)
+        try:
+            with _frozen_garbage():
+                self.trainer.train()
+        finally:
+            callback.detach(self.trainer)
+
+
+class _Autocast:
+    """Evaluates with the precision that the trainer trains in."""
+
+    def __init__(self, trainer: SFTTrainer, evaluation: Evaluation) -> None:
+        self.trainer, self.evaluation = trainer, evaluation
+
+    def measure(self, model: PreTrainedModel) -> tuple[Any, dict[str, float]]:
+        with self.trainer.accelerator.autocast():
+            return self.evaluation.measure(model)
+
+
+def default_args() -> SFTConfig:
+    """How `FineTune` trains unless told otherwise; precision is that of the model's weights."""
+    return SFTConfig(
+        output_dir=tempfile.gettempdir(),
+        num_train_epochs=1,
+        learning_rate=1e-3,
+        lr_scheduler_type="constant",
+        per_device_train_batch_size=8,
+        max_length=512,
+        bf16=False,
+        activation_checkpointing=False,
+    )
+
+
+def default_peft_config() -> LoraConfig:
+    """The adapter of `FineTune`: rank 8 on every linear layer, without dropout."""
+    return LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+def weights_digest(model: torch.nn.Module) -> str:
+    """Names, shapes and 64 evenly spaced numbers of every parameter, hashed: tells two models apart without reading
+    them whole.
+    """
+    hasher = hashlib.blake2b(digest_size=16)
+    for name, parameter in model.named_parameters():
+        flat = parameter.detach().flatten()
+        sample = flat[:: max(1, len(flat) // 64)][:64].float().cpu().numpy()
+        hasher.update(f"{name}{tuple(parameter.shape)}".encode() + sample.tobytes())
+    return hasher.hexdigest()
+
+
+@contextlib.contextmanager
+def undisturbed_random_numbers() -> Iterator[None]:
+    """The global random states of python, numpy and torch are afterwards what they were; trainers seed them all."""
+    python, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy_state)
+
+
+_TRAINING_FIELDS = (
+    "learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
+    "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "weight_decay", "max_grad_norm", "optim", "loss_type",
+    "max_length", "bf16", "fp16", "seed",
+)  # fmt: skip
+
+
+def _measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
+    """The caller's arguments, less what a trainer that only measures has no use for: saving, logging, evaluating."""
+    args = copy.deepcopy(args)
+    args.output_dir = folder
+    args.save_strategy, args.logging_strategy = SaveStrategy.NO, IntervalStrategy.NO
+    args.eval_strategy, args.eval_on_start, args.load_best_model_at_end = IntervalStrategy.NO, False, False
+    args.report_to, args.push_to_hub, args.disable_tqdm = [], False, True
+    args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
+    args.seed = seed % 2**31
+    return args
+
+
+def _items_digest(items: Sequence[Example]) -> str:
+    return hashlib.blake2b(repr([(item.turns, item.options) for item in items]).encode(), digest_size=16).hexdigest()
+
+
+@contextlib.contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Without warnings that a trainer of one null row draws."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*fully masked.*")
+        yield
+
+
+@contextlib.contextmanager
+def _frozen_garbage() -> Iterator[None]:
+    """Every ``train()`` collects garbage among all that was ever imported, ten times a short training; not now."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

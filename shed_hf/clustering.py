@@ -138,9 +138,10 @@ class Given:
     def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
         """Labels ``(n,)`` from 0 without gaps. Raises `InputError` for missing labels or when all are noise."""
         labels = np.asarray(self.labels)
-        if len(labels) != len(embeddings):
+        if labels.shape != (len(embeddings),):
             raise InputError(
-                f"clusterer has {len(labels)} labels for {len(embeddings)} rows; pass one label per row of the dataset"
+                f"clusterer has labels of shape {labels.shape} for {len(embeddings)} rows; pass one label per row of "
+                f"the dataset"
             )
         missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
         if missing:
@@ -219,7 +220,10 @@ def proxies(members: IntVector, count: int | None, trainable: Callable[[IntVecto
 
 
 def _labels(labels: Any) -> Any:
-    array = np.asarray(labels)
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:  # lists of different lengths
+        raise InputError(f"a label is a list, such as {labels[0]!r}; pass one number or string per row") from error
     return array if array.dtype.kind in "iufUSb" else np.asarray(labels, dtype=object)
 
 

@@ -15,7 +15,10 @@ class AcceleratorSandbox:
     """
 
     def __init__(self) -> None:
-        self._inside: list[dict[str, Any]] = [{}, {}, {}]
+        from accelerate.state import PartialState
+
+        # The process state is shared: training arguments that were made outside lean on it.
+        self._inside: list[dict[str, Any]] = [dict(PartialState._shared_state), {}, {}]
         self._outside: list[dict[str, Any]] = []
 
     def __enter__(self) -> "AcceleratorSandbox":

@@ -72,10 +72,12 @@ class Lexical:
             raise InputError(
                 f'embedder="lexical" found no words in {len(texts)} rows ({error}); pass a sentence-transformers model'
             ) from error
-        rank = max(1, min(self.dimensions, counts.shape[1] - 1, counts.shape[0] - 1))
-        svd = TruncatedSVD(rank, random_state=self.seed).fit(counts)
+        components = np.ones((1, 1))  # of a single word
+        if counts.shape[1] > 1:
+            rank = max(1, min(self.dimensions, counts.shape[1] - 1, counts.shape[0] - 1))
+            components = TruncatedSVD(rank, random_state=self.seed).fit(counts).components_
         vocabulary = {str(word): int(index) for word, index in vectorizer.vocabulary_.items()}
-        return FittedLexical(vocabulary, vectorizer.idf_.astype(np.float32), svd.components_.astype(np.float32))
+        return FittedLexical(vocabulary, vectorizer.idf_.astype(np.float32), components.astype(np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,7 @@ def unit(vectors: NDArray[np.floating[Any]], rows: IntVector) -> EmbeddingMatrix
             f"the embedding of row {rows[bad[0]]} is not finite ({len(bad)} such rows); look at that row or at the "
             f"embedder"
         )
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]  # squares overflow float32
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 

@@ -2,11 +2,11 @@
 
 Five shapes are understood, tried in this order; ``columns`` says where names differ, as ``{"instruction": "query"}``:
 
-    messages (or conversations)                       a conversation; its last assistant turn is the completion prompt +
-    completion                               both strings, taken verbatim, or both lists of messages instruction (+
-    input) + output                    Alpaca; Dolly's ``context`` and ``response`` as well question + answer (+
-    choices)                     with choices, the answer is an index, a letter, a label or the text text
-    everything is completion
+- messages (or conversations): a conversation; its last assistant turn is the completion
+- prompt + completion: both strings, taken verbatim, or both lists of messages
+- instruction (+ input) + output: Alpaca; Dolly's ``context`` and ``response`` as well
+- question + answer (+ choices): with choices, the answer is a label, an index from 0, or a choice's text
+- text: everything is completion
 """
 
 import math
@@ -29,13 +29,15 @@ class Example:
     """One row inside shed_hf: turns that end with the assistant's, which is the completion.
 
     ``verbatim`` rows reach the model as they are, the others through the tokenizer's chat template. ``options`` are the
-    completions to choose from, ``answer`` the index of the right one; without options it is -1.
+    completions to choose from, ``answer`` the index of the right one; without options it is -1. The first ``given``
+    turns are a prompt that is only read, even where the assistant speaks in it.
     """
 
     turns: tuple[Turn, ...]
     verbatim: bool = False
     options: tuple[str, ...] = ()
     answer: int = -1
+    given: int = 0
 
     @property
     def completion(self) -> str:
@@ -49,7 +51,8 @@ class Example:
 
     def answering(self, completion: str) -> "Example":
         """The same conversation with another completion."""
-        return Example((*self.turns[:-1], Turn(self.turns[-1].role, completion)), self.verbatim)
+        turns = (*self.turns[:-1], Turn(self.turns[-1].role, completion))
+        return Example(turns, self.verbatim, given=self.given)
 
 
 class InvalidCell(Exception):
@@ -168,10 +171,10 @@ def _read_prompt_completion(row: Row, columns: Mapping[str, str]) -> Example:
     if isinstance(prompt, str) or isinstance(completion, str) or prompt is None or completion is None:
         question, answer = _filled(row, columns["prompt"]), _filled(row, columns["completion"])
         return Example((Turn("user", question), Turn("assistant", answer)), verbatim=True)
-    turns = (*_turns(prompt, columns["prompt"]), *_turns(completion, columns["completion"]))
-    if turns[-1].role != "assistant" or not turns[-1].content.strip():
+    given, answered = _turns(prompt, columns["prompt"]), _turns(completion, columns["completion"])
+    if answered[-1].role != "assistant" or not answered[-1].content.strip():
         raise InvalidCell(columns["completion"], "does not end with an assistant turn with text")
-    return Example(turns)
+    return Example((*given, *answered), given=len(given))
 
 
 def _read_instruction(row: Row, columns: Mapping[str, str]) -> Example:
@@ -187,12 +190,7 @@ def _read_question(row: Row, columns: Mapping[str, str]) -> Example:
     question = Turn("user", _filled(row, columns["question"]))
     if "choices" not in columns:
         return Example((question, Turn("assistant", _filled(row, columns["answer"]))))
-    choices = row[columns["choices"]]
-    labelled = isinstance(choices, Mapping)
-    options = tuple(choices["text"] if labelled else choices or ())
-    if len(options) < 2 or not all(isinstance(option, str) and option.strip() for option in options):
-        raise InvalidCell(columns["choices"], f"holds {options!r:.60}, not two or more texts")
-    labels = tuple(choices["label"]) if labelled else tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(options)])
+    options, labels = _options(row[columns["choices"]], columns["choices"])
     answer = _right_option(row[columns["answer"]], options, labels)
     if answer is None:
         raise InvalidCell(
@@ -201,14 +199,26 @@ def _read_question(row: Row, columns: Mapping[str, str]) -> Example:
     return Example((question, Turn("assistant", options[answer])), options=options, answer=answer)
 
 
+def _options(choices: Any, column: str) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    """The texts to choose from and their labels, from a list of texts or a dict of ``text`` and ``label``."""
+    labelled = isinstance(choices, Mapping)
+    texts = choices.get("text") if labelled else choices
+    options = tuple(texts) if isinstance(texts, Sequence) and not isinstance(texts, str) else ()
+    if len(options) < 2 or not all(isinstance(option, str) and option.strip() for option in options):
+        raise InvalidCell(column, f"holds {choices!r:.60}, not two or more texts")
+    labels = (choices.get("label") or ()) if labelled else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return options, tuple(labels)[: len(options)]
+
+
 def _right_option(answer: Any, options: tuple[str, ...], labels: tuple[Any, ...]) -> int | None:
-    """The index an answer means: an index from 0, a label such as "B", or the text of an option."""
-    if isinstance(answer, int) and not isinstance(answer, bool):
+    """The index an answer means: a label such as "B", an index from 0, or the text of an option."""
+    if isinstance(answer, bool):
+        return None
+    if answer in labels:
+        return labels.index(answer)
+    if isinstance(answer, int):
         return answer if 0 <= answer < len(options) else None
-    for names in (labels, options):
-        if answer in names:
-            return names.index(answer)
-    return None
+    return options.index(answer) if answer in options else None
 
 
 def _read_text(row: Row, columns: Mapping[str, str]) -> Example:

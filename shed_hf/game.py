@@ -83,14 +83,16 @@ class PlainUtility:
             chunk = places[start : start + self.CHUNK]
             row_sets = [np.concatenate(walks[w][: b + 1]) for w, b in chunk]
             outcomes = np.asarray(self.utility(row_sets), dtype=np.float64)
-            if outcomes.ndim != 2 or len(outcomes) != len(chunk):
+            if outcomes.ndim != 2 or len(outcomes) != len(chunk) or not outcomes.size:
                 raise InputError(
                     f"the utility returned shape {outcomes.shape} for {len(chunk)} row sets; return ({len(chunk)}, "
                     f"n_items), "
                     "one outcome per evaluation item"
                 )
-            for (w, b), outcome in zip(chunk, outcomes, strict=True):
-                record(w, b, outcome, {})
+            finite = np.isfinite(outcomes).all(axis=1)
+            for place in np.argsort(~finite, kind="stable"):  # what is not finite ends the run: last
+                w, b = chunk[place]
+                record(w, b, outcomes[place], {})
 
 
 def as_walk_utility(utility: Utility | WalkUtility) -> WalkUtility:
@@ -116,10 +118,10 @@ class Game:
         aggregate: Aggregate | None = None,
         watch: Callable[[float], None] | None = None,
     ) -> None:
-        if not players:
-            raise InputError(
-                "a game needs at least one player, got none; every cluster needs one row that can be trained on"
-            )
+        without = [number for number, rows in enumerate(players) if not len(rows)]
+        if not len(players) or without:
+            got = f"players {_shortened(without)} bring none" if without else "got no players"
+            raise InputError(f"every player of a game needs at least one row, {got}; leave out clusters without one")
         self.players = [np.asarray(rows, dtype=np.int64) for rows in players]
         self.utility = as_walk_utility(utility)
         self.ledger = Ledger() if ledger is None else ledger
@@ -150,8 +152,11 @@ class Game:
     def outcomes(self, coalitions: CoalitionMatrix) -> FloatMatrix:
         """The outcomes per evaluation item, ``(m, n_items)``. Raises `Diverged` when one is not finite."""
         coalitions = np.atleast_2d(np.asarray(coalitions, dtype=np.bool_))
-        if coalitions.shape[1] != self.n_players:
-            raise InputError(f"coalitions have {coalitions.shape[1]} columns, the game has {self.n_players} players")
+        if coalitions.ndim != 2 or coalitions.shape[1] != self.n_players:
+            raise InputError(
+                f"coalitions have shape {coalitions.shape}, the game has {self.n_players} players; pass (m, "
+                f"{self.n_players}), True where a player takes part"
+            )
         walks = [[self.rows(np.flatnonzero(coalition))] for coalition in coalitions]
         return np.stack([outcomes[-1] for outcomes in self._measure(walks)])
 
@@ -166,9 +171,9 @@ class Game:
 
     def ends(self) -> tuple[float, float]:
         """v(∅), the untouched model, and v(N), all players together."""
-        coalitions = np.stack([np.zeros(self.n_players, np.bool_), np.ones(self.n_players, np.bool_)])
-        empty, grand = self(coalitions)
-        return float(empty), float(grand)
+        empty = self(np.zeros((1, self.n_players), np.bool_))  # one by one, so that each has its own time
+        grand = self(np.ones((1, self.n_players), np.bool_))
+        return float(empty[0]), float(grand[0])
 
     def seconds_of_ends(self) -> tuple[float, float]:
         """How long v(∅) and v(N) took to measure, whenever that was."""
@@ -178,7 +183,7 @@ class Game:
 
     def rows(self, players: IntVector) -> IntVector:
         """The row ids that ``players`` bring together, in their order of training."""
-        brought = [int(row) for player in players for row in self.players[player]]
+        brought = {int(row) for player in players for row in self.players[player]}
         return np.array(sorted(brought, key=self._rank.__getitem__), dtype=np.int64)
 
     def _measure(self, walks: Sequence[Walk]) -> list[list[FloatVector]]:

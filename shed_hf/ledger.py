@@ -12,7 +12,7 @@ fingerprint have become. Resuming is nothing but finding them: no estimator stat
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,6 +23,7 @@ from shed_hf.arrays import FloatVector
 from shed_hf.errors import LedgerError
 
 VERSION = 1
+_OPENING = b'{"shed_ledger": '
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Entry:
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> "Entry":
-        """The entry of one decoded line."""
+        """The entry of one decoded line. Raises `KeyError`, `TypeError` or `ValueError` when it is none."""
         blocks = tuple(tuple(block) for block in record["blocks"])
         outcome = np.asarray(record["outcome"], dtype=np.float64)
         return cls(record["key"], blocks, outcome, float(record["seconds"]), record["beside"])
@@ -113,13 +114,15 @@ class Ledger:
 
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = _whole_lines(path)
+        content = _content(path)
+        lines = _whole_lines(path, content)
         if lines:
-            _check_header(path, _decode(path, 1, lines[0]), self.header)
-            for number, line in enumerate(lines[1:], start=2):
-                entry = Entry.parse(_decode(path, number, line))
-                self._entries[entry.key] = entry
+            _check_header(path, _header(path, lines), self.header)
+            self._entries = {entry.key: entry for entry in _parsed(path, lines)}
         self._file = path.open("ab")
+        whole = sum(len(line) + 1 for line in lines)
+        if whole < len(content):
+            self._file.truncate(whole)
         if not lines:
             self._append(json.dumps(self.header).encode() + b"\n")
 
@@ -133,31 +136,52 @@ class Ledger:
 
 def read_ledger(path: str | os.PathLike[str]) -> Ledger:
     """The ledger in a file, whatever its header says, held in memory: for reading what a run measured."""
-    lines = _whole_lines(Path(path), cut=False)
-    if not lines:
-        raise LedgerError(
-            f"{path} is not a ledger: it has no header; pass the path given as ledger= when the run began"
-        )
-    header = _decode(Path(path), 1, lines[0])
+    lines = _whole_lines(Path(path), _content(Path(path)))
+    header = _header(Path(path), lines)
     ledger = Ledger(header={name: field for name, field in header.items() if name != "shed_ledger"})
-    for number, line in enumerate(lines[1:], start=2):
-        ledger.put(Entry.parse(_decode(Path(path), number, line)))
+    for entry in _parsed(Path(path), lines):
+        ledger.put(entry)
     return ledger
 
 
-def _whole_lines(path: Path, cut: bool = True) -> list[bytes]:
-    """The file's complete lines; with ``cut``, what follows the last of them is removed from the file."""
-    if not path.exists():
-        return []
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    lines = whole.splitlines()
-    if lines and not _is_json(lines[-1]):  # blocks of zeros, say, after a power cut
-        whole = whole[: -len(lines.pop()) - 1]
-    if cut and len(whole) < len(content):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
+
+
+def _whole_lines(path: Path, content: bytes) -> list[bytes]:
+    """The complete lines, without a last one that a crash left unreadable; none where not even the header is complete.
+
+    Raises `LedgerError` where what there is cannot have become a header, so that the file is not written over.
+    """
+    *lines, torn = content.split(b"\n")
+    if len(lines) > 1 and not _is_json(lines[-1]):  # blocks of zeros, say, after a power cut
+        lines.pop()
+    if not lines and torn.strip(b"\0") and not _OPENING.startswith(torn[: len(_OPENING)]):
+        raise _no_ledger(path)
     return lines
+
+
+def _header(path: Path, lines: Sequence[bytes]) -> dict[str, Any]:
+    header = json.loads(lines[0]) if lines and _is_json(lines[0]) else None
+    if not isinstance(header, dict) or "shed_ledger" not in header:
+        raise _no_ledger(path)
+    return header
+
+
+def _parsed(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:
+    """The entries after the header. Raises `LedgerError` naming the line that is none."""
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            yield Entry.parse(json.loads(line))
+        except (KeyError, TypeError, ValueError) as error:
+            raise LedgerError(
+                f"line {number} of {path} is no outcome ({line[:40]!r}…); restore the file or delete that line, it is "
+                f"one outcome"
+            ) from error
+
+
+def _no_ledger(path: Path) -> LedgerError:
+    return LedgerError(f"{path} is not a ledger: it has no header; pass another path as ledger=")
 
 
 def _is_json(line: bytes) -> bool:
@@ -166,19 +190,6 @@ def _is_json(line: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _decode(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise LedgerError(
-            f"line {number} of {path} is not JSON ({line[:40]!r}…); restore the file or delete that line, it is one "
-            f"outcome"
-        ) from error
-    if not isinstance(record, dict) or not ({"shed_ledger", "key"} & record.keys()):
-        raise LedgerError(f"line {number} of {path} is no ledger line ({line[:40]!r}…); pass another path as ledger=")
-    return record
 
 
 def _check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:

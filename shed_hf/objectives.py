@@ -195,15 +195,18 @@ def objective_from(name_or_object: "str | Objective | None", items: Sequence[Exa
     """
     if name_or_object is None:
         return Choice() if all(item.options for item in items) else Loss()
-    if not isinstance(name_or_object, str):
-        return Metric(name_or_object) if hasattr(name_or_object, "compute") else name_or_object
-    if name_or_object not in _NAMES:
-        raise InputError(
-            f"objective={name_or_object!r} is unknown; pass one of {sorted(_NAMES)}, "
-            f"objectives.Metric({name_or_object!r}) for a "
-            "metric of the evaluate library, or a callable"
-        )
-    return _NAMES[name_or_object]()
+    known = f"one of {sorted(_NAMES)}, Metric(…) for a metric of the evaluate library, or a callable"
+    if isinstance(name_or_object, str):
+        if name_or_object not in _NAMES:
+            raise InputError(f"objective={name_or_object!r} is unknown; pass {known}")
+        return _NAMES[name_or_object]()
+    if isinstance(name_or_object, type):
+        raise InputError(f"objective is the class {name_or_object.__name__}, not an object of it; pass {known}")
+    if hasattr(name_or_object, "compute"):
+        return Metric(name_or_object)
+    if not (callable(name_or_object) or isinstance(name_or_object, LikelihoodObjective)):
+        raise InputError(f"objective is a {type(name_or_object).__name__}; pass {known}")
+    return name_or_object
 
 
 def _check_options(items: Sequence[Example], name: str) -> None:

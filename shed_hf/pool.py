@@ -41,7 +41,8 @@ class Pool:
         """The rows as examples, in the order asked for."""
         if not len(rows):
             return []
-        return [self.format.read(row) for row in _row_dicts(self.dataset[[int(row) for row in rows]])]
+        read = self.dataset.select_columns(list(self.format.columns.values()))
+        return [self.format.read(row) for row in _row_dicts(read[[int(row) for row in rows]])]
 
     def texts(self, rows: IntVector) -> list[str]:
         """The rows as texts to embed."""
@@ -77,7 +78,7 @@ def read_pool(
         except InvalidCell as problem:
             problems[number] = problem
             continue
-        digests[number] = digest(repr((example.turns, example.verbatim, example.options)))
+        digests[number] = digest(repr((example.turns, example.verbatim, example.options, example.given)))
         keys[number] = digest(normalised(example.text))
     if problems and not drop_invalid:
         first = next(iter(problems))

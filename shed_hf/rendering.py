@@ -153,7 +153,8 @@ def _render_plainly(example: Example, tokenizer: "PreTrainedTokenizerBase") -> l
     for place, turn in enumerate(example.turns):
         if turn.role == "assistant":
             last = place == len(example.turns) - 1
-            segments.append(Segment(_ended(turn.content, tokenizer) if last else f"{turn.content}\n\n", True))
+            text = _ended(turn.content, tokenizer) if last else f"{turn.content}\n\n"
+            segments.append(Segment(text, learned=place >= example.given))
         else:
             segments.append(Segment(_ALPACA.get(turn.role, "{}\n\n").format(turn.content), False))
     return segments
@@ -164,7 +165,7 @@ def _render_with_template(example: Example, tokenizer: "PreTrainedTokenizerBase"
     whole = _templated(example.turns, tokenizer)
     segments, done = [], 0
     for place, turn in enumerate(example.turns):
-        if turn.role != "assistant":
+        if turn.role != "assistant" or place < example.given:
             continue
         prompt = _templated(example.turns[:place], tokenizer, ask=True) if place else ""
         answered = _templated(example.turns[: place + 1], tokenizer)

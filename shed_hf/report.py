@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
     """``75`` → ``1 min 15 s``; rounded to what a person plans by."""
     if seconds < 10:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

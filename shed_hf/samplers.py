@@ -1,6 +1,6 @@
 """Samplers: which rows of which clusters are kept, given what the clusters are worth.
 
-All keep exactly ``size`` rows whatever the clusters' sizes, and take rows without a value (noise, clusters in which no
+All keep exactly ``size`` rows whatever the clusters' sizes. All but `Random` take rows without a value (noise, clusters in which no
 row can be trained on) only when the valued ones are used up.
 """
 
@@ -106,9 +106,11 @@ def choose(
             f"pass size <= {available}"
         )
     rows = np.sort(np.asarray(sampler(values, members, size, rng), dtype=np.int64))
-    if len(np.unique(rows)) != size or not np.isin(rows, np.concatenate(list(members))).all():
+    chosen = np.intersect1d(rows, np.concatenate(list(members)))
+    if len(rows) != size or len(chosen) != size:
         raise InputError(
-            f"{sampler} returned {len(np.unique(rows))} different rows of the clusters; it must return {size}"
+            f"{sampler} returned {len(rows)} rows, {len(chosen)} different ones of them in the clusters; it must "
+            f"return {size}, each once"
         )
     return rows
 
@@ -119,5 +121,5 @@ def _softmax(logits: FloatVector) -> FloatVector:
     if not finite.any():
         unvalued = np.isnan(logits)
         return np.asarray(unvalued / unvalued.sum(), dtype=np.float64)
-    weights = np.where(finite, np.exp(np.where(finite, logits, 0.0) - logits[finite].max()), 0.0)
+    weights = np.exp(np.where(finite, logits - logits[finite].max(), -np.inf))
     return np.asarray(weights / weights.sum(), dtype=np.float64)

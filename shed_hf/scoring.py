@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from shed_hf.arrays import EmbeddingMatrix, FloatVector
-from shed_hf.embedding import Encoder, encode_texts
+from shed_hf.embedding import Encoder, encode_texts, unit
 from shed_hf.errors import InputError
 from shed_hf.formats import RowFormat
 
@@ -52,10 +52,10 @@ class ClusterScorer:
             return {"shed_cluster": [], "shed_value": [], "shed_value_stderr": [], "shed_distance": []}
         texts = [self.format.read(row).text for row in rows]
         vectors = encode_texts(self.encoder, texts, np.arange(len(texts)))
-        lengths = np.linalg.norm(self.centroids, axis=1)
-        distances = ((vectors[:, None] - self.centroids[None]) ** 2).sum(axis=-1)  # (n, c)
+        distances = (self.centroids**2).sum(axis=1) - 2 * vectors @ self.centroids.T  # (n, c), squared, less 1
         nearest = distances.argmin(axis=1)
-        cosines = (vectors * self.centroids[nearest]).sum(axis=1) / np.where(lengths > 0, lengths, 1)[nearest]
+        directions = unit(self.centroids, np.arange(len(self.centroids)))
+        cosines = (vectors * directions[nearest]).sum(axis=1)
         return {
             "shed_cluster": nearest.tolist(),
             "shed_value": self.values[nearest].tolist(),
@@ -66,6 +66,6 @@ class ClusterScorer:
     def _is_batch(self, batch: Mapping[str, Any]) -> bool:
         """A cell of a row is text, or a list of messages; a column of a batch is a list of those."""
         column = batch[next(iter(self.format.columns.values()))]
-        if isinstance(column, str):
+        if isinstance(column, str) or not hasattr(column, "__len__"):
             return False
         return not (len(column) and isinstance(column[0], Mapping))

@@ -38,8 +38,9 @@ class ValueEstimate:
     def reliability(self) -> float:
         """How well two halves of the replicates agree on the values, stepped up to the whole by Spearman–Brown.
 
-        The mean over up to 50 seeded splits of the correlation r between the halves' values gives 2r / (1 + r). Near 1
-        the ranking would come out alike again, near 0 it is chance; NaN where there are fewer than two replicates.
+        The mean over up to 50 seeded splits of the correlation r between the halves' values gives 2r / (1 + r), and
+        at least -1. Near 1 the ranking would come out alike again, near 0 or below it is chance; NaN where there are
+        fewer than two replicates.
         """
         r, players = self.replicates.shape
         if r < 2 or players < 2:
@@ -51,7 +52,7 @@ class ValueEstimate:
             for order in halves
         ]
         mean = float(np.mean(correlations))
-        return 2 * mean / (1 + mean) if mean > -1 else -1.0
+        return max(2 * mean / (1 + mean), -1.0) if mean > -1 else -1.0
 
 
 @dataclass(frozen=True)

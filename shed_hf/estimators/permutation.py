@@ -25,7 +25,7 @@ Order: TypeAlias = list[IntVector]
 class Permutation:
     """Walks ``n_orders`` random orders, ``block_size`` players at a step.
 
-    ``antithetic`` walks every order backwards as well, so that early and late places even out. With ``truncation`` t >
+    ``antithetic`` walks every order backwards as well (``n_orders`` counts both), so that early and late places even out. With ``truncation`` t >
     0 a walk ends where |v(N) − v(S)| <= t·|v(N) − v(∅)| and whoever is left gets 0. ``continuing`` measures all
     prefixes of an order by one training run through it instead of one fine-tuning each: cheaper by far, but an outcome
     then depends on the order of training. A budget sets ``n_orders``.
@@ -65,7 +65,8 @@ class Permutation:
 
     def _orders(self, n_players: int, budget: int | None) -> int:
         n_blocks = -(-n_players // self.block_size)
-        return _affordable(self, n_players, n_blocks, budget, self.n_orders, self.continuing)
+        orders = _affordable(self, n_players, n_blocks, budget, self.n_orders, self.continuing)
+        return orders - orders % 2 if self.antithetic and orders > 1 else orders  # an order without its reverse is no pair
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _retrained(game: Game, orders: Sequence[Order], v_empty: float, v_grand: flo
     inside = np.zeros((len(orders), game.n_players), dtype=np.bool_)
     tolerance = truncation * abs(v_grand - v_empty)
     for step in range(n_blocks):
-        going = np.abs(v_grand - v[:, step]) > tolerance if truncation else np.ones(len(orders), np.bool_)
+        going = np.abs(v_grand - v[:, step]) > tolerance if tolerance else np.ones(len(orders), np.bool_)
         for order in np.flatnonzero(going).tolist():
             inside[order, orders[order][step]] = True
         v[:, step + 1] = v[:, step]
@@ -168,7 +169,7 @@ def _continued(game: Game, orders: Sequence[Order], v_empty: float) -> FloatMatr
 
 
 def _pair_means(marginals: FloatMatrix) -> FloatMatrix:
-    """An order and its reverse are one independent sample; a last order without its reverse stands alone."""
+    """An order and its reverse are one independent sample."""
     pairs = [marginals[start : start + 2].mean(axis=0) for start in range(0, len(marginals), 2)]
     return np.stack(pairs)
 

@@ -104,6 +104,7 @@ class TokenisedRows:
     def __init__(self, pool: Pool, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.pool, self.tokenizer, self.max_length = pool, tokenizer, max_length
         self._tokens: dict[int, Tokens] = {}
+        self._warned = False
 
     def __getitem__(self, row: int) -> dict[str, list[int]]:
         tokens = self.tokens(np.array([row]))[0]
@@ -117,9 +118,11 @@ class TokenisedRows:
             self._tokens.update(zip(new, tokens, strict=True))
         return [self._tokens[int(row)] for row in rows]
 
-    def warn(self) -> None:
-        """One warning that counts the rows cut so far."""
-        warn_of_cuts(list(self._tokens.values()), self.max_length, "rows looked at as proxies")
+    def warn_of_cuts(self) -> None:
+        """One warning, the first time, that counts the rows cut so far."""
+        if not self._warned:
+            warn_of_cuts(list(self._tokens.values()), self.max_length, "rows looked at as proxies")
+            self._warned = True
 
 
 class TrainerUtility:
@@ -136,10 +139,7 @@ class TrainerUtility:
         rows: TokenisedRows | None = None,
         sandbox: AcceleratorSandbox | None = None,
     ) -> None:
-        if trainer.args.packing or trainer.args.padding_free:
-            raise InputError(
-                "the trainer packs several rows into one; pass SFTConfig(packing=False, padding_free=False)"
-            )
+        _check_unpacked(trainer.args)
         self.trainer, self.evaluation, self.rows = trainer, evaluation, rows
         self.sandbox = sandbox or contextlib.nullcontext()
         self.origin = Origin(trainer.model)
@@ -157,6 +157,8 @@ class TrainerUtility:
 
     def measure(self, walks: Sequence[Walk], record: Record) -> None:
         """Train every walk from θ₀ in one run, reporting each outcome; a walk without rows is the untouched model."""
+        if self.rows is not None:
+            self.rows.warn_of_cuts()
         with self.sandbox, undisturbed_random_numbers():
             try:
                 self._measure_untrained(walks, record)
@@ -288,6 +290,7 @@ _TRAINING_FIELDS = (
 
 def _measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
     """The caller's arguments, less what a trainer that only measures has no use for: saving, logging, evaluating."""
+    _check_unpacked(args)
     args = copy.deepcopy(args)
     args.output_dir = folder
     args.save_strategy, args.logging_strategy = SaveStrategy.NO, IntervalStrategy.NO
@@ -296,6 +299,11 @@ def _measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
     args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
     args.seed = seed % 2**31
     return args
+
+
+def _check_unpacked(args: SFTConfig) -> None:
+    if args.packing or args.padding_free:
+        raise InputError("packing mixes the rows of a coalition; pass SFTConfig(packing=False, padding_free=False)")
 
 
 def _items_digest(items: Sequence[Example]) -> str:

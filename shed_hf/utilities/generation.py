@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from shed_hf.errors import InputError
 from shed_hf.formats import Example
 from shed_hf.rendering import render
 
@@ -15,7 +16,10 @@ BATCH = 16
 def generate(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Example], max_new_tokens: int
 ) -> list[str]:
-    """What the model says to each item's prompt, at most ``max_new_tokens`` tokens, special tokens left out."""
+    """What the model says to each item's prompt, at most ``max_new_tokens`` tokens, special tokens left out.
+
+    Raises `InputError` for an item without a prompt.
+    """
     prompts = [_prompt(item, tokenizer) for item in items]
     by_length = sorted(range(len(items)), key=lambda place: len(prompts[place]))
     generations = [""] * len(items)
@@ -40,7 +44,12 @@ def generate(
 def _prompt(item: Example, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     *before, _ = render(item, tokenizer)
     special = item.verbatim or tokenizer.chat_template is None
-    return list(tokenizer("".join(segment.text for segment in before), add_special_tokens=special)["input_ids"])
+    prompt = list(tokenizer("".join(segment.text for segment in before), add_special_tokens=special)["input_ids"])
+    if not prompt:
+        raise InputError(
+            f'the evaluation item {item.text!r:.60} has no prompt to answer; pass items with one, or objective="loss"'
+        )
+    return prompt
 
 
 def _padded(prompts: Sequence[Sequence[int]], tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:

@@ -1,0 +1,101 @@
+"""`shed-hf`: a thin skin over the public functions, for shells."""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shed_hf.errors import ShedError
+
+app = typer.Typer(
+    name="shed-hf",
+    help="Find the part of an instruction dataset worth fine-tuning on.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """The console script: errors that are the caller's end in one line, not in a traceback."""
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # threads that spin while waiting halve the speed of small models
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    try:
+        app()
+    except ShedError as error:
+        sys.exit(f"shed-hf: {error}")
+
+
+@app.command()
+def demo(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    small: Annotated[bool, typer.Option("--small", help="Use the small model shipped with shed_hf.")] = False,
+    seed: Annotated[int, typer.Option(help="Which topics are damaged, and every other draw.", min=0)] = 0,
+) -> None:
+    """Curate a small damaged pool with a real language model, and compare with random rows. Needs no network."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from shed_hf.demo.run import run
+    from shed_hf.demo.show import show
+
+    result = run(small, seed)
+    if as_json:
+        print(json.dumps(result.as_json()))
+    else:
+        show(result)
+
+
+@app.command()
+def curate(
+    dataset: Annotated[str, typer.Argument(help="A Hub id, a folder or a .jsonl, .json, .csv or .parquet file.")],
+    output: Annotated[Path, typer.Option(help="The folder to save the result to.")],
+    size: Annotated[str, typer.Option(help="How much to keep: a number of rows (500) or a share (0.1).")] = "0.1",
+    split: Annotated[str | None, typer.Option(help="The split to curate.")] = None,
+    eval_dataset: Annotated[str | None, typer.Option(help="What to evaluate on, like DATASET.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model to fine-tune: a Hub id or a path.")] = None,
+    embedder: Annotated[str | None, typer.Option(help='An embedding model, or "lexical".')] = None,
+    clusterer: Annotated[str, typer.Option(help="kmeans, agglomerative, hdbscan or a column's name.")] = "kmeans",
+    proxies_per_cluster: Annotated[int, typer.Option(help="Rows that stand for a cluster.")] = 1,
+    objective: Annotated[str | None, typer.Option(help="loss, choice, accuracy or contrast.")] = None,
+    estimator: Annotated[str, typer.Option(help="shed, permutation or exact.")] = "shed",
+    sampler: Annotated[str, typer.Option(help="qocs, qwcs or random.")] = "qocs",
+    budget: Annotated[int | None, typer.Option(help="The most fine-tunings to spend.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of every draw.")] = 0,
+    ledger: Annotated[Path | None, typer.Option(help="Where outcomes are written, and resumed from.")] = None,
+    drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave unreadable rows out.")] = False,
+) -> None:
+    """Keep the rows of DATASET most worth fine-tuning on, and save them with their values to a folder."""
+    from shed_hf.curation import curate as curate_dataset
+    from shed_hf.embedding import DEFAULT_EMBEDDER
+
+    curated = curate_dataset(
+        dataset,
+        _size(size),
+        split=split,
+        eval_dataset=eval_dataset,
+        model=model,
+        embedder=embedder or DEFAULT_EMBEDDER,
+        clusterer=clusterer,
+        proxies_per_cluster=proxies_per_cluster,
+        objective=objective,
+        estimator=estimator,
+        sampler=sampler,
+        budget=budget,
+        seed=seed,
+        ledger=ledger,
+        drop_invalid=drop_invalid,
+    )
+    curated.save_to_disk(output)
+    print(f"saved to {output}; load the rows with datasets.load_from_disk({str(output / 'data')!r})")
+
+
+def _size(text: str) -> int | float:
+    try:
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither a number of rows nor a share", param_hint="--size") from None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from shed_hf.arrays import BoolVector, EmbeddingMatrix, IntVector
-from shed_hf.embedding import Encoder, FittedLexical, embed, encode_texts
+from shed_hf.embedding import Encoder, FittedLexical, embed, encode_texts, selected
 from shed_hf.errors import InputError
 from shed_hf.formats import Example
 from shed_hf.pool import Pool, digest, load_source, normalised, read_pool
@@ -15,7 +15,7 @@ from shed_hf.pool import Pool, digest, load_source, normalised, read_pool
 NEAR_REPEAT = 0.95
 HELD_OUT = 256
 LEAST_HELD_OUT = 8
-BLOCK = 4096
+BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ def items_from(
     if count < LEAST_HELD_OUT:
         raise InputError(
             f"a tenth of the {len(readable)} rows is too little to evaluate on (at least {LEAST_HELD_OUT}); pass "
-            f"eval_dataset="
+            "eval_dataset="
         )
     held_out = np.sort(rng.choice(readable, size=count, replace=False))
     return Items(pool.examples(held_out), held_out)
@@ -77,14 +77,14 @@ def admit(pool: Pool, items: Items | None, embedder: Any) -> Admitted:
     if not kept.any():
         raise InputError(
             f"all {int(leaking.sum())} rows repeat evaluation items, none is left to choose from; pass an eval_dataset "
-            f"of other rows"
+            "of other rows"
         )
     left_out = {
         "invalid": int(pool.invalid.sum()),
         "held out": int(held_out.sum()),
         "repeating evaluation items": int(leaking.sum()),
     }
-    return Admitted(readable[kept], embeddings[kept] if not kept.all() else embeddings, encoder, left_out)
+    return Admitted(readable[kept], embeddings if kept.all() else selected(embeddings, kept), encoder, left_out)
 
 
 def _repeats(pool: Pool, rows: IntVector, items: Sequence[Example]) -> BoolVector:
@@ -102,19 +102,22 @@ def _close(
     pool: Pool, rows: IntVector, embeddings: EmbeddingMatrix, items: Items, encoder: Encoder | None
 ) -> BoolVector:
     """Which rows are nearly an item: by their vectors, or for `Lexical` by all their words, before its projection."""
-    texts = [item.text for item in items.examples]
-    close = np.zeros(len(rows), dtype=np.bool_)
-    lexical = encoder if isinstance(encoder, FittedLexical) else None
-    if lexical is not None:
-        of_items = lexical.words(texts).T.toarray()
-    elif len(items.held_out):
+    if isinstance(encoder, FittedLexical):
+        return _close_in_words(pool, rows, items, encoder)
+    if len(items.held_out):
         of_items = embeddings[np.isin(rows, items.held_out)].T
     elif encoder is not None:
+        texts = [item.text for item in items.examples]
         of_items = encode_texts(encoder, texts, np.arange(len(texts))).T
     else:
-        return close
-    for start in range(0, len(rows), BLOCK):
-        part = slice(start, start + BLOCK)
-        of_rows = lexical.words(pool.texts(rows[part])) if lexical is not None else embeddings[part]
-        close[part] = (of_rows @ of_items >= NEAR_REPEAT).any(axis=1)
-    return close
+        return np.zeros(len(rows), dtype=np.bool_)
+    blocks = range(0, len(rows), BLOCK)
+    close = [(embeddings[start : start + BLOCK] @ of_items >= NEAR_REPEAT).any(axis=1) for start in blocks]
+    return np.concatenate(close)
+
+
+def _close_in_words(pool: Pool, rows: IntVector, items: Items, encoder: FittedLexical) -> BoolVector:
+    of_items = encoder.words([item.text for item in items.examples]).T
+    blocks = range(0, len(rows), BLOCK)
+    nearest = [(encoder.words(pool.texts(rows[start : start + BLOCK])) @ of_items).max(axis=1) for start in blocks]
+    return np.concatenate([cosines.toarray().ravel() for cosines in nearest]) >= NEAR_REPEAT

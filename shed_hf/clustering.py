@@ -32,9 +32,8 @@ class Clustering:
         if self.labels.min(initial=0) < NOISE or len(sizes) != len(self.centroids) or not sizes.all():
             raise InputError(
                 f"labels run from {self.labels.min(initial=0)} to {self.labels.max(initial=-1)} with "
-                f"{int((sizes == 0).sum())} empty "
-                f"clusters for {len(self.centroids)} centroids; use every label 0 … {len(self.centroids) - 1}, and -1 "
-                f"for noise"
+                f"{int((sizes == 0).sum())} empty clusters for {len(self.centroids)} centroids; use every label 0 … "
+                f"{len(self.centroids) - 1}, and -1 for noise"
             )
 
     @property
@@ -117,7 +116,7 @@ class HDBSCAN:
         if len(embeddings) < max(2, self.min_cluster_size):
             raise InputError(
                 f"HDBSCAN(min_cluster_size={self.min_cluster_size}) got {len(embeddings)} rows; pass more rows or a "
-                f"smaller size"
+                "smaller size"
             )
         found = SklearnHDBSCAN(min_cluster_size=self.min_cluster_size, copy=True).fit_predict(embeddings)
         labels = np.asarray(found, dtype=np.int64)
@@ -141,13 +140,13 @@ class Given:
         if labels.shape != (len(embeddings),):
             raise InputError(
                 f"clusterer has labels of shape {labels.shape} for {len(embeddings)} rows; pass one label per row of "
-                f"the dataset"
+                "the dataset"
             )
         missing = [i for i, label in enumerate(labels.tolist()) if label is None or label != label]
         if missing:
             raise InputError(
                 f"the label at position {missing[0]} is {labels[missing[0]]!r} ({len(missing)} such); give every row a "
-                f"label, -1 for noise"
+                "label, -1 for noise"
             )
         noise = labels == NOISE if np.issubdtype(labels.dtype, np.number) else np.zeros(len(labels), np.bool_)
         if noise.all():
@@ -182,7 +181,7 @@ def clusterer_from(
     if not callable(clusterer):
         raise InputError(
             f"clusterer is a {type(clusterer).__name__}; pass one of {sorted(_NAMES)}, a column's name, labels or an "
-            f"object"
+            "object"
         )
     result: Clusterer = clusterer
     return result
@@ -194,12 +193,12 @@ def cluster(embeddings: EmbeddingMatrix, clusterer: Clusterer, rng: np.random.Ge
     if labels.shape != (len(embeddings),) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"{clusterer} returned {labels.dtype} labels of shape {labels.shape}; it must return ({len(embeddings)},) "
-            f"integers"
+            "integers"
         )
     if labels.min(initial=0) < NOISE or labels.max(initial=NOISE) == NOISE:
         raise InputError(
             f"{clusterer} returned labels from {labels.min(initial=0)} to {labels.max(initial=NOISE)}; use 0, 1, … and "
-            f"-1 for noise"
+            "-1 for noise"
         )
     used = np.unique(labels[labels >= 0])
     labels = np.where(labels >= 0, np.searchsorted(used, labels), NOISE).astype(np.int64)

@@ -60,8 +60,8 @@ class CuratedDataset:
         if self._scorer is None:
             raise InputError(
                 "the embeddings were given as a matrix, or the result was loaded from disk with an encoder of your "
-                "own; build "
-                "shed_hf.ClusterScorer(centroids, values, stderr, encoder, format) with an encoder for new rows"
+                "own; build shed_hf.ClusterScorer(centroids, values, stderr, encoder, format) with an encoder for new "
+                "rows"
             )
         return self._scorer
 
@@ -69,7 +69,7 @@ class CuratedDataset:
         """Write everything to a folder, which appears only when it is complete. Raises `InputError` if it exists
         already.
         """
-        target = Path(path)
+        target = Path(path).resolve()
         if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
             raise InputError(f"{target} exists already; pass another path or remove it")
         partial = target.with_name(f".{target.name}.partial")
@@ -119,7 +119,7 @@ class CuratedDataset:
         if isinstance(encoder, FittedLexical):  # Lexical's fitted state is arrays and words
             words = sorted(encoder.vocabulary, key=encoder.vocabulary.__getitem__)
             arrays |= {
-                "lexical_words": np.array(words),
+                "lexical_words": np.frombuffer(json.dumps(words).encode(), dtype=np.uint8),
                 "lexical_idf": encoder.idf,
                 "lexical_components": encoder.components,
             }
@@ -137,8 +137,8 @@ def summary(curated: CuratedDataset) -> str:
         f"v(∅) = {estimate.v_empty:.4f}, v(N) = {estimate.v_grand:.4f} "
         f"({recipe['utility'].get('objective', 'mean outcome')})",
         _reliability_line(estimate),
-        f"cost {plural(recipe['bill']['fine_tunings'], 'fine-tuning')}, {duration(recipe['bill']['seconds'])}"
-        f"; left out: {_dropped(recipe)}",
+        f"cost {plural(recipe['bill']['fine_tunings'], 'fine-tuning')}, {duration(recipe['bill']['seconds'])}; left "
+        f"out: {_dropped(recipe)}",
     ]
     return "\n  ".join(lines)
 
@@ -177,6 +177,6 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if manifest.get("version") != FORMAT_VERSION:
         raise InputError(
             f"{folder} was written in format {manifest.get('version')}, this version of shed_hf reads "
-            f"{FORMAT_VERSION}; install the newer one"
+            f"{FORMAT_VERSION}; install the one that wrote it"
         )
     return manifest

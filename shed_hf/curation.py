@@ -82,7 +82,7 @@ def curate(
     if wanted > len(admitted.rows):
         raise InputError(
             f"size={wanted} exceeds the {len(admitted.rows)} rows left of {len(source)} ({admitted.left_out}); pass "
-            f"less"
+            "less"
         )
     by = clusterer_from(clusterer, lambda name: _column(pool, name), admitted.rows, len(pool))
     clustering = cluster(admitted.embeddings, by, for_clusters)
@@ -127,9 +127,7 @@ def resolve_size(size: int | float, n: int) -> int:
             raise InputError(f"size={size} is not in 1 … {n}, the rows of the dataset; pass size <= {n}")
         return int(size)
     if not 0 < size <= 1:
-        raise InputError(
-            f"size={size} is not a share in (0, 1]; pass 0.1 for a tenth, or size={int(size) or 1} for a number of rows"
-        )
+        raise InputError(f"size={size} is not a share in (0, 1]; pass 0.1 for a tenth, or an int for a number of rows")
     return max(1, round(size * n))
 
 

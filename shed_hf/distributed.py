@@ -48,6 +48,5 @@ def check_single_process() -> None:
     if processes > 1:
         raise InputError(
             f"curate() was started in {processes} processes; it measures on one so far: run the script with plain "
-            f"python, or call "
-            "curate() on the main process before the others start"
+            "python, or call curate() on the main process before the others start"
         )

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from shed_hf.arrays import EmbeddingMatrix, IntVector
+from shed_hf.arrays import BoolVector, EmbeddingMatrix, IntVector
 from shed_hf.errors import InputError
 from shed_hf.pool import Pool
 
@@ -144,7 +144,7 @@ def unit(vectors: NDArray[np.floating[Any]], rows: IntVector) -> EmbeddingMatrix
     if len(bad):
         raise InputError(
             f"the embedding of row {rows[bad[0]]} is not finite ({len(bad)} such rows); look at that row or at the "
-            f"embedder"
+            "embedder"
         )
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]  # squares overflow float32
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
@@ -187,6 +187,15 @@ def _given(matrix: NDArray[Any], n_rows: int, rows: IntVector) -> EmbeddingMatri
     return unit(matrix[rows], rows)
 
 
+def selected(matrix: EmbeddingMatrix, kept: BoolVector) -> EmbeddingMatrix:
+    """The kept lines, in a temporary file again where they are many."""
+    positions = np.flatnonzero(kept)
+    chosen = _allocate(len(positions), matrix.shape[1])
+    for start in range(0, len(positions), CHUNK):
+        chosen[start : start + CHUNK] = matrix[positions[start : start + CHUNK]]
+    return chosen
+
+
 def _allocate(n: int, d: int) -> EmbeddingMatrix:
     if n * d * 4 <= MEMORY_MAP_BYTES:
         return np.empty((n, d), dtype=np.float32)
@@ -202,7 +211,7 @@ def _named(encoder: Any) -> Encoder:
 
     if find_spec("sentence_transformers") is not None and type(encoder).__module__.startswith("sentence_transformers"):
         name = encoder[0].auto_model.config._name_or_path if hasattr(encoder[0], "auto_model") else ""
-        if name and (Path(name).exists() or "/" in name):
+        if name and (Path(name).exists() or "/" in name) and encoder.truncate_dim is None:
             return SentenceTransformerEncoder(name, [encoder])
     result: Encoder = encoder
     return result

@@ -55,7 +55,7 @@ class Example:
         return Example(turns, self.verbatim, given=self.given)
 
 
-class InvalidCell(Exception):
+class InvalidCell(InputError):
     """A cell that makes its row unusable; caught at the door, where the row's number is known."""
 
     def __init__(self, column: str, problem: str) -> None:
@@ -78,21 +78,19 @@ class RowFormat:
         return _READERS[self.name](row, self.columns)
 
 
-def detect(column_names: Sequence[str], columns: Mapping[str, str] | None = None) -> RowFormat:
+def detect(column_names: Sequence[str], columns: Mapping[str, str] | None = None, of: str = "dataset") -> RowFormat:
     """The format of a dataset with these columns. Raises `InputError` when none of the five shapes fits."""
     mapping = dict(columns or {})
     _check_mapping(column_names, mapping)
     for name, parts in _SHAPES.items():
         found = {part: _column(part, aliases, column_names, mapping) for part, aliases in parts.items()}
         present = {part: column for part, column in found.items() if column is not None}
-        if all(part in present for part in parts if part not in _OPTIONAL) and set(mapping) <= set(present):
+        if all(part in present for part in parts if part not in OPTIONAL) and set(mapping) <= set(present):
             return RowFormat(name, present)
     raise InputError(
-        f"columns {list(column_names)}{f' with columns={mapping}' if mapping else ''} fit no known format; expected "
-        f"messages, "
-        "prompt + completion, instruction (+ input) + output, question + answer (+ choices) or text; say where they "
-        "are with "
-        f"columns=, for example columns={_example_mapping(column_names)}"
+        f"the columns of {of}, {list(column_names)}{f' with columns={mapping}' if mapping else ''} fit no known "
+        "format; expected messages, prompt + completion, instruction (+ input) + output, question + answer (+ "
+        f"choices) or text; say where they are with columns=, for example columns={_example_mapping(column_names)}"
     )
 
 
@@ -108,7 +106,7 @@ _SHAPES: dict[str, dict[str, tuple[str, ...]]] = {
     "question": {"question": ("question",), "answer": ("answer", "answerKey"), "choices": ("choices",)},
     "text": {"text": ("text",)},
 }
-_OPTIONAL = {"input", "choices"}
+OPTIONAL = {"input", "choices"}
 
 
 def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str]) -> None:

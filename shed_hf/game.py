@@ -14,6 +14,7 @@ import numpy as np
 from shed_hf.arrays import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector, IntVector, Walk
 from shed_hf.errors import Diverged, InputError
 from shed_hf.ledger import Entry, Ledger
+from shed_hf.naming import stable_name
 
 Record: TypeAlias = Callable[[int, int, FloatVector, Mapping[str, float]], None]
 """``record(walk, block, outcome, beside)``: called the moment the outcome after a block of a walk is known.
@@ -74,8 +75,7 @@ class PlainUtility:
 
     def describe(self) -> dict[str, Any]:
         """The callable's name; its code cannot be told apart."""
-        named = self.utility if hasattr(self.utility, "__qualname__") else type(self.utility)
-        return {"utility": f"{named.__module__}.{named.__qualname__}"}
+        return {"utility": stable_name(self.utility)}
 
     def measure(self, walks: Sequence[Walk], record: Record) -> None:
         places = [(w, b) for w, walk in enumerate(walks) for b in range(len(walk))]
@@ -86,8 +86,7 @@ class PlainUtility:
             if outcomes.ndim != 2 or len(outcomes) != len(chunk) or not outcomes.size:
                 raise InputError(
                     f"the utility returned shape {outcomes.shape} for {len(chunk)} row sets; return ({len(chunk)}, "
-                    f"n_items), "
-                    "one outcome per evaluation item"
+                    "n_items), one outcome per evaluation item"
                 )
             finite = np.isfinite(outcomes).all(axis=1)
             for place in np.argsort(~finite, kind="stable"):  # what is not finite ends the run: last
@@ -151,11 +150,11 @@ class Game:
 
     def outcomes(self, coalitions: CoalitionMatrix) -> FloatMatrix:
         """The outcomes per evaluation item, ``(m, n_items)``. Raises `Diverged` when one is not finite."""
-        coalitions = np.atleast_2d(np.asarray(coalitions, dtype=np.bool_))
-        if coalitions.ndim != 2 or coalitions.shape[1] != self.n_players:
+        coalitions = np.atleast_2d(np.asarray(coalitions))
+        if coalitions.dtype != np.bool_ or coalitions.ndim != 2 or coalitions.shape[1] != self.n_players:
             raise InputError(
-                f"coalitions have shape {coalitions.shape}, the game has {self.n_players} players; pass (m, "
-                f"{self.n_players}), True where a player takes part"
+                f"coalitions are {coalitions.dtype} of shape {coalitions.shape}, the game has {self.n_players} "
+                f"players; pass (m, {self.n_players}), True where a player takes part"
             )
         walks = [[self.rows(np.flatnonzero(coalition))] for coalition in coalitions]
         return np.stack([outcomes[-1] for outcomes in self._measure(walks)])
@@ -202,6 +201,7 @@ class Game:
             seconds = time.perf_counter() - clock
             blocks = walks[walk][: block + 1]
             self._check(blocks, outcome)
+            self._check_items(len(outcome))
             rows = tuple(tuple(int(row) for row in rows) for rows in blocks)
             self.ledger.put(Entry(keys[walk][block], rows, np.asarray(outcome, np.float64), seconds, beside))
             clock = time.perf_counter()
@@ -218,8 +218,16 @@ class Game:
             inside = [i for i, player in enumerate(self.players) if len(rows) and np.isin(player, rows).all()]
             raise Diverged(
                 f"the coalition of players {_shortened(inside)} ({len(rows)} rows: {_shortened(rows.tolist())}) has "
-                f"{bad} of "
-                f"{len(outcome)} outcomes that are not finite; the {len(self.ledger)} outcomes measured before are kept"
+                f"{bad} of {len(outcome)} outcomes that are not finite; the {len(self.ledger)} outcomes measured "
+                "before are kept"
+            )
+
+    def _check_items(self, n_items: int) -> None:
+        known = next((len(entry.outcome) for entry in self.ledger), n_items)
+        if n_items != known:
+            raise InputError(
+                f"the utility returned {n_items} outcomes, the ledger holds {known} per coalition; evaluate the same "
+                "items every time, or pass another path as ledger="
             )
 
     def _keys(self, walk: Walk) -> list[str]:

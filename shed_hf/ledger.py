@@ -119,7 +119,7 @@ class Ledger:
         if lines:
             _check_header(path, _header(path, lines), self.header)
             self._entries = {entry.key: entry for entry in _parsed(path, lines)}
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)
         whole = sum(len(line) + 1 for line in lines)
         if whole < len(content):
             self._file.truncate(whole)
@@ -127,11 +127,20 @@ class Ledger:
             self._append(json.dumps(self.header).encode() + b"\n")
 
     def _append(self, line: bytes) -> None:
-        if self._file is None:
+        if self.path is None:
             return
-        self._file.write(line)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        if self._file is None:
+            raise LedgerError(f"{self.path} is closed; open it again with Ledger({str(self.path)!r}, header)")
+        end = self._file.tell()
+        try:
+            self._file.write(line)
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(end)  # no half a line for the next outcome to be appended to
+            raise LedgerError(
+                f"an outcome could not be written to {self.path} ({error}); make room and repeat the call: the "
+                f"{len(self)} outcomes before it are kept"
+            ) from error
 
 
 def read_ledger(path: str | os.PathLike[str]) -> Ledger:
@@ -176,7 +185,7 @@ def _parsed(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:
         except (KeyError, TypeError, ValueError) as error:
             raise LedgerError(
                 f"line {number} of {path} is no outcome ({line[:40]!r}…); restore the file or delete that line, it is "
-                f"one outcome"
+                "one outcome"
             ) from error
 
 
@@ -201,7 +210,7 @@ def _check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, A
         )
         raise LedgerError(
             f"{path} holds the outcomes of another run ({fields}); pass another path as ledger= or repeat that run's "
-            f"arguments"
+            "arguments"
         )
 
 

@@ -7,6 +7,7 @@ is asked for. Losses are negated here and nowhere else.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -162,9 +163,7 @@ class Metric:
     def _measure(self) -> Callable[[str, str], float]:
         metric = self.metric
         if isinstance(metric, str):
-            import evaluate
-
-            metric = evaluate.load(metric)
+            metric = _loaded_metric(metric)
         compute = getattr(metric, "compute", None)
         if compute is None:
             return lambda prediction, reference: float(metric([prediction], [reference]))
@@ -207,6 +206,13 @@ def objective_from(name_or_object: "str | Objective | None", items: Sequence[Exa
     if not (callable(name_or_object) or isinstance(name_or_object, LikelihoodObjective)):
         raise InputError(f"objective is a {type(name_or_object).__name__}; pass {known}")
     return name_or_object
+
+
+@lru_cache
+def _loaded_metric(name: str) -> Any:
+    import evaluate
+
+    return evaluate.load(name)
 
 
 def _check_options(items: Sequence[Example], name: str) -> None:

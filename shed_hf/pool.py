@@ -68,7 +68,7 @@ def read_pool(
     """
     if len(dataset) == 0:
         raise InputError(f"{name} has 0 rows; pass one with rows")
-    row_format = detect(dataset.column_names, columns)
+    row_format = detect(dataset.column_names, columns, name)
     digests = np.zeros((len(dataset), 16), dtype=np.uint8)
     keys = np.zeros((len(dataset), 16), dtype=np.uint8)
     problems: dict[int, InvalidCell] = {}
@@ -84,8 +84,7 @@ def read_pool(
         first = next(iter(problems))
         raise InputError(
             f"{name} has {len(problems)} rows that cannot be read; the first is row {first}: {problems[first]}; mend "
-            f"them, or "
-            "leave them out with drop_invalid=True"
+            "them, or leave them out with drop_invalid=True"
         )
     invalid = np.zeros(len(dataset), dtype=np.bool_)
     invalid[list(problems)] = True
@@ -104,20 +103,21 @@ def load_source(dataset: Any, split: str | None = None, name: str = "dataset") -
     if isinstance(dataset, datasets.IterableDataset | datasets.IterableDatasetDict):
         raise InputError(
             f"{name} is a stream ({type(dataset).__name__}), whose rows cannot be picked by number; load it without "
-            f"streaming=True, or "
-            "keep its first rows with Dataset.from_list(list(stream.take(100_000)), features=stream.features)"
+            "streaming=True, or keep its first rows with Dataset.from_list(list(stream.take(100_000)), "
+            "features=stream.features)"
         )
     if isinstance(dataset, str | Path):
         dataset = _load_named(str(dataset), split)
     if isinstance(dataset, datasets.DatasetDict):
         chosen = split or (next(iter(dataset)) if len(dataset) == 1 else "")
         if chosen not in dataset:
-            raise InputError(f"{name} has the splits {list(dataset)}, split={split!r}; pass split= with one of them")
+            how = "split=" if name == "dataset" else f"{name}=dataset_dict[…]"
+            raise InputError(f"{name} has the splits {list(dataset)}, split={split!r}; pass {how} with one of them")
         return dataset[chosen]
     if not isinstance(dataset, datasets.Dataset):
         raise InputError(
             f"{name} is a {type(dataset).__name__}; pass a datasets.Dataset, a DatasetDict with split=, a Hub id or a "
-            f"local path"
+            "local path"
         )
     return dataset
 

@@ -1,6 +1,6 @@
 """The recipe: everything that decided a curation, as plain JSON."""
 
-import dataclasses
+import json
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from shed_hf.clustering import Clustering
 from shed_hf.embedding import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.formats import RowFormat
 from shed_hf.game import Game
+from shed_hf.naming import described, plain
 from shed_hf.pool import Pool
 from shed_hf.scoring import ClusterScorer
 
@@ -21,27 +22,6 @@ _PACKAGES = (
     "shed-hf", "torch", "transformers", "trl", "peft", "datasets", "accelerate",
     "sentence-transformers", "scikit-learn", "numpy",
 )  # fmt: skip
-
-
-def described(thing: Any) -> dict[str, Any]:
-    """A seam's implementation as JSON: its class and, of a dataclass, the fields that are plain."""
-    fields = {}
-    if dataclasses.is_dataclass(thing):
-        fields = {f.name: getattr(thing, f.name) for f in dataclasses.fields(thing) if f.repr}
-    return {"name": type(thing).__name__, **{name: plain(field) for name, field in fields.items()}}
-
-
-def plain(field: Any) -> Any:
-    """A field as JSON: numbers, text and lists as they are, anything else by its repr."""
-    if field is None or isinstance(field, str | bool | int | float):
-        return field
-    if isinstance(field, np.integer | np.floating):
-        return field.item()
-    if isinstance(field, Mapping):
-        return {str(name): plain(value) for name, value in field.items()}
-    if isinstance(field, list | tuple):
-        return [plain(value) for value in field]
-    return repr(field)
 
 
 def versions() -> dict[str, str]:
@@ -61,7 +41,8 @@ def scorer_of(
     """The scorer of a saved result, where its encoder can be had by name or from arrays; None otherwise."""
     encoder: Encoder
     if "lexical_words" in arrays:
-        vocabulary = {str(word): index for index, word in enumerate(arrays["lexical_words"])}
+        words = json.loads(arrays["lexical_words"].tobytes())
+        vocabulary = {word: index for index, word in enumerate(words)}
         encoder = FittedLexical(vocabulary, arrays["lexical_idf"], arrays["lexical_components"])
     elif recipe["embedder"]["name"] == SentenceTransformerEncoder.__name__:
         encoder = SentenceTransformerEncoder(recipe["embedder"]["model"])

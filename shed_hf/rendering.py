@@ -106,7 +106,7 @@ def check_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> None:
     if tokenizer.eos_token is None:
         raise InputError(
             f"the tokenizer {tokenizer.name_or_path!r} has no eos token, so no completion would ever end; set "
-            f"tokenizer.eos_token"
+            "tokenizer.eos_token"
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -119,8 +119,8 @@ def warn_of_cuts(tokens: Sequence[Tokens], max_length: int, what: str) -> None:
         without = sum(row.n_learned == 0 for row in cut)
         warnings.warn(
             f"{len(cut)} of {len(tokens)} {what} are longer than max_length={max_length} tokens and were cut; "
-            f"{without} lost their "
-            "whole completion and take no part; raise max_length in args=SFTConfig(max_length=…) to keep them whole",
+            f"{without} lost their whole completion and take no part; raise max_length in args=SFTConfig(max_length=…) "
+            "to keep them whole",
             stacklevel=2,
         )
 
@@ -173,8 +173,7 @@ def _render_with_template(example: Example, tokenizer: "PreTrainedTokenizerBase"
             if place == len(example.turns) - 1:
                 raise InputError(
                     f"the chat template of {tokenizer.name_or_path!r} renders a conversation differently once it is "
-                    f"answered, so the "
-                    "completion cannot be told from the prompt; pass prompt + completion as strings"
+                    "answered, so the completion cannot be told from the prompt; pass prompt + completion as strings"
                 )
             continue  # an earlier turn that the template rewrites later (thoughts removed, say) is read, not learned
         segments += [Segment(whole[done : len(prompt)], False), Segment(whole[len(prompt) : len(answered)], True)]

@@ -50,8 +50,7 @@ def bill(estimator: str, cost: Cost, n_players: int, n_rows: float, n_tokens: in
     known = f"; {n_known} in the ledger already" if n_known else ""
     return (
         f"bill: {estimator} values {plural(n_players, 'cluster')} with at most "
-        f"{plural(cost.fine_tunings, 'fine-tuning')} "
-        f"({share * n_rows:,.0f} rows trained{tokens}){known}"
+        f"{plural(cost.fine_tunings, 'fine-tuning')} ({share * n_rows:,.0f} rows trained{tokens}){known}"
     )
 
 

@@ -1,7 +1,7 @@
 """Samplers: which rows of which clusters are kept, given what the clusters are worth.
 
-All keep exactly ``size`` rows whatever the clusters' sizes. All but `Random` take rows without a value (noise, clusters in which no
-row can be trained on) only when the valued ones are used up.
+All keep exactly ``size`` rows whatever the clusters' sizes. All but `Random` take rows without a value (noise, clusters
+in which no row can be trained on) only when the valued ones are used up.
 """
 
 from collections.abc import Sequence
@@ -46,6 +46,12 @@ class QWCS:
 
     factor: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.factor is not None and not np.isfinite(self.factor):
+            raise InputError(
+                f"factor={self.factor} is not finite; pass a number, or None to scale by the values' spread"
+            )
+
     def __call__(
         self, values: FloatVector, members: Sequence[IntVector], size: int, rng: np.random.Generator
     ) -> IntVector:
@@ -88,6 +94,8 @@ _NAMES: dict[str, type[Sampler]] = {"qocs": QOCS, "qwcs": QWCS, "random": Random
 def sampler_from(name_or_object: str | Sampler) -> Sampler:
     """A sampler by its short name, or the object itself. Raises `InputError` for an unknown name."""
     if not isinstance(name_or_object, str):
+        if isinstance(name_or_object, type) or not callable(name_or_object):
+            raise InputError(f"sampler={name_or_object!r} cannot be called; pass one of {sorted(_NAMES)} or an object")
         return name_or_object
     if name_or_object not in _NAMES:
         raise InputError(f"sampler={name_or_object!r} is unknown; pass one of {sorted(_NAMES)} or an object")
@@ -102,8 +110,7 @@ def choose(
     if size > available:
         raise InputError(
             f"size={size} exceeds the {available} rows that can be chosen (held-out, leaking and invalid rows never "
-            f"are); "
-            f"pass size <= {available}"
+            f"are); pass size <= {available}"
         )
     rows = np.sort(np.asarray(sampler(values, members, size, rng), dtype=np.int64))
     chosen = np.intersect1d(rows, np.concatenate(list(members)))

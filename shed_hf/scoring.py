@@ -9,7 +9,7 @@ import numpy as np
 from shed_hf.arrays import EmbeddingMatrix, FloatVector
 from shed_hf.embedding import Encoder, encode_texts, unit
 from shed_hf.errors import InputError
-from shed_hf.formats import RowFormat
+from shed_hf.formats import OPTIONAL, InvalidCell, RowFormat
 
 VERSION = 1
 
@@ -34,9 +34,10 @@ class ClusterScorer:
         """A batch of rows, or one row, to shed_cluster, shed_value, shed_value_stderr and shed_distance.
 
         The distance is 1 − cosine to the nearest centroid. Raises `InputError` for columns other than the pool's and
-        `InvalidCell` for rows that cannot be read.
+        for rows that cannot be read.
         """
-        missing = [column for column in self.format.columns.values() if column not in batch]
+        present = {part: column for part, column in self.format.columns.items() if column in batch}
+        missing = [column for part, column in self.format.columns.items() if part not in OPTIONAL | set(present)]
         if missing:
             raise InputError(
                 f"the rows have columns {list(batch)}, the scorer reads {missing}; rename columns to those of the pool"
@@ -44,13 +45,13 @@ class ClusterScorer:
         if not self._is_batch(batch):
             scores = self._scores([dict(batch)])
             return {name: column[0] for name, column in scores.items()}
-        columns = {part: batch[part] for part in self.format.columns.values()}
+        columns = {column: batch[column] for column in present.values()}
         return self._scores([dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)])
 
     def _scores(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
         if not rows:
             return {"shed_cluster": [], "shed_value": [], "shed_value_stderr": [], "shed_distance": []}
-        texts = [self.format.read(row).text for row in rows]
+        texts = [self._text(number, row) for number, row in enumerate(rows)]
         vectors = encode_texts(self.encoder, texts, np.arange(len(texts)))
         distances = (self.centroids**2).sum(axis=1) - 2 * vectors @ self.centroids.T  # (n, c), squared, less 1
         nearest = distances.argmin(axis=1)
@@ -62,6 +63,14 @@ class ClusterScorer:
             "shed_value_stderr": self.stderr[nearest].tolist(),
             "shed_distance": (1 - cosines).astype(np.float64).tolist(),
         }
+
+    def _text(self, number: int, row: Mapping[str, Any]) -> str:
+        try:
+            return self.format.read(row).text
+        except InvalidCell as error:
+            raise InputError(
+                f"row {number} of the batch cannot be scored: {error}; filter such rows out first"
+            ) from error
 
     def _is_batch(self, batch: Mapping[str, Any]) -> bool:
         """A cell of a row is text, or a list of messages; a column of a batch is a list of those."""

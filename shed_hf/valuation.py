@@ -62,8 +62,7 @@ def send_players(clustering: Clustering, admitted: Admitted, count: int | None, 
     if not players.clusters:
         raise InputError(
             f"none of the {clustering.n_clusters} clusters has a row with a token to learn; look at the rows, or raise "
-            f"max_length in "
-            "args=SFTConfig(max_length=…)"
+            "max_length in args=SFTConfig(max_length=…)"
         )
     return players
 
@@ -88,15 +87,14 @@ def _warn_of_noise(estimate: ValueEstimate) -> None:
     if np.ptp(estimate.values) == 0 and len(estimate.values) > 1:
         warnings.warn(
             f"all {len(estimate.values)} clusters have the same value {estimate.values[0]:.4g}, so the choice among "
-            f"them is arbitrary; "
-            "use smaller blocks of players, or an evaluation set that the rows can move",
+            "them is arbitrary; use smaller blocks of players, or an evaluation set that the rows can move",
             stacklevel=3,
         )
     elif estimate.reliability < UNRELIABLE:
         warnings.warn(
             f"the values cannot be told from noise (reliability {estimate.reliability:.2f} < {UNRELIABLE}); use more "
-            f"evaluation items, "
-            "fewer clusters, more proxies_per_cluster or a larger budget before trusting the ranking",
+            "evaluation items, fewer clusters, more proxies_per_cluster or a larger budget before trusting the "
+            "ranking",
             stacklevel=3,
         )
 
@@ -111,7 +109,7 @@ def _keeping(ledger: Ledger) -> Iterator[None]:
             path = ledger.path or _rescued(ledger)
             say(
                 f"stopped; {plural(len(ledger), 'outcome')} kept in {path}: repeat the call with ledger={str(path)!r} "
-                f"to go on"
+                "to go on"
             )
         raise
 

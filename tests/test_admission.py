@@ -215,7 +215,7 @@ def test_an_eval_dataset_is_found_by_path(tmp_path: Path) -> None:
     ("eval_dataset", "message"),
     [
         (Dataset.from_dict({"text": []}), "eval_dataset has 0 rows"),
-        (Dataset.from_dict({"words": ["a"]}), r"columns \['words'\] fit no known format"),
+        (Dataset.from_dict({"words": ["a"]}), r"columns of eval_dataset, \['words'\] fit no known format"),
         (Dataset.from_dict({"text": ["a", ""]}), r"eval_dataset has 1 rows that cannot be read; the first is row 1"),
         (DatasetDict(), r"eval_dataset has the splits \[\]"),
         ([{"text": "a"}], "eval_dataset is a list"),

@@ -303,10 +303,16 @@ def test_a_budget_is_kept_or_refused_naming_the_least(estimator: Estimator, n_pl
 
 @pytest.mark.parametrize(
     ("estimator", "each"),
-    [(Permutation(), 24), (Permutation(block_size=7), 3), (Shed(), 8), (Shed(continuing=True), 1)],
+    [
+        (Permutation(), 2 * 24),
+        (Permutation(antithetic=False), 24),
+        (Permutation(block_size=7), 2 * 3),
+        (Shed(), 8),
+        (Shed(continuing=True), 1),
+    ],
 )
 def test_a_budget_buys_as_many_orders_as_it_can(estimator: Estimator, each: int) -> None:
-    for budget in range(25, 100, 7):
+    for budget in range(49, 150, 7):
         assert budget - each < estimator.cost(25, budget).fine_tunings <= budget
 
 

@@ -89,10 +89,10 @@ def test_each_different_coalition_is_measured_once_within_and_across_calls(
 def test_rows_of_equal_content_are_measured_as_one() -> None:
     utility = Plain()
     game = Game(singles(3), utility, digests={0: b"same", 1: b"same", 2: b"other"})
-    only_first, only_second = game(np.array([[1, 0, 0], [0, 1, 0]]))
+    only_first, only_second = game(np.array([[1, 0, 0], [0, 1, 0]], dtype=bool))
     assert only_first == only_second
     assert len(utility.asked) == 1
-    game(np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0]]))
+    game(np.array([[1, 0, 1], [0, 1, 1], [1, 1, 0]], dtype=bool))
     assert len(utility.asked) == 3  # the pair of equals is another coalition than one of them
 
 
@@ -237,7 +237,7 @@ def test_walking_along_an_order_of_a_plain_utility_gives_the_prefixes_own_values
 def test_a_walk_is_never_mistaken_for_its_coalition_nor_for_another_walk() -> None:
     game = Game(singles(2), Training())
     forward, backward = game.along([[np.array([0]), np.array([1])], [np.array([1]), np.array([0])]])
-    grand = game(np.array([[1, 1]]))[0]
+    grand = game(np.array([[1, 1]], dtype=bool))[0]
     outcomes = {entry.blocks: entry.outcome[0] for entry in game.ledger}
     together = tuple(game.rows(np.array([0, 1])).tolist())
     assert outcomes == {
@@ -251,7 +251,7 @@ def test_a_walk_is_never_mistaken_for_its_coalition_nor_for_another_walk() -> No
 def test_the_first_block_of_a_walk_is_its_coalition() -> None:
     game = Game(singles(3), Training())
     game.along([[np.array([0, 2]), np.array([1])]])
-    game(np.array([[1, 0, 1]]))
+    game(np.array([[1, 0, 1]], dtype=bool))
     assert game.n_fine_tunings == 1
 
 

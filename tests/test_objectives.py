@@ -16,7 +16,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 from shed_hf.errors import InputError
 from shed_hf.formats import Example, Turn
 from shed_hf.objectives import Accuracy, Choice, Contrast, Likelihoods, Loss, Metric, Objective, objective_from
-from shed_hf.rendering import split_at_completion, tokenise
+from shed_hf.rendering import IGNORED, Tokens, split_at_completion, tokenise
 from shed_hf.utilities import likelihood
 from shed_hf.utilities.evaluation import Evaluation
 from shed_hf.utilities.generation import generate
@@ -130,9 +130,18 @@ def test_batches_keep_within_the_budget_and_change_nothing(
     np.testing.assert_allclose(split.total, whole.total, atol=1e-4)
 
 
+def answer(row: Tokens, tokenizer: Tokenizer) -> Candidate:
+    """The completion up to its end, without the line break that the chat template puts behind it."""
+    start = split_at_completion(row)
+    return Candidate(row.ids[: start + row.ids[start:].tolist().index(tokenizer.eos_token_id) + 1], start)
+
+
 def test_loss_is_minus_the_loss_that_transformers_computes(model: Model, tokenizer: Tokenizer) -> None:
     rows = tokenise(ITEMS, tokenizer, 256)
-    batches = [{"input_ids": torch.tensor(row.ids)[None], "labels": torch.tensor(row.labels)[None]} for row in rows]
+    ids, labels = [torch.tensor(row.ids)[None] for row in rows], [torch.tensor(row.labels)[None] for row in rows]
+    for line in labels:  # the template's line break after the answer's end is no part of the answer
+        line[0, int((line[0] == tokenizer.eos_token_id).nonzero()[0]) + 1 :] = IGNORED
+    batches = [{"input_ids": i, "labels": label} for i, label in zip(ids, labels, strict=True)]
     losses = [model(**batch).loss.item() for batch in batches]
     np.testing.assert_allclose(measured(Loss(), ITEMS, model, tokenizer), -np.array(losses), atol=1e-4)
 
@@ -149,7 +158,7 @@ def test_choice_is_the_log_softmax_of_sums_or_of_means(llama: Model, tokenizer: 
     expected = []
     for item in QUIZ:
         rows = tokenise([item.answering(option) for option in item.options], tokenizer, 256)
-        given = [Candidate(row.ids, split_at_completion(row)) for row in rows]
+        given = [answer(row, tokenizer) for row in rows]
         sums = torch.tensor([alone(llama, one)[0] / (one.n_completion if per_token else 1) for one in given])
         expected.append(float(sums.log_softmax(0)[0]))
     np.testing.assert_allclose(measured(Choice(per_token), QUIZ, llama, tokenizer), expected, atol=1e-4)

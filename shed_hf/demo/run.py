@@ -63,8 +63,8 @@ COMPARISONS = 3
 
 # SmolLM2's own template puts a system prompt of 20 tokens before every row; without it a row takes half the time.
 _TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' "
+    "}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 
 
@@ -123,7 +123,7 @@ def run(small: bool = False, seed: int = 0) -> DemoResult:
     )
     say(
         f"comparing with random rows: {2 * COMPARISONS} fine-tunings on {len(curated)} rows, {len(test)} items held "
-        f"out until now"
+        "out until now"
     )
     tuned, random, untuned = _compare(tuner, pool, Dataset.from_list(test), curated.rows, seed)
     hurt = [row["damage"] for row in rows]

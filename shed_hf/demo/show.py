@@ -16,13 +16,10 @@ def show(result: DemoResult) -> None:
     console.print(_comparison(result))
     console.print(
         f"\n{result.n_fine_tunings} fine-tunings valued the clusters; {result.seconds:.0f} s in all with "
-        f"{result.model}.\n"
-        f"Damaged clusters ranked last with AUC {result.auc_damaged_last:.2f} (1 is perfect, 0.5 is chance).\n\n"
-        "Next, on data of your own:\n"
-        "  [bold]shed-hf curate rows.jsonl --size 0.1 --output curated --ledger run.ledger[/bold]\n"
-        "or in Python:\n"
-        "  [bold]import shed_hf[/bold]\n"
-        "  [bold]curated = shed_hf.curate(dataset, size=0.1)[/bold]"
+        f"{result.model}.\nDamaged clusters ranked last with AUC {result.auc_damaged_last:.2f} (1 is perfect, 0.5 is "
+        "chance).\n\nNext, on data of your own:\n  [bold]shed-hf curate rows.jsonl --size 0.1 --output curated "
+        "--ledger run.ledger[/bold]\nor in Python:\n  [bold]import shed_hf[/bold]\n  [bold]curated = "
+        "shed_hf.curate(dataset, size=0.1)[/bold]"
     )
 
 

@@ -13,6 +13,8 @@ _NAMES: dict[str, type[Estimator]] = {"exact": Exact, "permutation": Permutation
 def estimator_from(name_or_object: "str | Estimator") -> Estimator:
     """An estimator by its short name, or the object itself. Raises `InputError` for an unknown name."""
     if not isinstance(name_or_object, str):
+        if isinstance(name_or_object, type) or not callable(getattr(name_or_object, "cost", None)):
+            raise InputError(f"estimator={name_or_object!r} is none; pass one of {sorted(_NAMES)} or an object")
         return name_or_object
     if name_or_object not in _NAMES:
         raise InputError(f"estimator={name_or_object!r} is unknown; pass one of {sorted(_NAMES)} or an object")

@@ -25,10 +25,10 @@ Order: TypeAlias = list[IntVector]
 class Permutation:
     """Walks ``n_orders`` random orders, ``block_size`` players at a step.
 
-    ``antithetic`` walks every order backwards as well (``n_orders`` counts both), so that early and late places even out. With ``truncation`` t >
-    0 a walk ends where |v(N) − v(S)| <= t·|v(N) − v(∅)| and whoever is left gets 0. ``continuing`` measures all
-    prefixes of an order by one training run through it instead of one fine-tuning each: cheaper by far, but an outcome
-    then depends on the order of training. A budget sets ``n_orders``.
+    ``antithetic`` walks every order backwards as well (``n_orders`` counts both), so that early and late places even
+    out. With ``truncation`` t > 0 a walk ends where |v(N) − v(S)| <= t·|v(N) − v(∅)| and whoever is left gets 0.
+    ``continuing`` measures all prefixes of an order by one training run through it instead of one fine-tuning each:
+    cheaper by far, but an outcome then depends on the order of training. A budget sets ``n_orders``.
     """
 
     n_orders: int = 10
@@ -66,7 +66,9 @@ class Permutation:
     def _orders(self, n_players: int, budget: int | None) -> int:
         n_blocks = -(-n_players // self.block_size)
         orders = _affordable(self, n_players, n_blocks, budget, self.n_orders, self.continuing)
-        return orders - orders % 2 if self.antithetic and orders > 1 else orders  # an order without its reverse is no pair
+        return (
+            orders - orders % 2 if self.antithetic and orders > 1 else orders
+        )  # an order without its reverse is no pair
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """An objective bound to its evaluation items: a trained model in, one outcome per item out."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,8 +12,10 @@ from shed_hf.arrays import FloatVector
 from shed_hf.errors import InputError
 from shed_hf.formats import Example
 from shed_hf.objectives import Accuracy, Choice, LikelihoodObjective, Likelihoods, Objective
-from shed_hf.rendering import check_tokenizer, split_at_completion, tokenise, warn_of_cuts
+from shed_hf.rendering import Tokens, check_tokenizer, split_at_completion, tokenise, warn_of_cuts
 from shed_hf.utilities.likelihood import Candidate, LikelihoodBatches
+
+_T = TypeVar("_T")
 
 
 class Evaluation:
@@ -65,9 +68,12 @@ class Evaluation:
         candidates = objective.candidates(self.items, rng)
         tokens = tokenise([candidate for item in candidates for candidate in item], self.tokenizer, max_length)
         warn_of_cuts(tokens, max_length, "evaluation candidates")
-        flat = [Candidate(row.ids, split_at_completion(row)) for row in tokens]
-        grouped = _grouped(flat, [len(item) for item in candidates])
-        whole = [all(candidate.n_completion > 0 for candidate in group) for group in grouped]
+        sizes = [len(item) for item in candidates]
+        grouped = _grouped([_candidate(row, self.tokenizer.eos_token_id) for row in tokens], sizes)
+        uncut = [len(group) == 1 or not any(row.cut for row in group) for group in _grouped(tokens, sizes)]
+        whole = [
+            fair and all(one.n_completion > 0 for one in group) for fair, group in zip(uncut, grouped, strict=True)
+        ]
         self.items = [item for item, kept in zip(self.items, whole, strict=True) if kept]
         if not self.items:
             raise InputError(
@@ -95,7 +101,7 @@ class Evaluation:
         if outcomes.shape != (len(self.items),):
             raise InputError(
                 f"objective {self.objective} returned shape {outcomes.shape} for {len(self.items)} items; return one "
-                f"number per item"
+                "number per item"
             )
         return outcomes
 
@@ -108,7 +114,14 @@ def _beside(objective: Objective, items: Sequence[Example], likelihoods: Sequenc
     return {"accuracy": float(np.mean(right))}
 
 
-def _grouped(flat: Sequence[Candidate], sizes: Sequence[int]) -> list[list[Candidate]]:
+def _candidate(tokens: Tokens, eos: int) -> Candidate:
+    """The completion up to its end-of-sequence token; what a chat template puts behind that is no answer."""
+    start = split_at_completion(tokens)
+    ends = np.flatnonzero(tokens.ids[start:] == eos)
+    return Candidate(tokens.ids[: start + int(ends[0]) + 1] if len(ends) else tokens.ids, start)
+
+
+def _grouped(flat: Sequence[_T], sizes: Sequence[int]) -> list[list[_T]]:
     ends = np.cumsum(sizes)
     return [list(flat[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
 

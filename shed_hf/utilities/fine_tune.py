@@ -31,6 +31,7 @@ from shed_hf.distributed import AcceleratorSandbox, check_single_process
 from shed_hf.errors import InputError
 from shed_hf.formats import Example
 from shed_hf.game import Record
+from shed_hf.naming import stable_name
 from shed_hf.objectives import Objective, objective_from
 from shed_hf.pool import Pool
 from shed_hf.rendering import Tokens, check_tokenizer, tokenise, warn_of_cuts
@@ -194,7 +195,7 @@ class TrainerUtility:
             "training": {
                 name: str(value) if not isinstance(value, int | float) else value for name, value in training.items()
             },
-            "objective": repr(self.evaluation.objective),
+            "objective": stable_name(self.evaluation.objective),
             "evaluation": _items_digest(self.evaluation.items),
         }
 

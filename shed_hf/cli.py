@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +21,16 @@ app = typer.Typer(
 )
 
 
+class DemoModel(StrEnum):
+    """The demo's language models."""
+
+    AUTO = "auto"
+    SMOLLM2 = "smollm2"
+    SMALL = "small"
+
+
 def main() -> None:
     """The console script: errors that are the caller's end in one line, not in a traceback."""
-    os.environ.setdefault(
-        "OMP_WAIT_POLICY", "PASSIVE"
-    )  # threads that spin while waiting halve the speed of small models
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         app()
@@ -35,7 +41,7 @@ def main() -> None:
 @app.command()
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
-    small: Annotated[bool, typer.Option("--small", help="Use the small model shipped with shed_hf.")] = False,
+    model: Annotated[DemoModel, typer.Option(help="auto is smollm2 where it is installed and fast.")] = DemoModel.AUTO,
     seed: Annotated[int, typer.Option(help="Which topics are damaged, and every other draw.", min=0)] = 0,
 ) -> None:
     """Curate a small damaged pool with a real language model, and compare with random rows. Needs no network."""
@@ -43,7 +49,7 @@ def demo(
     from shed_hf.demo.run import run
     from shed_hf.demo.show import show
 
-    result = run(small, seed)
+    result = run(model.value, seed)
     if as_json:
         print(json.dumps(result.as_json()))
     else:

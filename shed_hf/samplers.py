@@ -39,18 +39,18 @@ class QOCS:
 class QWCS:
     """Quality-weighted cluster sampling: draw a cluster with probability ∝ exp(f·value), then one of its rows; repeat.
 
-    ``factor`` is the paper's f; ``None`` is 1 over the standard deviation of the values, so that a value one standard
-    deviation higher makes a cluster e times as likely, whatever the units of the utility. A used-up cluster leaves the
-    draw.
+    ``factor`` is the paper's f. ``None`` is ``sharpness`` over the standard deviation of the values, so that a value
+    one standard deviation higher makes a cluster e^sharpness times as likely, whatever the units of the utility. A
+    used-up cluster leaves the draw.
     """
 
     factor: float | None = None
+    sharpness: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.factor is not None and not np.isfinite(self.factor):
-            raise InputError(
-                f"factor={self.factor} is not finite; pass a number, or None to scale by the values' spread"
-            )
+        for name, number in (("factor", self.factor or 0.0), ("sharpness", self.sharpness)):
+            if not np.isfinite(number):
+                raise InputError(f"{name}={number} is not finite; pass a number")
 
     def __call__(
         self, values: FloatVector, members: Sequence[IntVector], size: int, rng: np.random.Generator
@@ -73,7 +73,7 @@ class QWCS:
     def _logits(self, values: FloatVector) -> FloatVector:
         valued = values[~np.isnan(values)]
         spread = float(valued.std()) if len(valued) else 0.0
-        factor = self.factor if self.factor is not None else 1 / spread if spread > 0 else 0.0
+        factor = self.factor if self.factor is not None else self.sharpness / spread if spread > 0 else 0.0
         return np.asarray(factor * values, dtype=np.float64)
 
 

@@ -88,14 +88,14 @@ def _warn_of_noise(estimate: ValueEstimate) -> None:
         warnings.warn(
             f"all {len(estimate.values)} clusters have the same value {estimate.values[0]:.4g}, so the choice among "
             "them is arbitrary; use smaller blocks of players, or an evaluation set that the rows can move",
-            stacklevel=3,
+            stacklevel=4,
         )
     elif estimate.reliability < UNRELIABLE:
         warnings.warn(
             f"the values cannot be told from noise (reliability {estimate.reliability:.2f} < {UNRELIABLE}); use more "
             "evaluation items, fewer clusters, more proxies_per_cluster or a larger budget before trusting the "
             "ranking",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

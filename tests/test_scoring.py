@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays
 
 from shed_hf.embedding import Lexical, unit
 from shed_hf.errors import InputError
-from shed_hf.formats import InvalidCell, RowFormat, detect
+from shed_hf.formats import RowFormat, detect
 from shed_hf.scoring import ClusterScorer
 
 ADDED = ["shed_cluster", "shed_value", "shed_value_stderr", "shed_distance"]
@@ -167,9 +167,9 @@ def test_rows_with_other_columns_are_refused(batched: bool) -> None:
 
 @pytest.mark.parametrize("batched", [True, False])
 def test_a_row_that_cannot_be_read_is_refused(batched: bool) -> None:
-    with pytest.raises(InvalidCell, match="column 'text' is None"):
+    with pytest.raises(InputError, match="column 'text' is None"):
         Dataset.from_dict({"text": ["1 0", None]}).map(scorer(), batched=batched)
-    with pytest.raises(InvalidCell, match="column 'messages' holds None, not a list"):
+    with pytest.raises(InputError, match="column 'messages' holds None, not a list"):
         Dataset.from_dict({"messages": [MESSAGES[0], None]}).map(
             scorer(row_format=detect(["messages"])), batched=batched
         )

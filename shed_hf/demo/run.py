@@ -35,18 +35,20 @@ class Setting:
     batch_size: int
     n_items: int
     n_test: int
+    targets: str | tuple[str, ...] = "all-linear"
 
 
 SMOLLM2 = Setting(
     name="SmolLM2-135M-Instruct",
     damages=("answers shuffled", "words shuffled", "boilerplate"),
     n_clusters=9,
-    proxies=4,
+    proxies=3,
     estimator=Permutation(n_orders=4, block_size=2),
-    learning_rate=2e-3,
+    learning_rate=4e-3,
     batch_size=4,
-    n_items=24,
-    n_test=48,
+    n_items=15,
+    n_test=27,
+    targets=("q_proj", "v_proj"),
 )
 SMALL = Setting(
     name="the small model shipped with shed_hf",
@@ -188,14 +190,16 @@ def auc(curated: CuratedDataset, damaged: Sequence[str]) -> float:
 def _tuner(folder: Path, setting: Setting) -> "FineTune":
     from transformers import AutoTokenizer
 
-    from shed_hf.utilities.fine_tune import FineTune, default_args
+    from shed_hf.utilities.fine_tune import FineTune, default_args, default_peft_config
 
+    peft_config = default_peft_config()
+    peft_config.target_modules = setting.targets if isinstance(setting.targets, str) else set(setting.targets)
     args = default_args()
     args.learning_rate, args.per_device_train_batch_size = setting.learning_rate, setting.batch_size
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if setting is SMOLLM2:
         tokenizer.chat_template = _TEMPLATE
-    return FineTune(str(folder), "loss", tokenizer, args)
+    return FineTune(str(folder), "loss", tokenizer, args, peft_config)
 
 
 def _compare(

@@ -1,19 +1,21 @@
 """`curate`: the whole of SHED, top to bottom. The only file that knows every seam."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shed_hf.admission import Items, admit, items_from
+from shed_hf.admission import Admitted, Items, admit, items_from
+from shed_hf.arrays import FloatVector, IntVector
 from shed_hf.assembly import check_columns, clusters_table, with_values
-from shed_hf.clustering import NOISE, Clusterer, cluster, clusterer_from
+from shed_hf.clustering import NOISE, Clusterer, Clustering, cluster, clusterer_from
 from shed_hf.curated import CuratedDataset, summary
 from shed_hf.embedding import DEFAULT_EMBEDDER, Encoder
 from shed_hf.errors import InputError
-from shed_hf.estimators import Estimator, estimator_from
+from shed_hf.estimators import Estimator, ValueEstimate, estimator_from
 from shed_hf.game import Game, Utility, WalkUtility, as_walk_utility
 from shed_hf.ledger import Ledger
 from shed_hf.objectives import Objective
@@ -21,7 +23,7 @@ from shed_hf.pool import Pool, load_source, read_pool
 from shed_hf.recipe import make_recipe, scorer_from
 from shed_hf.report import Stopwatch, say
 from shed_hf.samplers import Sampler, choose, sampler_from
-from shed_hf.valuation import send_players, value
+from shed_hf.valuation import Players, send_players, value
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -74,7 +76,7 @@ def curate(
     pool = read_pool(source, columns, drop_invalid)
     tuner = _tuner(utility, model, objective)
     needed = tuner is not None or eval_dataset is not None
-    items = items_from(eval_dataset, pool, columns, drop_invalid, for_items) if needed else None
+    items = items_from(eval_dataset, pool, columns, drop_invalid, for_items) if needed else _own_items(utility)
     training_seed = int(for_training.integers(2**31))
     measured_by = _bound(tuner, utility, pool, items, training_seed)
 
@@ -91,27 +93,52 @@ def curate(
     with Ledger(ledger, {"dataset": pool.digest, "order": training_seed, **measured_by.describe()}) as book:
         game = Game(players.rows, measured_by, book, pool.digests_of(players.rows), training_seed)
         estimate = value(game, chosen_estimator, for_values, budget)
-    values, stderr = players.spread(estimate.values), players.spread(estimate.stderr)
-
-    members = [admitted.rows[clustering.labels == number] for number in (*range(clustering.n_clusters), NOISE)]
-    rows = choose(chosen_sampler, np.append(values, np.nan), members, wanted, for_rows)
-    clusters = clusters_table(members, rows, values, stderr, players.proxies)
-    labels = clustering.labels[np.searchsorted(admitted.rows, rows)]
     parts = {"embedder": admitted.encoder, "clusterer": by, "estimator": chosen_estimator, "sampler": chosen_sampler}
     arguments = {"size": wanted, "seed": seed, "budget": budget, "proxies_per_cluster": proxies_per_cluster}
-    curated = CuratedDataset(
+    recipe = make_recipe(arguments, parts, pool, admitted.left_out, game, watch.seconds)
+    valued = Valued(admitted, clustering, players, estimate, book)
+    curated = _sampled(
+        source, pool, valued, recipe, lambda values, rows: choose(chosen_sampler, values, rows, wanted, for_rows)
+    )
+    say(summary(curated))
+    return curated
+
+
+@dataclass(frozen=True, eq=False)
+class Valued:
+    """Everything known once the clusters have values; what is left is to choose rows."""
+
+    admitted: Admitted
+    clustering: Clustering
+    players: Players
+    estimate: ValueEstimate
+    ledger: Ledger
+
+
+def _sampled(
+    source: Any,
+    pool: Pool,
+    valued: Valued,
+    recipe: dict[str, Any],
+    sample: Callable[[FloatVector, list[IntVector]], IntVector],
+) -> CuratedDataset:
+    admitted, clustering, players = valued.admitted, valued.clustering, valued.players
+    values, stderr = players.spread(valued.estimate.values), players.spread(valued.estimate.stderr)
+    members = [admitted.rows[clustering.labels == number] for number in (*range(clustering.n_clusters), NOISE)]
+    rows = sample(np.append(values, np.nan), members)
+    clusters = clusters_table(members, rows, values, stderr, players.proxies)
+    labels = clustering.labels[np.searchsorted(admitted.rows, rows)]
+    return CuratedDataset(
         dataset=with_values(source, rows, labels, values),
         rows=rows,
         clusters=clusters,
         clustering=clustering,
         pool_rows=admitted.rows,
-        estimate=estimate,
-        recipe=make_recipe(arguments, parts, pool, admitted.left_out, game, watch.seconds),
-        ledger=book,
+        estimate=valued.estimate,
+        recipe=recipe,
+        ledger=valued.ledger,
         _scorer=scorer_from(clustering, clusters, admitted.encoder, pool.format),
     )
-    say(summary(curated))
-    return curated
 
 
 def resolve_size(size: int | float, n: int) -> int:
@@ -161,6 +188,12 @@ def _bound(tuner: "FineTune | None", utility: Any, pool: Pool, items: Items | No
     if tuner is None or items is None:
         return as_walk_utility(utility)
     return tuner.bind(pool, items.examples, seed)
+
+
+def _own_items(utility: Any) -> Items | None:
+    """The items of a utility that evaluates on some of its own, so that rows repeating them are left out too."""
+    evaluation = getattr(utility, "evaluation", None)
+    return None if evaluation is None else Items(evaluation.items, np.empty(0, dtype=np.int64))
 
 
 def _column(pool: Pool, name: str) -> list[Any] | None:

@@ -111,7 +111,9 @@ def test_curate_saves_what_python_loads(tmp_path: Path) -> None:
 def test_errors_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text("\n".join(json.dumps(row) for row in make_rows(20)))
-    common = ["--model", str(SMALL_MODEL), "--embedder", "lexical", "--eval-dataset", str(rows)]
+    dev = tmp_path / "dev.jsonl"
+    dev.write_text("\n".join(json.dumps(row) for row in make_rows(8, seed=99)))
+    common = ["--model", str(SMALL_MODEL), "--embedder", "lexical", "--eval-dataset", str(dev)]
     result = shed_hf("curate", str(rows), "--output", str(tmp_path / "out"), *common, *arguments, COLUMNS="200")
     assert result.returncode != 0
     assert "Traceback" not in result.stderr

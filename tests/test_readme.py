@@ -1,0 +1,68 @@
+"""The README tells the truth: its commands are the ones that are run, its Python runs, its names exist."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import datasets
+import pytest
+
+import shed_hf
+from shed_hf.demo.models import SMALL_MODEL
+from tests.conftest import make_rows
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_first_screen_has_two_set_up_commands() -> None:
+    commands = [line.strip() for line in README.splitlines()[:60] if line.startswith("    pip install")]
+    assert len(commands) == 2
+    assert commands[0].endswith('pip install ".[demo]" && shed-hf demo')
+    assert commands[1].endswith("python -m pytest")
+    assert all("https://download.pytorch.org/whl/cpu" in command for command in commands)
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    picked = re.search(r"test_command=\$\((grep .*? README\.md)\)", script)
+    assert picked is not None
+    found = subprocess.run(picked[1], shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip().endswith('pip install -e ".[test]" && python -m pytest')
+
+
+def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = shed_hf.curate
+
+    def offline(dataset: datasets.Dataset, size: float, ledger: str) -> shed_hf.CuratedDataset:
+        """The same call with models that are at hand."""
+        items = datasets.Dataset.from_list(make_rows(12, seed=99))
+        return whole(
+            dataset, size, ledger=ledger, eval_dataset=items, model=str(SMALL_MODEL), embedder="lexical", budget=10
+        )
+
+    monkeypatch.setattr(shed_hf, "curate", offline)
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: datasets.Dataset.from_list(make_rows(40)))
+    names = {"new_rows": datasets.Dataset.from_list(make_rows(8, seed=7))}
+    for block in python_blocks():
+        exec(block, names)
+    assert set(names["new_rows"].column_names) >= {"shed_cluster", "shed_value", "shed_value_stderr", "shed_distance"}
+    assert (tmp_path / "dolly-shed-10pct").is_dir()
+    assert (tmp_path / "dolly.ledger").is_file()
+
+
+def test_every_argument_of_curate_is_in_the_table() -> None:
+    import inspect
+
+    named = set(re.findall(r"`(\w+)`", README)) | set(re.findall(r"`?(\w+)=", README))
+    assert set(inspect.signature(shed_hf.curate).parameters) <= named | {"dataset"}
+
+
+def test_every_file_that_is_named_exists() -> None:
+    for path in re.findall(r"\]\(((?!https)[^)#]+)\)", README):
+        assert (ROOT / path).exists(), path

@@ -242,6 +242,10 @@ def test_the_identity_tells_models_trainings_and_items_apart(
         FineTune(str(tiny_model), "loss").bind(rows, examples[1:], 0).describe()["evaluation"]
         != reference["evaluation"]
     )
+    template = AutoTokenizer.from_pretrained(tiny_model)
+    template.chat_template = template.chat_template.replace("|>\n", "|> ")
+    spaced = FineTune(str(tiny_model), "loss", template).bind(rows, examples, 0)
+    assert spaced.describe()["tokenizer"] != reference["tokenizer"]
     wider = FineTune(str(tiny_model), "loss", peft_config=LoraConfig(r=2, target_modules="all-linear"))
     assert wider.bind(rows, examples, 0).describe()["weights"] != reference["weights"]
 

@@ -195,6 +195,7 @@ class TrainerUtility:
             "utility": "fine-tune",
             "model": self.trainer.model.config.name_or_path or "unnamed",
             "weights": weights_digest(self.trainer.model),
+            "tokenizer": _tokenizer_digest(self.evaluation.tokenizer),
             "training": {
                 name: str(value) if not isinstance(value, int | float) else value for name, value in training.items()
             },
@@ -308,6 +309,12 @@ def _measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
 def _check_unpacked(args: SFTConfig) -> None:
     if args.packing or args.padding_free:
         raise InputError("packing mixes the rows of a coalition; pass SFTConfig(packing=False, padding_free=False)")
+
+
+def _tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
+    """What decides how a row reads to the model: vocabulary size, chat template and end of sequence."""
+    content = repr((len(tokenizer), tokenizer.chat_template, tokenizer.eos_token))
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def _items_digest(items: Sequence[Example]) -> str:

@@ -35,6 +35,11 @@ class Admitted:
     encoder: Encoder | None
     left_out: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def told(self) -> str:
+        """What was left out, in words."""
+        return ", ".join(f"{count} {reason}" for reason, count in self.left_out.items() if count) or "nothing left out"
+
 
 def items_from(
     eval_dataset: Any, pool: Pool, columns: Mapping[str, str] | None, drop_invalid: bool, rng: np.random.Generator

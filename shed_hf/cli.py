@@ -78,9 +78,11 @@ def curate(
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave unreadable rows out.")] = False,
 ) -> None:
     """Keep the rows of DATASET most worth fine-tuning on, and save them with their values to a folder."""
+    from shed_hf.curated import check_free
     from shed_hf.curation import curate as curate_dataset
     from shed_hf.embedding import DEFAULT_EMBEDDER
 
+    check_free(output)  # before anything is paid for
     curated = curate_dataset(
         dataset,
         _size(size),

@@ -178,7 +178,7 @@ def clusterer_from(
                 f"clusterer is an array of shape {labels_array.shape}; pass one label for each of the {n_rows} rows"
             )
         return Given(labels_array[rows])
-    if not callable(clusterer):
+    if isinstance(clusterer, type) or not callable(clusterer):
         raise InputError(
             f"clusterer is a {type(clusterer).__name__}; pass one of {sorted(_NAMES)}, a column's name, labels or an "
             "object"

@@ -69,9 +69,7 @@ class CuratedDataset:
         """Write everything to a folder, which appears only when it is complete. Raises `InputError` if it exists
         already.
         """
-        target = Path(path).resolve()
-        if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
-            raise InputError(f"{target} exists already; pass another path or remove it")
+        target = check_free(path)
         partial = target.with_name(f".{target.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -124,6 +122,22 @@ class CuratedDataset:
                 "lexical_components": encoder.components,
             }
         return arrays
+
+
+def check_free(path: str | os.PathLike[str]) -> Path:
+    """The path, where a new folder can be made. Raises `InputError` where something is already or nothing can be
+    written.
+    """
+    target = Path(path).resolve()
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
+        raise InputError(f"{target} exists already; pass another path or remove it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target} cannot be made ({error}); pass another path") from error
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"{target.parent} cannot be written; pass another path")
+    return target
 
 
 def summary(curated: CuratedDataset) -> str:

@@ -70,10 +70,10 @@ def curate(
     chosen_estimator, chosen_sampler = estimator_from(estimator), sampler_from(sampler)
     for_items, for_clusters, for_training, for_values, for_rows = _streams(seed)
     source = load_source(dataset, split)
-    wanted = resolve_size(size, len(source))
     check_columns(source)
 
     pool = read_pool(source, columns, drop_invalid)
+    wanted = resolve_size(size, len(source))
     tuner = _tuner(utility, model, objective)
     needed = tuner is not None or eval_dataset is not None
     items = items_from(eval_dataset, pool, columns, drop_invalid, for_items) if needed else _own_items(utility)
@@ -83,8 +83,7 @@ def curate(
     admitted = admit(pool, items, embedder)
     if wanted > len(admitted.rows):
         raise InputError(
-            f"size={wanted} exceeds the {len(admitted.rows)} rows left of {len(source)} ({admitted.left_out}); pass "
-            "less"
+            f"size={wanted} exceeds the {len(admitted.rows)} rows left ({admitted.told}); pass a smaller size"
         )
     by = clusterer_from(clusterer, lambda name: _column(pool, name), admitted.rows, len(pool))
     clustering = cluster(admitted.embeddings, by, for_clusters)

@@ -41,7 +41,14 @@ class SentenceTransformerEncoder:
         if not self._loaded:
             from sentence_transformers import SentenceTransformer
 
-            self._loaded.append(SentenceTransformer(self.model))
+            try:
+                self._loaded.append(SentenceTransformer(self.model))
+            except OSError as error:
+                first = str(error).strip().splitlines()[0]
+                raise InputError(
+                    f"embedder={self.model!r} could not be loaded ({first}); pass one that can be reached, a folder "
+                    'with one, or "lexical", which downloads nothing'
+                ) from error
         vectors = self._loaded[0].encode(sentences, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
         return np.asarray(vectors, dtype=np.float32)
 
@@ -111,7 +118,7 @@ def encoder_from(embedder: "str | Encoder | NDArray[np.floating[Any]]") -> "Enco
         return Lexical() if embedder == "lexical" else SentenceTransformerEncoder(embedder)
     if isinstance(embedder, Lexical):
         return embedder
-    if isinstance(embedder, np.ndarray):
+    if isinstance(embedder, list) or hasattr(embedder, "__array__"):
         return None
     if not callable(getattr(embedder, "encode", None)):
         raise InputError(

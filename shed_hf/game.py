@@ -74,7 +74,7 @@ class PlainUtility:
         return 0
 
     def describe(self) -> dict[str, Any]:
-        """The callable's name; its code cannot be told apart."""
+        """The callable's name and, of a function, its code; what it calls or closes over cannot be told apart."""
         return {"utility": stable_name(self.utility)}
 
     def measure(self, walks: Sequence[Walk], record: Record) -> None:

@@ -68,7 +68,12 @@ class Ledger:
         self._entries: dict[str, Entry] = {}
         self._file: BinaryIO | None = None
         if self.path is not None:
-            self._open(self.path)
+            try:
+                self._open(self.path)
+            except OSError as error:
+                raise LedgerError(
+                    f"{self.path} cannot be opened as a ledger ({error}); pass another path as ledger="
+                ) from error
 
     def __len__(self) -> int:
         return len(self._entries)

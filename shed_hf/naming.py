@@ -1,7 +1,9 @@
 """Names for the things a user plugs in: stable between processes, so that a ledger or a recipe can be compared."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,8 @@ import numpy as np
 def stable_name(thing: Any) -> str:
     """``thing`` in words that do not hold a memory address.
 
-    A dataclass is its class and fields, a function its qualified name, plain data its repr, anything else its class.
+    A dataclass is its class and fields, a function its qualified name and a digest of its code, plain data its repr,
+    anything else its class.
     """
     if dataclasses.is_dataclass(thing) and not isinstance(thing, type):
         shown = [f"{f.name}={stable_name(getattr(thing, f.name))}" for f in dataclasses.fields(thing) if f.repr]
@@ -18,7 +21,15 @@ def stable_name(thing: Any) -> str:
     if thing is None or isinstance(thing, str | bool | int | float | list | tuple | dict):
         return repr(thing)
     named = thing if hasattr(thing, "__qualname__") else type(thing)
-    return f"{named.__module__}.{named.__qualname__}"
+    code = getattr(thing, "__code__", None)
+    return f"{named.__module__}.{named.__qualname__}{f'#{_code_digest(code)}' if code else ''}"
+
+
+def _code_digest(code: CodeType) -> str:
+    """A function's instructions and constants, hashed: tells two lambdas apart."""
+    constants = [_code_digest(part) if isinstance(part, CodeType) else repr(part) for part in code.co_consts]
+    content = repr((code.co_code, code.co_names, constants))
+    return hashlib.blake2b(content.encode(), digest_size=6).hexdigest()
 
 
 def described(thing: Any) -> dict[str, Any]:

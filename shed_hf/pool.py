@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 CHUNK = 1000
+_BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,13 +129,18 @@ def _load_named(name: str, split: str | None) -> Any:
     path = Path(name)
     if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
         return datasets.load_from_disk(name)
+    if not path.exists() and (path.suffix in _BUILDERS or name.startswith((".", "/", "~"))):
+        raise InputError(f'{name} does not exist; pass a file or folder that does, or a Hub id such as "user/dataset"')
     if path.is_file():
-        builder = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}.get(path.suffix)
+        builder = _BUILDERS.get(path.suffix)
         if builder is None:
             raise InputError(
                 f"{name} ends in {path.suffix!r}; pass a .jsonl, .json, .csv or .parquet file, a folder or a Hub id"
             )
-        return datasets.load_dataset(builder, data_files=name)
+        try:
+            return datasets.load_dataset(builder, data_files=name)
+        except (datasets.exceptions.DatasetGenerationError, StopIteration) as error:
+            raise InputError(f"{name} is empty or cannot be read as {path.suffix} ({error}); mend the file") from error
     return datasets.load_dataset(name, split=split) if split else datasets.load_dataset(name)
 
 

@@ -23,7 +23,8 @@ from shed_hf.game import Game
 from shed_hf.objectives import Choice, Loss
 from shed_hf.pool import Pool, read_pool
 from shed_hf.utilities.evaluation import Evaluation
-from shed_hf.utilities.fine_tune import FineTune, TrainerUtility, default_args, default_peft_config, weights_digest
+from shed_hf.utilities.fine_tune import FineTune, TrainerUtility, default_args, default_peft_config
+from shed_hf.utilities.identity import weights_digest
 from shed_hf.utilities.schedule import NULL_ROW, schedule
 from tests.conftest import make_rows
 

@@ -26,6 +26,7 @@ NUMPY_ROOMS += [f"estimators.{path.stem}" for path in (PACKAGE / "estimators").g
 TORCH_ROOMS = (
     "callbacks",
     "utilities.fine_tune",
+    "utilities.identity",
     "utilities.lean",
     "utilities.evaluation",
     "utilities.likelihood",

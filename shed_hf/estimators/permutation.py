@@ -21,6 +21,10 @@ Order: TypeAlias = list[IntVector]
 """One order of the players, cut into the blocks that join the coalition one after another."""
 
 
+MOST_ORDERS = 10_000
+"""Beyond this a budget buys no more orders: few players' coalitions are all measured long before."""
+
+
 @dataclass(frozen=True)
 class Permutation:
     """Walks ``n_orders`` random orders, ``block_size`` players at a step.
@@ -191,7 +195,7 @@ def _affordable(
         return default
     each = 1 if continuing else n_blocks - 1
     check_budget(budget, 1 + each, f"one order of {estimator} with {n_players} players and v(N)")
-    return (budget - 1) // each if each else default
+    return min((budget - 1) // each, MOST_ORDERS) if each else default
 
 
 def _check_positive(**fields: int) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import gc
-import hashlib
+import os
 import random
 import tempfile
 import warnings
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled
-from peft import LoraConfig
+from peft import LoraConfig, PeftModel
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -38,6 +38,7 @@ from shed_hf.objectives import Objective, objective_from
 from shed_hf.pool import Pool
 from shed_hf.rendering import Tokens, check_tokenizer, tokenise, warn_of_cuts
 from shed_hf.utilities.evaluation import Evaluation
+from shed_hf.utilities.identity import items_digest, tokenizer_digest, weights_digest
 from shed_hf.utilities.lean import LeanSFTTrainer
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -53,7 +54,7 @@ class FineTune:
     evaluation set.
     """
 
-    model: str | PreTrainedModel = DEFAULT_MODEL
+    model: str | os.PathLike[str] | PreTrainedModel = DEFAULT_MODEL
     objective: str | Objective | None = None
     tokenizer: PreTrainedTokenizerBase | None = field(default=None, repr=False)
     args: SFTConfig | None = field(default=None, repr=False)
@@ -89,12 +90,14 @@ class FineTune:
         return utility
 
     def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        model = (
-            AutoModelForCausalLM.from_pretrained(self.model)
-            if isinstance(self.model, str)
-            else copy.deepcopy(self.model)
-        )
-        name = self.model if isinstance(self.model, str) else self.model.name_or_path
+        if not isinstance(self.model, str | os.PathLike | PreTrainedModel | PeftModel):
+            raise InputError(
+                f"model is a {type(self.model).__name__}; pass a Hub id, a path or a causal language model"
+            )
+        if isinstance(self.model, PreTrainedModel | PeftModel):
+            model, name = copy.deepcopy(self.model), self.model.config.name_or_path
+        else:
+            model, name = _pretrained(str(self.model)), str(self.model)
         if self.tokenizer is None and not name:
             raise InputError(
                 "the model has no name to find its tokenizer by; pass utility=FineTune(model, tokenizer=…)"
@@ -195,12 +198,12 @@ class TrainerUtility:
             "utility": "fine-tune",
             "model": self.trainer.model.config.name_or_path or "unnamed",
             "weights": weights_digest(self.trainer.model),
-            "tokenizer": _tokenizer_digest(self.evaluation.tokenizer),
+            "tokenizer": tokenizer_digest(self.evaluation.tokenizer),
             "training": {
                 name: str(value) if not isinstance(value, int | float) else value for name, value in training.items()
             },
             "objective": stable_name(self.evaluation.objective),
-            "evaluation": _items_digest(self.evaluation.items),
+            "evaluation": items_digest(self.evaluation.items),
         }
 
     def _labels(self, row: int) -> Sequence[int]:
@@ -243,6 +246,16 @@ class _Autocast:
             return self.evaluation.measure(model)
 
 
+def _pretrained(name: str) -> PreTrainedModel:
+    try:
+        return AutoModelForCausalLM.from_pretrained(name)
+    except OSError as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(
+            f"model={name!r} could not be loaded ({first}); pass a Hub id that can be reached, or a folder with a model"
+        ) from error
+
+
 def default_args() -> SFTConfig:
     """How `FineTune` trains unless told otherwise; precision is that of the model's weights."""
     return SFTConfig(
@@ -260,18 +273,6 @@ def default_args() -> SFTConfig:
 def default_peft_config() -> LoraConfig:
     """The adapter of `FineTune`: rank 8 on every linear layer, without dropout."""
     return LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
-
-
-def weights_digest(model: torch.nn.Module) -> str:
-    """Names, shapes and 64 evenly spaced numbers of every parameter, hashed: tells two models apart without reading
-    them whole.
-    """
-    hasher = hashlib.blake2b(digest_size=16)
-    for name, parameter in model.named_parameters():
-        flat = parameter.detach().flatten()
-        sample = flat[:: max(1, len(flat) // 64)][:64].float().cpu().numpy()
-        hasher.update(f"{name}{tuple(parameter.shape)}".encode() + sample.tobytes())
-    return hasher.hexdigest()
 
 
 @contextlib.contextmanager
@@ -295,6 +296,8 @@ _TRAINING_FIELDS = (
 
 def _measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
     """The caller's arguments, less what a trainer that only measures has no use for: saving, logging, evaluating."""
+    if not isinstance(args, SFTConfig):
+        raise InputError(f"args is a {type(args).__name__}; pass a trl.SFTConfig")
     _check_unpacked(args)
     args = copy.deepcopy(args)
     args.output_dir = folder
@@ -309,16 +312,6 @@ def _measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
 def _check_unpacked(args: SFTConfig) -> None:
     if args.packing or args.padding_free:
         raise InputError("packing mixes the rows of a coalition; pass SFTConfig(packing=False, padding_free=False)")
-
-
-def _tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
-    """What decides how a row reads to the model: vocabulary size, chat template and end of sequence."""
-    content = repr((len(tokenizer), tokenizer.chat_template, tokenizer.eos_token))
-    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
-
-
-def _items_digest(items: Sequence[Example]) -> str:
-    return hashlib.blake2b(repr([(item.turns, item.options) for item in items]).encode(), digest_size=16).hexdigest()
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from transformers import (
 from shed_hf.arrays import FloatVector, IntVector, Walk
 from shed_hf.errors import Diverged, InputError
 from shed_hf.game import Record
+from shed_hf.rendering import IGNORED
 from shed_hf.utilities.schedule import NULL_ROW, Schedule, Step, schedule
 
 
@@ -215,6 +216,6 @@ class _WithNullRow(Dataset[dict[str, Any]]):
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         if row == NULL_ROW:
-            return {"input_ids": [0, 0], "labels": [-100, -100]}
+            return {"input_ids": [0, 0], "labels": [IGNORED, IGNORED]}
         features = self.rows[row]
         return {name: features[name] for name in ("input_ids", "labels") if name in features}

@@ -36,7 +36,7 @@ from shed_hf.game import Record
 from shed_hf.naming import stable_name
 from shed_hf.objectives import Objective, objective_from
 from shed_hf.pool import Pool
-from shed_hf.rendering import Tokens, check_tokenizer, tokenise, warn_of_cuts
+from shed_hf.rendering import IGNORED, Tokens, check_tokenizer, tokenise, warn_of_cuts
 from shed_hf.utilities.evaluation import Evaluation
 from shed_hf.utilities.identity import items_digest, tokenizer_digest, weights_digest
 from shed_hf.utilities.lean import LeanSFTTrainer
@@ -74,7 +74,7 @@ class FineTune:
         torch.manual_seed(args.seed)
         model, tokenizer = self._load()
         check_tokenizer(tokenizer)
-        null_row = Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[-100, 0]]})
+        null_row = Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[IGNORED, 0]]})
         trainer = LeanSFTTrainer(
             model=model,
             args=args,
@@ -177,7 +177,7 @@ class TrainerUtility:
         """Which rows have a token left to learn within the maximum length."""
         if self.rows is None:
             return np.array(
-                [any(label != -100 for label in self._labels(int(row))[1:]) for row in rows], dtype=np.bool_
+                [any(label != IGNORED for label in self._labels(int(row))[1:]) for row in rows], dtype=np.bool_
             )
         return np.array([tokens.n_learned > 0 for tokens in self.rows.tokens(rows)], dtype=np.bool_)
 

@@ -24,9 +24,13 @@ def weights_digest(model: torch.nn.Module) -> str:
 def tokenizer_digest(tokenizer: PreTrainedTokenizerBase) -> str:
     """What decides how a row reads to the model: vocabulary size, chat template and end of sequence."""
     content = repr((len(tokenizer), tokenizer.chat_template, tokenizer.eos_token))
-    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+    return _digest(content)
 
 
 def items_digest(items: Sequence[Example]) -> str:
     """The items' conversations and options."""
-    return hashlib.blake2b(repr([(item.turns, item.options) for item in items]).encode(), digest_size=16).hexdigest()
+    return _digest(repr([(item.turns, item.options) for item in items]))
+
+
+def _digest(content: str) -> str:
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()

@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from trl import SFTTrainer
 
-IGNORED = -100
+from shed_hf.rendering import IGNORED
 
 
 class LeanSFTTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from shed_hf.curated import CuratedDataset
     from shed_hf.curation import curate
     from shed_hf.embedding import Lexical, SentenceTransformerEncoder
-    from shed_hf.errors import Diverged, InputError, LedgerError, ShedError
-    from shed_hf.estimators import Exact, Permutation, Shed, ValueEstimate
+    from shed_hf.errors import Diverged, HubError, InputError, LedgerError, ShedError
+    from shed_hf.estimators import BanzhafMSR, Exact, Permutation, Shed, ValueEstimate
     from shed_hf.game import Game
     from shed_hf.ledger import Ledger, read_ledger
     from shed_hf.objectives import Accuracy, Choice, Contrast, Loss, Metric
@@ -28,8 +28,8 @@ _HOMES = {
     "curated": ("CuratedDataset",),
     "curation": ("curate",),
     "embedding": ("Lexical", "SentenceTransformerEncoder"),
-    "errors": ("Diverged", "InputError", "LedgerError", "ShedError"),
-    "estimators": ("Exact", "Permutation", "Shed", "ValueEstimate"),
+    "errors": ("Diverged", "HubError", "InputError", "LedgerError", "ShedError"),
+    "estimators": ("BanzhafMSR", "Exact", "Permutation", "Shed", "ValueEstimate"),
     "game": ("Game",),
     "ledger": ("Ledger", "read_ledger"),
     "objectives": ("Accuracy", "Choice", "Contrast", "Loss", "Metric"),
@@ -46,6 +46,7 @@ __all__ = [
     "QWCS",
     "Accuracy",
     "Agglomerative",
+    "BanzhafMSR",
     "Choice",
     "ClusterScorer",
     "Clustering",
@@ -57,6 +58,7 @@ __all__ = [
     "FineTune",
     "Game",
     "Given",
+    "HubError",
     "InputError",
     "KMeans",
     "Ledger",

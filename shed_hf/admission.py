@@ -11,6 +11,7 @@ from shed_hf.embedding import Encoder, FittedLexical, embed, encode_texts, selec
 from shed_hf.errors import InputError
 from shed_hf.formats import Example
 from shed_hf.pool import Pool, digest, load_source, normalised, read_pool
+from shed_hf.provenance import HubSource, source_of
 
 NEAR_REPEAT = 0.95
 HELD_OUT = 256
@@ -20,10 +21,13 @@ BLOCK = 1024
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """The evaluation items; ``held_out`` are the pool's rows they were taken from, if they were."""
+    """The evaluation items; ``held_out`` are the pool's rows they were taken from, ``hub`` where on the Hub they came
+    from, if they did.
+    """
 
     examples: list[Example]
     held_out: IntVector
+    hub: HubSource | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +56,9 @@ def items_from(
         dataset = load_source(eval_dataset, name="eval_dataset")
         shared = columns if columns and set(columns.values()) <= set(dataset.column_names) else None
         evaluation = read_pool(dataset, shared, drop_invalid, name="eval_dataset")
-        return Items(evaluation.examples(np.flatnonzero(~evaluation.invalid)), np.empty(0, dtype=np.int64))
+        return Items(
+            evaluation.examples(np.flatnonzero(~evaluation.invalid)), np.empty(0, dtype=np.int64), source_of(dataset)
+        )
     readable = np.flatnonzero(~pool.invalid)
     count = min(HELD_OUT, len(readable) // 10)
     if count < LEAST_HELD_OUT:

@@ -1,13 +1,15 @@
-"""Putting the result together: the chosen rows with their values, and the table of clusters."""
+"""Putting the result together: choosing rows by value, their columns, and the table of clusters."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shed_hf.arrays import FloatVector, IntVector
 from shed_hf.clustering import NOISE
+from shed_hf.curated import CuratedDataset
 from shed_hf.errors import InputError
+from shed_hf.samplers import Sampler, choose
+from shed_hf.valued import Valued
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -24,56 +26,62 @@ def check_columns(source: "Dataset") -> None:
         )
 
 
-def with_values(source: "Dataset", rows: IntVector, clusters: IntVector, values: FloatVector) -> "Dataset":
+def assembled(valued: Valued, recipe: dict[str, Any], sampler: Sampler, rng: np.random.Generator) -> CuratedDataset:
+    """Choose ``recipe["size"]`` rows by value, and put rows and clusters together with what led to them."""
+    rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng)
+    return CuratedDataset(_with_values(valued, rows), rows, clusters_table(valued, rows), recipe, valued)
+
+
+def _with_values(valued: Valued, rows: IntVector) -> "Dataset":
     """The chosen rows with every column of the source, and ``shed_row``, ``shed_cluster`` and ``shed_value`` (None: not
     valued).
     """
     from datasets import Value
 
-    padded = np.append(values, np.nan)  # noise is cluster -1, the last
+    if valued.source is None:
+        raise InputError("the rows to choose from are not at hand; pass source= with the dataset that was curated")
+    positions = np.searchsorted(valued.pool_rows, rows)
+    clusters = valued.clustering.labels[positions]
+    padded = np.append(valued.values, np.nan)  # noise is cluster -1, the last
     return (
-        source.select(rows)
+        valued.source.select(positions)
         .add_column("shed_row", rows.tolist(), feature=Value("int64"))
         .add_column("shed_cluster", clusters.tolist(), feature=Value("int64"))
         .add_column("shed_value", _nullable(padded[clusters]), feature=Value("float64"))
     )
 
 
-def clusters_table(
-    members: Sequence[IntVector],
-    chosen: IntVector,
-    values: FloatVector,
-    stderr: FloatVector,
-    proxies: Sequence[IntVector],
-) -> "Dataset":
-    """A line per cluster, and one for noise: cluster, size, selected, value, stderr, proxies, in_words.
+def clusters_table(valued: Valued, chosen: IntVector) -> "Dataset":
+    """A line per cluster, and one for noise: cluster, size, selected, value, stderr, top_terms, proxies, excerpt,
+    in_words.
 
-    ``members`` has the rows of every cluster and of noise last; ``selected`` is how many of them were chosen.
+    ``selected`` is how many of its rows are among the ``chosen``; ``excerpt`` is the beginning of the first proxy.
     """
     from datasets import Dataset, Features, List, Value
 
+    members, noise = valued.members, NOISE
+    numbers = [*range(len(members) - 1), *([noise] if len(members[noise]) else [])]
+    values, stderr = np.append(valued.values, np.nan), np.append(valued.stderr, np.nan)
     ranks = np.argsort(np.argsort(-values, kind="stable"), kind="stable") + 1
     n_valued = int((~np.isnan(values)).sum())
-    numbers = [*range(len(values)), *([NOISE] if len(members[-1]) else [])]
-    padded_values, padded_stderr = np.append(values, np.nan), np.append(stderr, np.nan)
+    proxies = [*(rows.tolist() for rows in valued.players.proxies), []]
     columns = {
         "cluster": numbers,
         "size": [len(members[number]) for number in numbers],
         "selected": [int(np.isin(members[number], chosen).sum()) for number in numbers],
-        "value": _nullable(padded_values[numbers]),
-        "stderr": _nullable(padded_stderr[numbers]),
-        "proxies": [proxies[number].tolist() if number != NOISE else [] for number in numbers],
-        "in_words": [
-            in_words(padded_values[number], padded_stderr[number], int(np.append(ranks, 0)[number]), n_valued)
-            for number in numbers
-        ],
+        "value": _nullable(values[numbers]),
+        "stderr": _nullable(stderr[numbers]),
+        "top_terms": [[*valued.terms, []][number] for number in numbers],
+        "proxies": [proxies[number] for number in numbers],
+        "excerpt": [[*valued.excerpts, None][number] for number in numbers],
+        "in_words": [in_words(values[number], stderr[number], int(ranks[number]), n_valued) for number in numbers],
     }
     types = {name: Value("int64") for name in ("cluster", "size", "selected")} | {
         name: Value("float64") for name in ("value", "stderr")
     }
-    return Dataset.from_dict(
-        columns, features=Features({**types, "proxies": List(Value("int64")), "in_words": Value("string")})
-    )
+    lists = {"top_terms": List(Value("string")), "proxies": List(Value("int64"))}
+    texts = {"excerpt": Value("string"), "in_words": Value("string")}
+    return Dataset.from_dict(columns, features=Features({**types, **lists, **texts}))
 
 
 def in_words(value: float, stderr: float, rank: int, n_valued: int) -> str:
@@ -86,3 +94,20 @@ def in_words(value: float, stderr: float, rank: int, n_valued: int) -> str:
 
 def _nullable(numbers: FloatVector) -> list[float | None]:
     return [None if np.isnan(number) else float(number) for number in numbers]
+
+
+def resolve_size(size: int | float, n: int) -> int:
+    """``size`` as a number of rows of ``n``; a share is rounded, to at least one row. Raises `InputError` for anything
+    else.
+    """
+    if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating) or size != size:
+        raise InputError(
+            f"size={size!r} is neither a number of rows nor a share; pass an int in 1 … {n} or a float in (0, 1]"
+        )
+    if isinstance(size, int | np.integer):
+        if not 1 <= size <= n:
+            raise InputError(f"size={size} is not in 1 … {n}, the rows of the dataset; pass size <= {n}")
+        return int(size)
+    if not 0 < size <= 1:
+        raise InputError(f"size={size} is not a share in (0, 1]; pass 0.1 for a tenth, or an int for a number of rows")
+    return max(1, round(size * n))

@@ -61,7 +61,11 @@ def demo(
 @app.command()
 def curate(
     dataset: Annotated[str, typer.Argument(help="A Hub id, a folder or a .jsonl, .json, .csv or .parquet file.")],
-    output: Annotated[Path, typer.Option(help="The folder to save the result to.")],
+    output: Annotated[Path | None, typer.Option(help="The folder to save the result to.")] = None,
+    push_to_hub: Annotated[str | None, typer.Option(help="The repository to publish the result in.")] = None,
+    private: Annotated[
+        bool | None, typer.Option(help="Whether a new repository is private; by default unless the source is public.")
+    ] = None,
     size: Annotated[str, typer.Option(help="How much to keep: a number of rows (500) or a share (0.1).")] = "0.1",
     split: Annotated[str | None, typer.Option(help="The split to curate.")] = None,
     eval_dataset: Annotated[str | None, typer.Option(help="What to evaluate on, like DATASET.")] = None,
@@ -70,19 +74,26 @@ def curate(
     clusterer: Annotated[str, typer.Option(help="kmeans, agglomerative, hdbscan or a column's name.")] = "kmeans",
     proxies_per_cluster: Annotated[int, typer.Option(help="Rows that stand for a cluster.")] = 1,
     objective: Annotated[str | None, typer.Option(help="loss, choice, accuracy or contrast.")] = None,
-    estimator: Annotated[str, typer.Option(help="shed, permutation or exact.")] = "shed",
+    estimator: Annotated[str, typer.Option(help="shed, permutation, banzhaf or exact.")] = "shed",
     sampler: Annotated[str, typer.Option(help="qocs, qwcs or random.")] = "qocs",
     budget: Annotated[int | None, typer.Option(help="The most fine-tunings to spend.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of every draw.")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="Where outcomes are written, and resumed from.")] = None,
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave unreadable rows out.")] = False,
 ) -> None:
-    """Keep the rows of DATASET most worth fine-tuning on, and save them with their values to a folder."""
-    from shed_hf.curated import check_free
+    """Keep the rows of DATASET most worth fine-tuning on, and save them with their values, or publish them."""
+    from shed_hf.bundle import check_free
     from shed_hf.curation import curate as curate_dataset
     from shed_hf.embedding import DEFAULT_EMBEDDER
+    from shed_hf.hub import check_name, client
 
-    check_free(output)  # before anything is paid for
+    if output is None and push_to_hub is None:
+        raise typer.BadParameter("pass a folder as --output, a repository as --push-to-hub, or both")
+    if output is not None:  # whatever can fail does so before anything is paid for
+        check_free(output)
+    if push_to_hub is not None:
+        check_name(push_to_hub)
+        client(None)
     curated = curate_dataset(
         dataset,
         _size(size),
@@ -100,8 +111,11 @@ def curate(
         ledger=ledger,
         drop_invalid=drop_invalid,
     )
-    curated.save_to_disk(output)
-    print(f"saved to {output}; load the rows with datasets.load_from_disk({str(output / 'data')!r})")
+    if output is not None:
+        curated.save_to_disk(output)
+        print(f"saved to {output}; load the rows with datasets.load_dataset({str(output)!r}, split='train')")
+    if push_to_hub is not None:
+        print(f"published as {curated.push_to_hub(push_to_hub, private=private)}")
 
 
 def _size(text: str) -> int | float:

@@ -1,18 +1,17 @@
 """`curate`: the whole of SHED, top to bottom. The only file that knows every seam."""
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shed_hf.admission import Admitted, Items, admit, items_from
-from shed_hf.arrays import FloatVector, IntVector
-from shed_hf.assembly import check_columns, clusters_table, with_values
-from shed_hf.clustering import NOISE, Clusterer, Clustering, cluster, clusterer_from
-from shed_hf.curated import CuratedDataset, summary
+from shed_hf.arrays import IntVector
+from shed_hf.assembly import assembled, check_columns, resolve_size
+from shed_hf.clustering import Clusterer, Clustering, cluster, clusterer_from
+from shed_hf.curated import CuratedDataset
 from shed_hf.embedding import DEFAULT_EMBEDDER, Encoder
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, ValueEstimate, estimator_from
@@ -20,12 +19,18 @@ from shed_hf.game import Game, Utility, WalkUtility, as_walk_utility
 from shed_hf.ledger import Ledger
 from shed_hf.objectives import Objective
 from shed_hf.pool import Pool, load_source, read_pool
-from shed_hf.recipe import make_recipe, scorer_from
+from shed_hf.recipe import make_recipe
 from shed_hf.report import Stopwatch, say
-from shed_hf.samplers import Sampler, choose, sampler_from
+from shed_hf.samplers import Sampler, sampler_from
+from shed_hf.seeds import Streams
+from shed_hf.sketch import sketch_of
+from shed_hf.summary import summary
+from shed_hf.terms import wording
 from shed_hf.valuation import Players, send_players, value
+from shed_hf.valued import Valued
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedModel
 
     from shed_hf.utilities.fine_tune import FineTune
@@ -68,7 +73,7 @@ def curate(
     """
     watch = Stopwatch()
     chosen_estimator, chosen_sampler = estimator_from(estimator), sampler_from(sampler)
-    for_items, for_clusters, for_training, for_values, for_rows = _streams(seed)
+    chance = Streams(seed)
     source = load_source(dataset, split)
     check_columns(source)
 
@@ -76,8 +81,8 @@ def curate(
     wanted = resolve_size(size, len(source))
     tuner = _tuner(utility, model, objective)
     needed = tuner is not None or eval_dataset is not None
-    items = items_from(eval_dataset, pool, columns, drop_invalid, for_items) if needed else _own_items(utility)
-    training_seed = int(for_training.integers(2**31))
+    items = items_from(eval_dataset, pool, columns, drop_invalid, chance.for_items) if needed else _own_items(utility)
+    training_seed = int(chance.for_training.integers(2**31))
     measured_by = _bound(tuner, utility, pool, items, training_seed)
 
     admitted = admit(pool, items, embedder)
@@ -86,82 +91,49 @@ def curate(
             f"size={wanted} exceeds the {len(admitted.rows)} rows left ({admitted.told}); pass a smaller size"
         )
     by = clusterer_from(clusterer, lambda name: _column(pool, name), admitted.rows, len(pool))
-    clustering = cluster(admitted.embeddings, by, for_clusters)
-    players = send_players(clustering, admitted, proxies_per_cluster, measured_by)
+    clustering = cluster(admitted.embeddings, by, chance.for_clusters)
+    nearest = [admitted.rows[members] for members in clustering.members(admitted.embeddings)]
+    players = send_players(nearest, proxies_per_cluster, measured_by)
 
     with Ledger(ledger, {"dataset": pool.digest, "order": training_seed, **measured_by.describe()}) as book:
         game = Game(players.rows, measured_by, book, pool.digests_of(players.rows), training_seed)
-        estimate = value(game, chosen_estimator, for_values, budget)
+        estimate = value(game, chosen_estimator, chance.for_values, budget)
+    valued = _valued(source, pool, admitted, clustering, nearest, players, estimate, book, chance.for_sketch)
+    arguments = {"size": wanted, "seed": seed, "sampling_seed": seed, "budget": budget, "columns": columns}
+    arguments |= {"proxies_per_cluster": proxies_per_cluster, "drop_invalid": drop_invalid}
     parts = {"embedder": admitted.encoder, "clusterer": by, "estimator": chosen_estimator, "sampler": chosen_sampler}
-    arguments = {"size": wanted, "seed": seed, "budget": budget, "proxies_per_cluster": proxies_per_cluster}
-    recipe = make_recipe(arguments, parts, pool, admitted.left_out, game, watch.seconds)
-    valued = Valued(admitted, clustering, players, estimate, book)
-    curated = _sampled(
-        source, pool, valued, recipe, lambda values, rows: choose(chosen_sampler, values, rows, wanted, for_rows)
-    )
+    recipe = make_recipe(arguments, parts, tuner, pool, items, admitted.left_out, game, watch.seconds)
+    curated = assembled(valued, recipe, chosen_sampler, chance.for_rows)
     say(summary(curated))
     return curated
 
 
-@dataclass(frozen=True, eq=False)
-class Valued:
-    """Everything known once the clusters have values; what is left is to choose rows."""
-
-    admitted: Admitted
-    clustering: Clustering
-    players: Players
-    estimate: ValueEstimate
-    ledger: Ledger
-
-
-def _sampled(
-    source: Any,
+def _valued(
+    source: "Dataset",
     pool: Pool,
-    valued: Valued,
-    recipe: dict[str, Any],
-    sample: Callable[[FloatVector, list[IntVector]], IntVector],
-) -> CuratedDataset:
-    admitted, clustering, players = valued.admitted, valued.clustering, valued.players
-    values, stderr = players.spread(valued.estimate.values), players.spread(valued.estimate.stderr)
-    members = [admitted.rows[clustering.labels == number] for number in (*range(clustering.n_clusters), NOISE)]
-    rows = sample(np.append(values, np.nan), members)
-    clusters = clusters_table(members, rows, values, stderr, players.proxies)
-    labels = clustering.labels[np.searchsorted(admitted.rows, rows)]
-    return CuratedDataset(
-        dataset=with_values(source, rows, labels, values),
-        rows=rows,
-        clusters=clusters,
-        clustering=clustering,
+    admitted: Admitted,
+    clustering: Clustering,
+    nearest: list[IntVector],
+    players: Players,
+    estimate: ValueEstimate,
+    ledger: Ledger,
+    rng: np.random.Generator,
+) -> Valued:
+    terms, excerpts = wording(pool, nearest, players.proxies)
+    return Valued(
         pool_rows=admitted.rows,
-        estimate=valued.estimate,
-        recipe=recipe,
-        ledger=valued.ledger,
-        _scorer=scorer_from(clustering, clusters, admitted.encoder, pool.format),
+        digests=pool.digests[admitted.rows],
+        clustering=clustering,
+        players=players,
+        estimate=estimate,
+        ledger=ledger,
+        sketch=sketch_of(admitted.rows, admitted.embeddings, rng),
+        terms=terms,
+        excerpts=excerpts,
+        format=pool.format,
+        encoder=admitted.encoder,
+        source=source.select(admitted.rows),
     )
-
-
-def resolve_size(size: int | float, n: int) -> int:
-    """``size`` as a number of rows of ``n``; a share is rounded, to at least one row. Raises `InputError` for anything
-    else.
-    """
-    if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating) or size != size:
-        raise InputError(
-            f"size={size!r} is neither a number of rows nor a share; pass an int in 1 … {n} or a float in (0, 1]"
-        )
-    if isinstance(size, int | np.integer):
-        if not 1 <= size <= n:
-            raise InputError(f"size={size} is not in 1 … {n}, the rows of the dataset; pass size <= {n}")
-        return int(size)
-    if not 0 < size <= 1:
-        raise InputError(f"size={size} is not a share in (0, 1]; pass 0.1 for a tenth, or an int for a number of rows")
-    return max(1, round(size * n))
-
-
-def _streams(seed: int) -> list[np.random.Generator]:
-    """A generator for each use of chance, so that none shifts another."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed={seed!r} is not a whole number >= 0; pass one")
-    return [np.random.default_rng(child) for child in np.random.SeedSequence(int(seed)).spawn(5)]
 
 
 def _tuner(

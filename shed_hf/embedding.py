@@ -95,6 +95,16 @@ class FittedLexical:
     idf: NDArray[np.float32] = field(repr=False)
     components: NDArray[np.float32] = field(repr=False)
 
+    @classmethod
+    def of(cls, ordered_words: list[str], idf: NDArray[np.float32], components: NDArray[np.float32]) -> "FittedLexical":
+        """The encoder with its words in the order of their numbers."""
+        return cls({word: number for number, word in enumerate(ordered_words)}, idf, components)
+
+    @property
+    def ordered_words(self) -> list[str]:
+        """The vocabulary in the order of its numbers."""
+        return sorted(self.vocabulary, key=self.vocabulary.__getitem__)
+
     def encode(self, sentences: list[str], /) -> NDArray[np.float32]:
         """Vectors ``(n, d)`` float32; a text without a known word is all zeros."""
         return np.asarray(self.words(sentences) @ self.components.T, dtype=np.float32)

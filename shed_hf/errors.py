@@ -3,6 +3,7 @@
 ShedError
 ├── InputError    (ValueError)       what the caller passed: size, columns, rows, budget, labels ...
 ├── LedgerError   (RuntimeError)     a ledger that belongs to another run or is damaged
+├── HubError      (RuntimeError)     the Hub refused, could not be reached, or has no such repository
 └── Diverged      (ArithmeticError)  a fine-tuning ended in outcomes that are not finite
 """
 
@@ -17,6 +18,10 @@ class InputError(ShedError, ValueError):
 
 class LedgerError(ShedError, RuntimeError):
     """A ledger cannot be continued: it was written by another run, or a line inside it is damaged."""
+
+
+class HubError(ShedError, RuntimeError):
+    """The Hub refused a push or a pull, or could not be reached; what was to be pushed is kept on the disk."""
 
 
 class Diverged(ShedError, ArithmeticError):

@@ -1,27 +1,37 @@
 """The recipe: everything that decided a curation, as plain JSON."""
 
-import json
+import dataclasses
+import os
+import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shed_hf.clustering import Clustering
-from shed_hf.embedding import Encoder, FittedLexical, SentenceTransformerEncoder
-from shed_hf.formats import RowFormat
+from shed_hf.admission import Items
 from shed_hf.game import Game
 from shed_hf.naming import described, plain
 from shed_hf.pool import Pool
-from shed_hf.scoring import ClusterScorer
+from shed_hf.provenance import source_of
+from shed_hf.report import plural
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from shed_hf.utilities.fine_tune import FineTune
+
+FIELDS = {
+    "size", "seed", "sampling_seed", "budget", "proxies_per_cluster", "columns", "drop_invalid", "embedder",
+    "clusterer", "estimator", "sampler", "tuner", "utility", "source", "evaluation", "format", "left_out", "bill",
+    "versions",
+}  # fmt: skip
+"""The recipe's fields: what is read back must have these and no others."""
 
 _PACKAGES = (
     "shed-hf", "torch", "transformers", "trl", "peft", "datasets", "accelerate",
     "sentence-transformers", "scikit-learn", "numpy",
 )  # fmt: skip
+_UNSAID = {"output_dir", "run_name", "hub_model_id", "hub_token", "disable_tqdm", "gradient_checkpointing"}
+"""Settings that change no value, or that follow from others."""
 
 
 def versions() -> dict[str, str]:
@@ -35,60 +45,100 @@ def versions() -> dict[str, str]:
     return found
 
 
-def scorer_of(
-    recipe: Mapping[str, Any], clustering: Clustering, clusters: "Dataset", arrays: Mapping[str, Any]
-) -> ClusterScorer | None:
-    """The scorer of a saved result, where its encoder can be had by name or from arrays; None otherwise."""
-    encoder: Encoder
-    if "lexical_words" in arrays:
-        words = json.loads(arrays["lexical_words"].tobytes())
-        vocabulary = {word: index for index, word in enumerate(words)}
-        encoder = FittedLexical(vocabulary, arrays["lexical_idf"], arrays["lexical_components"])
-    elif recipe["embedder"]["name"] == SentenceTransformerEncoder.__name__:
-        encoder = SentenceTransformerEncoder(recipe["embedder"]["model"])
-    else:
-        return None
-    row_format = RowFormat(recipe["format"]["name"], recipe["format"]["columns"])
-    return scorer_from(clustering, clusters, encoder, row_format)
-
-
-def scorer_from(
-    clustering: Clustering, clusters: "Dataset", encoder: Encoder | None, row_format: RowFormat
-) -> ClusterScorer | None:
-    """The scorer over the clusters' table, whose line *i* is cluster *i*; None without an encoder."""
-    if encoder is None:
-        return None
-    values, stderr = (
-        np.array([np.nan if number is None else number for number in clusters[name]], dtype=np.float64)[
-            : clustering.n_clusters
-        ]
-        for name in ("value", "stderr")
-    )
-    return ClusterScorer(clustering.centroids, values, stderr, encoder, row_format)
-
-
 def make_recipe(
     arguments: Mapping[str, Any],
     parts: Mapping[str, Any],
+    tuner: "FineTune | None",
     pool: Pool,
+    items: Items | None,
     left_out: Mapping[str, int],
     game: Game,
     seconds: float,
 ) -> dict[str, Any]:
-    """The recipe of a finished curation: arguments, every seam's implementation, the source, versions, the bill."""
-    info = pool.dataset.info
+    """The recipe of a finished curation: arguments, every seam's implementation, where the rows came from, versions,
+    the bill.
+    """
+    info, hub = pool.dataset.info, source_of(pool.dataset)
     return {
         **{name: plain(argument) for name, argument in arguments.items()},
         **{name: described(part) for name, part in parts.items()},
+        "tuner": _described_tuner(tuner),
         "utility": plain(game.utility.describe()),
         "source": {
             "rows": len(pool),
             "name": info.dataset_name,
-            "split": plain(str(pool.dataset.split)),
+            "split": str(pool.dataset.split or ""),
             "digest": pool.digest,
+            "hub": None if hub is None else hub.as_json(),
         },
+        "evaluation": _evaluation(items),
         "format": {"name": pool.format.name, "columns": dict(pool.format.columns)},
         "left_out": dict(left_out),
-        "bill": {"fine_tunings": game.n_fine_tunings, "outcomes": game.n_evaluations, "seconds": round(seconds, 2)},
+        "bill": bill_of(game, seconds),
         "versions": versions(),
     }
+
+
+def bill_of(game: Game, seconds: float) -> dict[str, Any]:
+    """What the values cost: by this run, and by all runs that the ledger remembers.
+
+    ``seconds`` are this run's, from the first line to the last; ``measuring_seconds`` those of all outcomes behind the
+    values. ``tokens`` are those trained on in all ``all_fine_tunings``, 0 where the utility can't tell.
+    """
+    entries = [entry for entry in game.ledger if entry.key in game.asked]
+    prefixes = {entry.blocks[:length] for entry in entries for length in range(1, len(entry.blocks))}
+    runs = [entry for entry in entries if any(entry.blocks) and entry.blocks not in prefixes]
+    rows = [np.array([row for block in run.blocks for row in block], dtype=np.int64) for run in runs]
+    return {
+        "fine_tunings": game.n_fine_tunings,
+        "outcomes": game.n_evaluations,
+        "seconds": round(seconds, 2),
+        "all_fine_tunings": len(runs),
+        "measuring_seconds": round(sum(entry.seconds for entry in entries), 2),
+        "tokens": int(sum(game.utility.n_tokens(of_run) for of_run in rows)),
+        "device": device(),
+    }
+
+
+def device() -> str:
+    """What models run on: the accelerator's name, or how many CPU cores."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name(0)}"
+    if torch is not None and torch.backends.mps.is_available():
+        return "Apple GPU"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return plural(cores, "CPU core")
+
+
+def _evaluation(items: Items | None) -> dict[str, Any] | None:
+    if items is None:
+        return None
+    hub = None if items.hub is None else items.hub.as_json()
+    return {"items": len(items.examples), "held_out": bool(len(items.held_out)), "hub": hub}
+
+
+def _described_tuner(tuner: "FineTune | None") -> dict[str, Any] | None:
+    """What `FineTune` was given: the model's name, the objective, and those settings that differ from TRL's and peft's
+    own; None for a utility of the user's.
+    """
+    if type(tuner).__name__ != "FineTune" or tuner is None:
+        return None
+    model = tuner.model
+    name = str(model) if isinstance(model, str | os.PathLike) else model.config.name_or_path
+    adapter = tuner.peft_config
+    return {
+        "model": name,
+        "objective": None if tuner.objective is None else plain(tuner.objective),
+        "args": None if tuner.args is None else _differing(tuner.args),
+        "peft_config": None if adapter is None else _differing(adapter),
+    }
+
+
+def _differing(settings: Any) -> dict[str, Any]:
+    """The plain fields of a settings object that are not at their default; folders and names of runs left out."""
+    fields = [field for field in dataclasses.fields(settings) if field.init and field.name not in _UNSAID]
+    given = {field.name: getattr(settings, field.name) for field in fields}
+    defaults = {field.name: field.default for field in fields}
+    plain_types = bool | int | float | str
+    return {n: v for n, v in given.items() if isinstance(v, plain_types) and v != defaults[n]}

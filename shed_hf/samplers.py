@@ -4,9 +4,9 @@ All keep exactly ``size`` rows whatever the clusters' sizes. All but `Random` ta
 in which no row can be trained on) only when the valued ones are used up.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -100,6 +100,16 @@ def sampler_from(name_or_object: str | Sampler) -> Sampler:
     if name_or_object not in _NAMES:
         raise InputError(f"sampler={name_or_object!r} is unknown; pass one of {sorted(_NAMES)} or an object")
     return _NAMES[name_or_object]()
+
+
+def sampler_of(description: Mapping[str, Any]) -> Sampler:
+    """The sampler that a recipe describes. Raises `InputError` for one that is not of this package."""
+    kinds = {kind.__name__: kind for kind in _NAMES.values()}
+    fields = {name: field for name, field in description.items() if name != "name"}
+    try:
+        return kinds[description["name"]](**fields)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"the sampler {dict(description)} is unknown here; pass sampler=") from error
 
 
 def choose(

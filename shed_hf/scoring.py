@@ -1,5 +1,6 @@
 """`ClusterScorer`: clusters and their values, for rows that were not there when they were valued."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,49 @@ class ClusterScorer:
             return {name: column[0] for name, column in scores.items()}
         columns = {column: batch[column] for column in present.values()}
         return self._scores([dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)])
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write centroids, values and the encoder's name to a folder: safetensors, JSON and a card."""
+        from shed_hf.scorer_files import save
+
+        save(self, folder)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        encoder: Encoder | None = None,
+        revision: str | None = None,
+        token: str | None = None,
+    ) -> "ClusterScorer":
+        """The scorer that `save_pretrained` or `push_to_hub` wrote to a folder or a repository; nothing in it is
+        executed.
+
+        ``encoder`` is needed where it was one of the owner's. Raises `InputError` for other or altered files,
+        `HubError` where there is no such repository.
+        """
+        from shed_hf.scorer_files import load
+
+        return load(name, encoder, revision, token)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Publish it as a model repository with a card, in one commit; returns the page's address.
+
+        A `Lexical` embedder holds the words of its pool: its repository is private unless ``private=False``. Raises
+        `HubError` when the Hub refuses or can't be reached.
+        """
+        from shed_hf.scorer_files import push
+
+        return push(self, repo_id, private, revision, commit_message, token)
 
     def _scores(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
         if not rows:

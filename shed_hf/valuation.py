@@ -4,16 +4,15 @@ import hashlib
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from shed_hf.admission import Admitted
 from shed_hf.arrays import FloatVector, IntVector
-from shed_hf.clustering import Clustering, proxies
+from shed_hf.clustering import proxies
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, ValueEstimate
 from shed_hf.game import Game, WalkUtility
@@ -49,19 +48,14 @@ class Players:
         return of_clusters
 
 
-def send_players(clustering: Clustering, admitted: Admitted, count: int | None, utility: WalkUtility) -> Players:
-    """Each cluster's ``count`` trainable rows nearest its centroid (None: all), as row ids of the source."""
+def send_players(nearest: Sequence[IntVector], count: int | None, utility: WalkUtility) -> Players:
+    """Each cluster's first ``count`` trainable rows (None: all), of row ids that are ``nearest`` the centroid first."""
     if count is not None and (isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1):
         raise InputError(f"proxies_per_cluster={count!r} is not a whole number >= 1; pass one, or None for all members")
-    players = Players(
-        [
-            proxies(admitted.rows[nearest], count, utility.trainable)
-            for nearest in clustering.members(admitted.embeddings)
-        ]
-    )
+    players = Players([proxies(members, count, utility.trainable) for members in nearest])
     if not players.clusters:
         raise InputError(
-            f"none of the {clustering.n_clusters} clusters has a row with a token to learn; look at the rows, or raise "
+            f"none of the {len(nearest)} clusters has a row with a token to learn; look at the rows, or raise "
             "max_length in args=SFTConfig(max_length=…)"
         )
     return players

@@ -1,14 +1,17 @@
-"""Fixtures: a tiny language model made on the spot, small pools, and an offline Hub."""
+"""Fixtures: a tiny language model made on the spot, small pools, and a Hub of our own."""
 
 import os
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from tests.the_hub import HUB, LoopbackHub  # before the clients, which read where the Hub is when they are imported
+
 import datasets
+import huggingface_hub.utils
 import numpy as np
 import pytest
 
@@ -27,6 +30,22 @@ CHAT_TEMPLATE = (
 @pytest.fixture(autouse=True, scope="session")
 def _no_bars() -> None:
     datasets.disable_progress_bars()
+    huggingface_hub.utils.disable_progress_bars()
+
+
+@pytest.fixture
+def hub() -> Iterator[LoopbackHub]:
+    """The Hub, with nothing logged and nothing broken."""
+    HUB.clear()
+    yield HUB
+    HUB.clear()
+
+
+@pytest.fixture
+def alice(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The user is logged in as alice; this is her token."""
+    monkeypatch.setenv("HF_TOKEN", "hf_alice_secret")
+    return "hf_alice_secret"
 
 
 def make_rows(n: int, seed: int = 0) -> list[dict[str, str]]:

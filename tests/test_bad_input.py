@@ -83,7 +83,7 @@ def test_names_hold_no_address() -> None:
 
 
 def test_a_place_to_save_to_is_checked_before_anything_is_paid_for(tmp_path: Path) -> None:
-    from shed_hf.curated import check_free
+    from shed_hf.bundle import check_free
 
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import load_from_disk
+from datasets import load_dataset
 
 from shed_hf import CuratedDataset
 from shed_hf.demo import pool as demo_pool
@@ -90,7 +90,7 @@ def test_curate_saves_what_python_loads(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     curated = CuratedDataset.load_from_disk(tmp_path / "out")
     assert len(curated) == 12
-    assert load_from_disk(str(tmp_path / "out" / "data")).column_names[-3:] == [
+    assert load_dataset(str(tmp_path / "out"), split="train").column_names[-3:] == [
         "shed_row",
         "shed_cluster",
         "shed_value",

@@ -89,7 +89,17 @@ def test_the_utility_sees_row_ids_of_the_source() -> None:
 def test_the_clusters_table_has_a_line_per_cluster(curated: CuratedDataset) -> None:
     table = curated.clusters
     types = {name: str(getattr(feature, "dtype", feature)) for name, feature in table.features.items()}
-    assert list(types) == ["cluster", "size", "selected", "value", "stderr", "proxies", "in_words"]
+    assert list(types) == [
+        "cluster",
+        "size",
+        "selected",
+        "value",
+        "stderr",
+        "top_terms",
+        "proxies",
+        "excerpt",
+        "in_words",
+    ]
     assert [types[name] for name in ("cluster", "size", "selected", "value", "stderr")] == ["int64"] * 3 + [
         "float64"
     ] * 2
@@ -340,7 +350,7 @@ def test_a_folder_of_something_else_is_refused(pool: Dataset, tmp_path: Path) ->
 
 def test_a_newer_format_is_refused_with_what_to_do(curated: CuratedDataset, tmp_path: Path) -> None:
     curated.save_to_disk(tmp_path / "saved")
-    manifest = tmp_path / "saved" / "shed_hf.json"
+    manifest = tmp_path / "saved" / "shed_hf" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": 99}))
-    with pytest.raises(InputError, match=r"written in format 99, this version of shed_hf reads \d+; install"):
+    with pytest.raises(InputError, match=r"written in format 99, this version of shed_hf reads up to \d+; upgrade it"):
         CuratedDataset.load_from_disk(tmp_path / "saved")

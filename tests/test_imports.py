@@ -20,8 +20,12 @@ HEAVY = {
     "sklearn",
     "sentence_transformers",
     "evaluate",
+    "matplotlib",
+    "jinja2",
+    "huggingface_hub",
 }
 NUMPY_ROOMS = ["arrays", "errors", "ledger", "game", "samplers", "clustering", "naming", "testing"]
+NUMPY_ROOMS += ["coalitions", "seeds"]
 NUMPY_ROOMS += [f"estimators.{path.stem}" for path in (PACKAGE / "estimators").glob("[a-z]*.py")]
 TORCH_ROOMS = (
     "callbacks",

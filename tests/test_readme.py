@@ -3,6 +3,7 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import shed_hf
 from shed_hf.demo.models import SMALL_MODEL
 from tests.conftest import make_rows
+from tests.loopback_hub import LoopbackHub
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,8 +37,11 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert found.stdout.strip().endswith('pip install -e ".[test]" && python -m pytest')
 
 
-def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    dolly = datasets.Dataset.from_list(make_rows(120))
+    dolly.push_to_hub("databricks/databricks-dolly-15k", token="hf_databricks_secret")
+    monkeypatch.setenv("HF_TOKEN", "hf_me_secret")
     whole = shed_hf.curate
 
     def offline(dataset: datasets.Dataset, size: float, ledger: str) -> shed_hf.CuratedDataset:
@@ -47,13 +52,17 @@ def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         )
 
     monkeypatch.setattr(shed_hf, "curate", offline)
-    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: datasets.Dataset.from_list(make_rows(40)))
-    names = {"new_rows": datasets.Dataset.from_list(make_rows(8, seed=7))}
+    names: dict[str, Any] = {"new_rows": datasets.Dataset.from_list(make_rows(8, seed=7))}
     for block in python_blocks():
         exec(block, names)
     assert set(names["new_rows"].column_names) >= {"shed_cluster", "shed_value", "shed_value_stderr", "shed_distance"}
     assert (tmp_path / "dolly-shed-10pct").is_dir()
     assert (tmp_path / "dolly.ledger").is_file()
+    assert (len(names["curated"]), len(names["smaller"])) == (12, 6)
+    assert names["banzhaf"].estimate.semivalue == "banzhaf"
+    assert hub.commits("me/dolly-shed-10pct")[1:] == ["initial commit"]
+    assert not hub.is_private("me/dolly-shed-10pct")  # its source is public
+    assert len(names["scorer"].values) == len(names["curated"].clusters)
 
 
 def test_every_argument_of_curate_is_in_the_table() -> None:

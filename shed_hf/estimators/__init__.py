@@ -1,13 +1,14 @@
 """Estimators: from coalitions and their utilities to one value per player."""
 
 from shed_hf.errors import InputError
+from shed_hf.estimators.banzhaf import BanzhafMSR
 from shed_hf.estimators.estimate import Cost, Estimator, ValueEstimate
 from shed_hf.estimators.exact import Exact
 from shed_hf.estimators.permutation import Permutation, Shed
 
-__all__ = ["Cost", "Estimator", "Exact", "Permutation", "Shed", "ValueEstimate", "estimator_from"]
+__all__ = ["BanzhafMSR", "Cost", "Estimator", "Exact", "Permutation", "Shed", "ValueEstimate", "estimator_from"]
 
-_NAMES: dict[str, type[Estimator]] = {"exact": Exact, "permutation": Permutation, "shed": Shed}
+_NAMES: dict[str, type[Estimator]] = {"banzhaf": BanzhafMSR, "exact": Exact, "permutation": Permutation, "shed": Shed}
 
 
 def estimator_from(name_or_object: "str | Estimator") -> Estimator:

@@ -1,0 +1,238 @@
+"""A curated dataset as a folder: what `save_to_disk` writes, and what a repository on the Hub holds.
+
+::
+
+    README.md                 the configurations, so that load_dataset(folder) reads the rows; on the Hub, the card
+    data/train-*.parquet      the chosen rows
+    clusters/train-*.parquet  a line per cluster
+    utilities/train-*.parquet a line per measured outcome: the ledger
+    shed_hf/manifest.json     the recipe, and the estimate's figures
+    shed_hf/arrays.safetensors labels, centroids, values, digests of the rows, …
+    shed_hf/words.json        the words of a `Lexical` embedder
+
+Nothing in it is code, and nothing is executed when it is read.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shed_hf.clustering import Clustering
+from shed_hf.curated import CuratedDataset
+from shed_hf.embedding import Encoder, FittedLexical, SentenceTransformerEncoder
+from shed_hf.errors import InputError
+from shed_hf.estimators import ValueEstimate
+from shed_hf.evidence import ledger_from, utilities_table
+from shed_hf.formats import RowFormat
+from shed_hf.integrity import check_curated, check_manifest, clusters_of
+from shed_hf.sketch import Sketch
+from shed_hf.sourcing import aligned
+from shed_hf.valuation import Players
+from shed_hf.valued import Valued
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+FORMAT_VERSION = 1
+SHARD_BYTES = 500_000_000
+MANIFEST, ARRAYS, WORDS = "shed_hf/manifest.json", "shed_hf/arrays.safetensors", "shed_hf/words.json"
+CONFIGS = {"default": "data", "clusters": "clusters", "utilities": "utilities"}
+_OF_ESTIMATE = ("values", "stderr", "counts", "replicates")
+
+
+def save(curated: CuratedDataset, path: str | os.PathLike[str]) -> None:
+    """Write the folder, which appears only when it is complete."""
+    target = check_free(path)
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    write(curated, partial)
+    (partial / "README.md").write_text(f"---\n{_configs_yaml()}---\n", encoding="utf-8")
+    if target.exists():
+        target.rmdir()
+    partial.rename(target)
+
+
+def load(path: str | os.PathLike[str], source: Any = None) -> CuratedDataset:
+    """Read such a folder, and check that its files belong together."""
+    folder = Path(path)
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder} holds no curated dataset ({MANIFEST} is missing); pass a folder that save_to_disk wrote"
+        )
+    return read(folder, str(folder), source)
+
+
+def write(curated: CuratedDataset, folder: Path) -> None:
+    """All files but the card and its pictures."""
+    valued = curated.valued
+    write_parquet(curated.dataset, folder / CONFIGS["default"])
+    write_parquet(curated.clusters, folder / CONFIGS["clusters"])
+    write_parquet(utilities_table(valued.ledger, valued.players), folder / CONFIGS["utilities"])
+    (folder / MANIFEST).parent.mkdir()
+    (folder / MANIFEST).write_text(json.dumps(_manifest(curated), indent=1), encoding="utf-8")
+    _write_arrays(folder / ARRAYS, _arrays(valued))
+    if isinstance(valued.encoder, FittedLexical):
+        (folder / WORDS).write_text(json.dumps(valued.encoder.ordered_words), encoding="utf-8")
+
+
+def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
+    """The curated dataset in a folder; ``name`` is what errors call it."""
+    manifest = check_manifest(_json(folder / MANIFEST, name), name, FORMAT_VERSION)
+    arrays = _read_arrays(folder / ARRAYS, name)
+    tables = {config: read_parquet(folder / place, name) for config, place in CONFIGS.items()}
+    clusters, recipe = tables["clusters"], manifest["recipe"]
+    try:
+        of_clusters = clusters_of(clusters)
+        valued = Valued(
+            pool_rows=arrays["pool_rows"],
+            digests=arrays["digests"],
+            clustering=Clustering(arrays["labels"], arrays["centroids"]),
+            players=Players(of_clusters.proxies),
+            estimate=ValueEstimate(**manifest["estimate"], **{part: arrays[part] for part in _OF_ESTIMATE}),
+            ledger=ledger_from(tables["utilities"], manifest["ledger"]),
+            sketch=Sketch(arrays["sketch_rows"], arrays["sketch_coordinates"]),
+            terms=of_clusters.terms,
+            excerpts=of_clusters.excerpts,
+            format=RowFormat(**recipe["format"]),
+            encoder=_encoder(recipe, arrays, folder / WORDS, name),
+        )
+        curated = CuratedDataset(
+            tables["default"], np.array(tables["default"]["shed_row"][:], np.int64), clusters, recipe, valued
+        )
+        check_curated(curated)
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise InputError(
+            f"{name} holds files that do not belong together: {_told(error)}; they were altered or damaged after they "
+            "were written, get them again from where they came from"
+        ) from error
+    return curated if source is None else aligned(curated, source)
+
+
+def write_parquet(dataset: "Dataset", folder: Path) -> None:
+    """The rows as ``train-*.parquet``, at most about 500 MB each, with images and audio inside."""
+    n_shards = max(1, -(-dataset._estimate_nbytes() // SHARD_BYTES))
+    folder.mkdir(parents=True)
+    for number in range(n_shards):
+        shard = dataset.with_format(None).shard(n_shards, number, contiguous=True)
+        _embedded(shard).to_parquet(folder / f"train-{number:05d}-of-{n_shards:05d}.parquet")
+
+
+def read_parquet(folder: Path, name: str) -> "Dataset":
+    """The rows of a folder's Parquet files, in their order. Raises `InputError` where there are none."""
+    from datasets import Dataset
+    from datasets.exceptions import DatasetGenerationError
+
+    paths = sorted(str(path) for path in folder.glob("*.parquet"))
+    if not paths:
+        raise InputError(f"{name} is incomplete: {folder.name}/*.parquet is missing; get it again")
+    try:
+        return Dataset.from_parquet(paths)
+    except (DatasetGenerationError, OSError, ValueError) as error:
+        raise InputError(f"{name} is damaged: {folder.name}/*.parquet can't be read ({error}); get it again") from error
+
+
+def check_free(path: str | os.PathLike[str]) -> Path:
+    """The path, where a new folder can be made. Raises `InputError` where something is already or nothing can be
+    written.
+    """
+    target = Path(path).resolve()
+    if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
+        raise InputError(f"{target} exists already; pass another path or remove it")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{target} cannot be made ({error}); pass another path") from error
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"{target.parent} cannot be written; pass another path")
+    return target
+
+
+def configs() -> list[dict[str, Any]]:
+    """The configurations as a card's metadata names them."""
+    return [
+        {"config_name": config, "data_files": [{"split": "train", "path": f"{place}/train-*"}]}
+        for config, place in CONFIGS.items()
+    ]
+
+
+def _configs_yaml() -> str:
+    from huggingface_hub import DatasetCardData
+
+    return DatasetCardData(configs=configs()).to_yaml() + "\n"
+
+
+def _manifest(curated: CuratedDataset) -> dict[str, Any]:
+    estimate = curated.estimate
+    figures = {name: getattr(estimate, name) for name in ("semivalue", "v_empty", "v_grand", "n_evaluations")}
+    return {
+        "version": FORMAT_VERSION,
+        "recipe": curated.recipe,
+        "estimate": figures,
+        "ledger": curated.ledger.header,
+    }
+
+
+def _arrays(valued: Valued) -> dict[str, Any]:
+    arrays = {
+        "pool_rows": valued.pool_rows,
+        "digests": valued.digests,
+        "labels": valued.clustering.labels,
+        "centroids": valued.clustering.centroids,
+        "sketch_rows": valued.sketch.rows,
+        "sketch_coordinates": valued.sketch.coordinates,
+        **{name: getattr(valued.estimate, name) for name in _OF_ESTIMATE},
+    }
+    if isinstance(valued.encoder, FittedLexical):
+        arrays |= {"lexical_idf": valued.encoder.idf, "lexical_components": valued.encoder.components}
+    return arrays
+
+
+def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+def _read_arrays(path: Path, name: str) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{name} is damaged: {ARRAYS} can't be read ({error}); get it again") from error
+
+
+def _json(path: Path, name: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name} is damaged: {path.name} can't be read ({error}); get it again") from error
+
+
+def _encoder(recipe: dict[str, Any], arrays: dict[str, Any], words: Path, name: str) -> Encoder | None:
+    """The encoder, where it can be had by name or from arrays."""
+    if recipe["embedder"]["name"] == FittedLexical.__name__ and words.is_file():
+        return FittedLexical.of(_json(words, name), arrays["lexical_idf"], arrays["lexical_components"])
+    if recipe["embedder"]["name"] == SentenceTransformerEncoder.__name__:
+        return SentenceTransformerEncoder(recipe["embedder"]["model"])
+    return None
+
+
+def _embedded(shard: "Dataset") -> "Dataset":
+    """Images and audio that lie in files of their own, put into the rows."""
+    from datasets.features.features import require_storage_embed
+    from datasets.table import embed_table_storage
+
+    if not any(require_storage_embed(feature) for feature in shard.features.values()):
+        return shard
+    batches = shard.with_format("arrow").map(embed_table_storage, batched=True, batch_size=100, keep_in_memory=True)
+    return batches.with_format(None)
+
+
+def _told(error: Exception) -> str:
+    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,44 @@
+"""Text from rows on a card: shown as it is, and never read as Markdown, HTML or the card's own structure."""
+
+import html
+import re
+
+from shed_hf.terms import excerpt
+
+_PLAIN = set(" .,;?!'()/-+%=")
+LONGEST_WORD = 40
+
+
+def escaped(text: str) -> str:
+    """The beginning of a text, on one line, such that Markdown shows every character and obeys none.
+
+    All punctuation that could mean something becomes an HTML entity, which is never structure (CommonMark 0.31, 2.5);
+    words that would not wrap on a phone are cut.
+    """
+    shown = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: word[0][: LONGEST_WORD - 1] + "…", excerpt(text))
+    literal = "".join(
+        mark if mark.isalnum() or mark in _PLAIN or ord(mark) > 127 else f"&#{ord(mark)};" for mark in shown
+    )
+    return re.sub(r"(?i)(www)\.", r"\1&#46;", literal)  # which would become a link
+
+
+def _means_nothing(mark: str) -> bool:
+    return mark.isalnum() or mark in _PLAIN or ord(mark) > 127
+
+
+def unescaped(text: str) -> str:
+    """What a reader of the rendered card sees."""
+    return html.unescape(text)
+
+
+def as_code(text: str) -> str:
+    """A short text as inline code that survives backticks and pipes in it."""
+    line = " ".join(excerpt(text).split()).replace("|", "¦")
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    return f"{ticks} {line} {ticks}" if "`" in line else f"`{line}`"
+
+
+def fenced(code: str, language: str = "python") -> str:
+    """A block of code, with a fence longer than any inside it."""
+    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", code)), default=0))
+    return f"{ticks}{language}\n{code}\n{ticks}"

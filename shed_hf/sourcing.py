@@ -1,0 +1,78 @@
+"""Finding the rows of a valued pool again, in whatever became of the dataset they came from."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shed_hf.arrays import IntVector
+from shed_hf.curated import CuratedDataset
+from shed_hf.errors import InputError
+from shed_hf.pool import load_source, read_pool
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def aligned(curated: CuratedDataset, source: Any) -> CuratedDataset:
+    """The result with ``source``, a dataset as `curate` takes it, at its side. Raises `InputError` when the source
+    lacks rows of the pool, or columns of the curated ones.
+    """
+    dataset = load_source(source, curated.recipe["source"]["split"] or None, name="source")
+    positions = _positions(curated, dataset)
+    columns = [column for column in curated.dataset.column_names if not column.startswith("shed_")]
+    lacking = [column for column in columns if column not in dataset.column_names]
+    if lacking:
+        raise InputError(f"source lacks the columns {lacking}; pass the dataset that was curated")
+    return replace(curated, valued=replace(curated.valued, source=dataset.select_columns(columns).select(positions)))
+
+
+def with_source(curated: CuratedDataset, source: Any) -> CuratedDataset:
+    """The result with its source: the given one, the one at its side, or the one its recipe names on the Hub."""
+    if source is not None:
+        return aligned(curated, source)
+    if curated.valued.source is not None:
+        return curated
+    hub = curated.recipe["source"]["hub"]
+    if hub is None:
+        raise InputError(
+            "the rows to choose from are not at hand, and the recipe names no dataset of the Hub; pass source= with "
+            f"the dataset that was curated ({curated.recipe['source']['rows']} rows)"
+        )
+    return aligned(curated, _loaded(hub))
+
+
+def _loaded(hub: Mapping[str, Any]) -> "Dataset":
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(hub["repo"], hub["config"], split=hub["split"], revision=hub["revision"])
+    except (OSError, ValueError) as error:  # datasets' errors for what is not there are these
+        raise InputError(
+            f"the source {hub['repo']} at revision {hub['revision'][:8]} can't be loaded ({error}); pass source= with "
+            "the dataset that was curated"
+        ) from error
+
+
+def _positions(curated: CuratedDataset, source: "Dataset") -> IntVector:
+    """Where the rows of the pool are in ``source`` ``(m,)``: at their old places, or wherever their content is."""
+    recipe, valued = curated.recipe, curated.valued
+    found = read_pool(source, recipe["format"]["columns"], drop_invalid=True, name="source").digests
+    rows = valued.pool_rows
+    if rows[-1] < len(found) and np.array_equal(found[rows], valued.digests):
+        return rows
+    place = {content.tobytes(): position for position, content in reversed(list(enumerate(found)))}
+    positions = [place.get(content.tobytes(), -1) for content in valued.digests]
+    matched = len(positions) - positions.count(-1)
+    if matched < len(positions):
+        raise InputError(
+            f"source has {matched:,} of the {len(positions):,} rows that were valued, by content; pass the dataset as "
+            f"it was then{_at(recipe)}"
+        )
+    return np.array(positions, dtype=np.int64)
+
+
+def _at(recipe: Mapping[str, Any]) -> str:
+    hub = recipe["source"]["hub"]
+    return "" if hub is None else f': load_dataset("{hub["repo"]}", revision="{hub["revision"]}")'

@@ -1,0 +1,71 @@
+"""Everything known once the clusters have values; what is left is to choose rows."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shed_hf.arrays import FloatVector, IntVector
+from shed_hf.clustering import NOISE, Clustering
+from shed_hf.embedding import Encoder
+from shed_hf.errors import InputError
+from shed_hf.estimators import ValueEstimate
+from shed_hf.formats import RowFormat
+from shed_hf.ledger import Ledger
+from shed_hf.scoring import ClusterScorer
+from shed_hf.sketch import Sketch
+from shed_hf.valuation import Players
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Valued:
+    """A valued pool. ``clustering.labels`` and ``digests`` ``(m, 16)`` uint8 belong to ``pool_rows`` ``(m,)``, the rows
+    of the source that took part; line *i* of ``source`` is row ``pool_rows[i]``.
+
+    ``terms`` and ``excerpts`` say in words what each cluster is about. ``source`` and ``encoder`` are None where they
+    could not travel along.
+    """
+
+    pool_rows: IntVector
+    digests: NDArray[np.uint8] = field(repr=False)
+    clustering: Clustering
+    players: Players
+    estimate: ValueEstimate
+    ledger: Ledger
+    sketch: Sketch
+    terms: list[list[str]] = field(repr=False)
+    excerpts: list[str | None] = field(repr=False)
+    format: RowFormat
+    encoder: Encoder | None = None
+    source: "Dataset | None" = field(default=None, repr=False)
+
+    @property
+    def values(self) -> FloatVector:
+        """The value of every cluster ``(c,)``, NaN for one that did not play."""
+        return self.players.spread(self.estimate.values)
+
+    @property
+    def stderr(self) -> FloatVector:
+        """The standard error of every cluster's value ``(c,)``, NaN where unknown."""
+        return self.players.spread(self.estimate.stderr)
+
+    @property
+    def members(self) -> list[IntVector]:
+        """The rows of every cluster, and of noise last."""
+        labels = self.clustering.labels
+        return [self.pool_rows[labels == number] for number in (*range(self.clustering.n_clusters), NOISE)]
+
+    @property
+    def scorer(self) -> ClusterScorer:
+        """Clusters and values for new rows. Raises `InputError` where nothing can embed them."""
+        if self.encoder is None:
+            raise InputError(
+                "there is nothing to embed new rows with: the embeddings were given as a matrix, or the encoder, being "
+                "your own or fitted on rows that are not shown, was not saved; build shed_hf.ClusterScorer(centroids, "
+                "values, stderr, encoder, format) with an encoder"
+            )
+        return ClusterScorer(self.clustering.centroids, self.values, self.stderr, self.encoder, self.format)

@@ -13,7 +13,7 @@
 Nothing in it is code, and nothing is executed when it is read.
 """
 
-import json
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -27,6 +27,7 @@ from shed_hf.embedding import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.errors import InputError
 from shed_hf.estimators import ValueEstimate
 from shed_hf.evidence import ledger_from, utilities_table
+from shed_hf.files import fitted, read_arrays, read_json, write_arrays, write_json
 from shed_hf.formats import RowFormat
 from shed_hf.integrity import check_curated, check_manifest, clusters_of
 from shed_hf.sketch import Sketch
@@ -50,7 +51,7 @@ def save(curated: CuratedDataset, path: str | os.PathLike[str]) -> None:
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     write(curated, partial)
-    (partial / "README.md").write_text(f"---\n{_configs_yaml()}---\n", encoding="utf-8")
+    (partial / "README.md").write_text(f"---\n{_configs_yaml(partial)}---\n", encoding="utf-8")
     if target.exists():
         target.rmdir()
     partial.rename(target)
@@ -73,16 +74,16 @@ def write(curated: CuratedDataset, folder: Path) -> None:
     write_parquet(curated.clusters, folder / CONFIGS["clusters"])
     write_parquet(utilities_table(valued.ledger, valued.players), folder / CONFIGS["utilities"])
     (folder / MANIFEST).parent.mkdir()
-    (folder / MANIFEST).write_text(json.dumps(_manifest(curated), indent=1), encoding="utf-8")
-    _write_arrays(folder / ARRAYS, _arrays(valued))
+    write_json(folder / MANIFEST, _manifest(curated))
+    write_arrays(folder / ARRAYS, _arrays(valued), valued.encoder)
     if isinstance(valued.encoder, FittedLexical):
-        (folder / WORDS).write_text(json.dumps(valued.encoder.ordered_words), encoding="utf-8")
+        write_json(folder / WORDS, valued.encoder.ordered_words)
 
 
 def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
     """The curated dataset in a folder; ``name`` is what errors call it."""
-    manifest = check_manifest(_json(folder / MANIFEST, name), name, FORMAT_VERSION)
-    arrays = _read_arrays(folder / ARRAYS, name)
+    manifest = check_manifest(read_json(folder / MANIFEST, name), name, FORMAT_VERSION)
+    arrays = read_arrays(folder / ARRAYS, name)
     tables = {config: read_parquet(folder / place, name) for config, place in CONFIGS.items()}
     clusters, recipe = tables["clusters"], manifest["recipe"]
     try:
@@ -103,8 +104,10 @@ def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
         curated = CuratedDataset(
             tables["default"], np.array(tables["default"]["shed_row"][:], np.int64), clusters, recipe, valued
         )
-        check_curated(curated)
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+        check_curated(curated, manifest["outcomes"])
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError) and str(error).startswith(name):
+            raise
         raise InputError(
             f"{name} holds files that do not belong together: {_told(error)}; they were altered or damaged after they "
             "were written, get them again from where they came from"
@@ -159,10 +162,16 @@ def configs() -> list[dict[str, Any]]:
     ]
 
 
-def _configs_yaml() -> str:
+def _configs_yaml(folder: Path) -> str:
+    """The configurations, with a digest of the files: datasets keeps what it read of a folder by its README alone."""
     from huggingface_hub import DatasetCardData
 
-    return DatasetCardData(configs=configs()).to_yaml() + "\n"
+    hasher = hashlib.blake2b(digest_size=16)
+    for path in sorted(folder.rglob("*.parquet")):
+        with path.open("rb") as file:
+            hasher.update(hashlib.file_digest(file, "sha256").digest())
+    digested = [config | {"description": hasher.hexdigest()} for config in configs()]
+    return str(DatasetCardData(configs=digested).to_yaml()) + "\n"
 
 
 def _manifest(curated: CuratedDataset) -> dict[str, Any]:
@@ -173,11 +182,12 @@ def _manifest(curated: CuratedDataset) -> dict[str, Any]:
         "recipe": curated.recipe,
         "estimate": figures,
         "ledger": curated.ledger.header,
+        "outcomes": len(curated.ledger),
     }
 
 
 def _arrays(valued: Valued) -> dict[str, Any]:
-    arrays = {
+    return {
         "pool_rows": valued.pool_rows,
         "digests": valued.digests,
         "labels": valued.clustering.labels,
@@ -186,40 +196,15 @@ def _arrays(valued: Valued) -> dict[str, Any]:
         "sketch_coordinates": valued.sketch.coordinates,
         **{name: getattr(valued.estimate, name) for name in _OF_ESTIMATE},
     }
-    if isinstance(valued.encoder, FittedLexical):
-        arrays |= {"lexical_idf": valued.encoder.idf, "lexical_components": valued.encoder.components}
-    return arrays
-
-
-def _write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    from safetensors.numpy import save_file
-
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
-
-
-def _read_arrays(path: Path, name: str) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{name} is damaged: {ARRAYS} can't be read ({error}); get it again") from error
-
-
-def _json(path: Path, name: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{name} is damaged: {path.name} can't be read ({error}); get it again") from error
 
 
 def _encoder(recipe: dict[str, Any], arrays: dict[str, Any], words: Path, name: str) -> Encoder | None:
     """The encoder, where it can be had by name or from arrays."""
+    given = {field: value for field, value in recipe["embedder"].items() if field != "name"}
     if recipe["embedder"]["name"] == FittedLexical.__name__ and words.is_file():
-        return FittedLexical.of(_json(words, name), arrays["lexical_idf"], arrays["lexical_components"])
+        return fitted(read_json(words, name), arrays, **given)
     if recipe["embedder"]["name"] == SentenceTransformerEncoder.__name__:
-        return SentenceTransformerEncoder(recipe["embedder"]["model"])
+        return SentenceTransformerEncoder(**given)
     return None
 
 

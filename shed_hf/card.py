@@ -13,9 +13,11 @@ from shed_hf.bundle import CONFIGS, configs
 from shed_hf.escaping import escaped, fenced
 from shed_hf.facts import (
     bill_in_words,
+    estimator_name,
     evaluation_in_words,
     kept_share,
     left_out_in_words,
+    n_items,
     noise_floor,
     ranked_lines,
     signed,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from shed_hf.curated import CuratedDataset
 
 BEGIN, END = "<!-- shed_hf: what follows is generated -->", "<!-- shed_hf: until here -->"
+_OF_A_SOURCE = ("source_datasets", "base_model")
+"""Metadata that an earlier push may have written and this one has no reason to."""
 TAGS = ("shed", "shapley", "data-curation")
 INHERITED = ("language", "license", "license_name", "license_link", "task_categories", "task_ids", "multilinguality")
 SHOWN = 10
@@ -75,16 +79,16 @@ def page(curated: "CuratedDataset", repo_id: str, pictures: Sequence[str]) -> st
         verdict=verdict(curated),
         reliability=_number(estimate.reliability, ".2f"),
         noise_floor=_number(noise_floor(curated), ".2g"),
-        n_items=recipe["evaluation"]["items"] if recipe["evaluation"] else "utility's own",
+        n_items=n_items(curated),
         v_empty=f"{estimate.v_empty:.4f}",
         v_grand=f"{estimate.v_grand:.4f}",
         semivalue=estimate.semivalue.capitalize(),
-        estimator=recipe["estimator"]["name"],
+        estimator=estimator_name(recipe),
         n_evaluations=estimate.n_evaluations,
         utility=utility_in_words(recipe),
         evaluation=evaluation_in_words(recipe),
-        n_clusters=len(curated.clusters),
-        n_clusters_kept=sum(1 for selected in curated.clusters["selected"] if selected),
+        n_clusters=curated.clustering.n_clusters,
+        n_clusters_kept=int((kept_share(curated) > 0).sum()),
         of_table=_of_table(len(best), len(worst), valued),
         with_excerpts=any(excerpt is not None for excerpt in curated.clusters["excerpt"]),
         lines=shown,
@@ -131,7 +135,7 @@ def template(name: str) -> Any:
 def _metadata(curated: "CuratedDataset", inherited: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
     """The generated metadata, over what the owner set, over what the source's card says."""
     recipe = curated.recipe
-    source, model = recipe["source"]["hub"], (recipe["tuner"] or {}).get("model", "")
+    source, model = recipe["source"]["hub"], (recipe["tuner"] or {}).get("model") or ""
     generated: dict[str, Any] = {
         "size_categories": [size_category(len(curated))],
         "configs": [*configs(), *_others(old.get("configs"))],
@@ -139,19 +143,21 @@ def _metadata(curated: "CuratedDataset", inherited: Mapping[str, Any], old: Mapp
         "shed": {
             "kept": len(curated),
             "of": recipe["source"]["rows"],
-            "clusters": len(curated.clusters),
-            "estimator": recipe["estimator"]["name"],
+            "clusters": curated.clustering.n_clusters,
+            "estimator": estimator_name(recipe),
             "semivalue": curated.estimate.semivalue,
             "fine_tunings": recipe["bill"]["all_fine_tunings"],
         },
     }
     if source is not None:
         generated["source_datasets"] = [source["repo"]]
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", model):
+    if is_hub_name(model):
         generated["base_model"] = model
-    tags = [*(old.get("tags") or []), *TAGS]
+    tags = old.get("tags") or []
     passed_on = {name: inherited[name] for name in INHERITED if inherited.get(name)}
-    return {**passed_on, **old, **generated, "tags": list(dict.fromkeys(tags))}
+    kept = {name: part for name, part in old.items() if "shed" not in old or name not in _OF_A_SOURCE}
+    all_tags = [*([tags] if isinstance(tags, str) else tags), *TAGS]
+    return {**passed_on, **kept, **generated, "tags": list(dict.fromkeys(all_tags))}
 
 
 def _infos(curated: "CuratedDataset") -> list[dict[str, Any]]:
@@ -169,27 +175,35 @@ def _infos(curated: "CuratedDataset") -> list[dict[str, Any]]:
         {
             "config_name": name,
             **DatasetInfo(features=table.features)._to_yaml_dict(),
-            "splits": [{"name": "train", "num_bytes": table._estimate_nbytes(), "num_examples": len(table)}],
+            "splits": [{"name": "train", "num_examples": len(table)}],
         }
         for name, table in tables.items()
     ]
 
 
+def is_hub_name(model: str) -> bool:
+    """Whether a model's name can be that of a repository, and not of a folder."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model) is not None
+
+
 def _others(old: Any) -> list[dict[str, Any]]:
     """The owner's own configurations, which stay beside the generated ones."""
-    listed = [old] if isinstance(old, dict) else old or []
-    return [config for config in listed if config.get("config_name", "default") not in CONFIGS]
+    listed = [old] if isinstance(old, dict) else old if isinstance(old, list) else []
+    return [
+        config for config in listed if isinstance(config, dict) and config.get("config_name", "default") not in CONFIGS
+    ]
 
 
 def parsed(existing: str | None) -> tuple[dict[str, Any], str]:
     """Metadata and text of a README; what can't be read as metadata is text."""
     from huggingface_hub import DatasetCard
+    from yaml import YAMLError
 
     if existing is None:
         return {}, ""
     try:
         card = DatasetCard(existing, ignore_metadata_errors=True)
-    except ValueError:
+    except (ValueError, TypeError, YAMLError):
         return {}, existing
     data: dict[str, Any] = card.data.to_dict()  # type: ignore[no-untyped-call]
     return data, card.text
@@ -197,7 +211,7 @@ def parsed(existing: str | None) -> tuple[dict[str, Any], str]:
 
 def joined(old: str, new: str) -> str:
     """The owner's text with the generated part replaced in its place, or put before it."""
-    generated = f"{BEGIN}\n\n{new.strip()}\n\n{END}"
+    generated = f"{BEGIN}\n\n{new.replace(BEGIN, '').replace(END, '').strip()}\n\n{END}"  # a name may hold a mark
     before, begin, rest = old.partition(BEGIN)
     _, end, after = rest.partition(END)
     if begin and end:
@@ -206,9 +220,8 @@ def joined(old: str, new: str) -> str:
 
 
 def _escaped_line(line: Mapping[str, Any]) -> dict[str, Any]:
-    number = "noise" if line["cluster"] < 0 else str(line["cluster"])
     return {
-        "cluster": number,
+        "cluster": line["cluster"],
         "size": f"{line['size']:,}",
         "selected": f"{line['selected']:,}",
         "value": signed(line["value"], line["stderr"]),

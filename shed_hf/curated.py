@@ -127,7 +127,8 @@ class CuratedDataset:
         """Publish rows, clusters, every measured utility, card and pictures in one commit; returns the page's address.
 
         Anyone can then ``load_dataset(repo_id)``, or its configurations ``"clusters"`` and ``"utilities"``. A new
-        repository is private unless the source is a public dataset of the Hub or ``private=False``. ``excerpts`` says
+        repository is private unless the source is a public dataset of the Hub or ``private=False``; an existing one
+        stays as it is, and a public one takes rows that are not public only with ``private=False``. ``excerpts`` says
         whether the beginnings of rows appear on the card; ``"auto"``: only those of such a source. The same content
         makes no second commit, and what was written on the card by hand is kept.
 

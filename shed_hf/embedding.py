@@ -84,21 +84,34 @@ class Lexical:
             rank = max(1, min(self.dimensions, counts.shape[1] - 1, counts.shape[0] - 1))
             components = TruncatedSVD(rank, random_state=self.seed).fit(counts).components_
         vocabulary = {str(word): int(index) for word, index in vectorizer.vocabulary_.items()}
-        return FittedLexical(vocabulary, vectorizer.idf_.astype(np.float32), components.astype(np.float32))
+        idf = vectorizer.idf_.astype(np.float32)
+        return FittedLexical(vocabulary, idf, components.astype(np.float32), self.dimensions, self.seed)
 
 
 @dataclass(frozen=True, eq=False)
 class FittedLexical:
-    """`Lexical` after it has seen a pool: a vocabulary, its inverse document frequencies and a projection."""
+    """`Lexical` after it has seen a pool: a vocabulary, its inverse document frequencies and a projection.
+
+    ``dimensions`` and ``seed`` are those that `Lexical` was given.
+    """
 
     vocabulary: dict[str, int] = field(repr=False)
     idf: NDArray[np.float32] = field(repr=False)
     components: NDArray[np.float32] = field(repr=False)
+    dimensions: int = Lexical.dimensions
+    seed: int = Lexical.seed
 
     @classmethod
-    def of(cls, ordered_words: list[str], idf: NDArray[np.float32], components: NDArray[np.float32]) -> "FittedLexical":
+    def of(
+        cls,
+        ordered_words: list[str],
+        idf: NDArray[np.float32],
+        components: NDArray[np.float32],
+        dimensions: int = Lexical.dimensions,
+        seed: int = Lexical.seed,
+    ) -> "FittedLexical":
         """The encoder with its words in the order of their numbers."""
-        return cls({word: number for number, word in enumerate(ordered_words)}, idf, components)
+        return cls({word: number for number, word in enumerate(ordered_words)}, idf, components, dimensions, seed)
 
     @property
     def ordered_words(self) -> list[str]:

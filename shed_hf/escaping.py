@@ -1,6 +1,5 @@
 """Text from rows on a card: shown as it is, and never read as Markdown, HTML or the card's own structure."""
 
-import html
 import re
 
 from shed_hf.terms import excerpt
@@ -16,9 +15,7 @@ def escaped(text: str) -> str:
     words that would not wrap on a phone are cut.
     """
     shown = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: word[0][: LONGEST_WORD - 1] + "…", excerpt(text))
-    literal = "".join(
-        mark if mark.isalnum() or mark in _PLAIN or ord(mark) > 127 else f"&#{ord(mark)};" for mark in shown
-    )
+    literal = "".join(mark if _means_nothing(mark) else f"&#{ord(mark)};" for mark in shown)
     return re.sub(r"(?i)(www)\.", r"\1&#46;", literal)  # which would become a link
 
 
@@ -26,14 +23,9 @@ def _means_nothing(mark: str) -> bool:
     return mark.isalnum() or mark in _PLAIN or ord(mark) > 127
 
 
-def unescaped(text: str) -> str:
-    """What a reader of the rendered card sees."""
-    return html.unescape(text)
-
-
 def as_code(text: str) -> str:
     """A short text as inline code that survives backticks and pipes in it."""
-    line = " ".join(excerpt(text).split()).replace("|", "¦")
+    line = excerpt(text).replace("|", "¦") or "(nothing)"
     ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
     return f"{ticks} {line} {ticks}" if "`" in line else f"`{line}`"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.arrays import FloatVector
+from shed_hf.coalitions import coalitions_of
 from shed_hf.escaping import as_code
 from shed_hf.report import duration, plural
 
@@ -22,28 +23,32 @@ def kept_share(curated: "CuratedDataset") -> FloatVector:
     return share
 
 
+def n_items(curated: "CuratedDataset") -> int:
+    """How many evaluation items every outcome has."""
+    return next((len(entry.outcome) for entry in curated.ledger), 0)
+
+
 def noise_floor(curated: "CuratedDataset") -> float:
     """The standard error of v(N) − v(∅) over the evaluation items, in the units of the utility; NaN where the ledger
     has not both, or one item.
 
     Differences between coalitions that are not well above it may be the items' doing.
     """
-    of_players = {int(row) for rows in curated.valued.players.rows for row in rows}
-    ends = [
-        entry.outcome
-        for rows in (set(), of_players)
-        for entry in curated.ledger
-        if {row for block in entry.blocks for row in block} == rows
-    ]
-    if len(ends) < 2 or len(ends[0]) < 2:
+    coalitions, outcomes = coalitions_of(curated.ledger, curated.valued.players.rows)
+    empty, grand = outcomes[~coalitions.any(axis=1)], outcomes[coalitions.all(axis=1)]
+    if not len(empty) or not len(grand) or outcomes.shape[1] < 2:
         return float("nan")
-    difference = ends[-1] - ends[0]
+    difference = grand[0] - empty[0]
     return float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
 
 def verdict(curated: "CuratedDataset") -> str:
     """Whether the ranking holds, in words, by its reliability."""
     reliability = curated.estimate.reliability
+    if len(curated.estimate.values) < 2:
+        return "**There is none**: only one cluster has a value."
+    if not curated.estimate.stderr.any():
+        return "**Nothing was left to chance**: every coalition was measured; the noise of the measurement is below."
     if np.isnan(reliability):
         return (
             "**Unknown.** There is only one replicate of the values, so nothing says whether they would come out alike."
@@ -101,7 +106,12 @@ def worth_in_words(recipe: Recipe) -> str:
     tuner = recipe["tuner"]
     if tuner is None:
         return "by a utility of the curator's own"
-    return f"for fine-tuning {as_code(tuner['model'] or 'a model without a name')}"
+    return f"for fine-tuning {as_code((tuner['model'] or 'a model without a name').removeprefix('./'))}"
+
+
+def estimator_name(recipe: Recipe) -> str:
+    """The estimator behind the values: the one that measured, or one that used its outcomes later."""
+    return str((recipe["reestimate"] or recipe)["estimator"]["name"])
 
 
 def utility_in_words(recipe: Recipe) -> str:

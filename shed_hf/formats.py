@@ -81,7 +81,7 @@ class RowFormat:
 def detect(column_names: Sequence[str], columns: Mapping[str, str] | None = None, of: str = "dataset") -> RowFormat:
     """The format of a dataset with these columns. Raises `InputError` when none of the five shapes fits."""
     mapping = dict(columns or {})
-    _check_mapping(column_names, mapping)
+    _check_mapping(column_names, mapping, of)
     for name, parts in _SHAPES.items():
         found = {part: _column(part, aliases, column_names, mapping) for part, aliases in parts.items()}
         present = {part: column for part, column in found.items() if column is not None}
@@ -109,14 +109,14 @@ _SHAPES: dict[str, dict[str, tuple[str, ...]]] = {
 OPTIONAL = {"input", "choices"}
 
 
-def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str]) -> None:
+def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str], of: str) -> None:
     parts = sorted({part for shape in _SHAPES.values() for part in shape})
     for part, column in mapping.items():
         if part not in parts:
             raise InputError(f"columns={{{part!r}: …}} names no part of a row; the parts are {parts}")
         if column not in column_names:
             raise InputError(
-                f"columns={{{part!r}: {column!r}}}: the dataset has no column {column!r}; it has {list(column_names)}"
+                f"columns={{{part!r}: {column!r}}}: {of} has no column {column!r}; it has {list(column_names)}"
             )
 
 

@@ -129,7 +129,7 @@ class Game:
         self.asked: set[str] = set()
         self.n_fine_tunings = 0
         rows = np.unique(np.concatenate(self.players))
-        self._digests = {int(row): _hash(digests[int(row)] if digests else b"%d" % row) for row in rows}
+        self._digests = hashed({int(row): digests[int(row)] if digests else b"%d" % row for row in rows})
         self._rank = {row: _hash(digest, key=seed) for row, digest in self._digests.items()}
 
     @property
@@ -231,15 +231,24 @@ class Game:
             )
 
     def _keys(self, walk: Walk) -> list[str]:
-        """The ledger's key after each block: the rows' content in their order of training, block by block."""
-        keys = []
-        hasher = hashlib.blake2b(digest_size=16)
-        for block in walk:
-            hasher.update(b"|%d:" % len(block))
-            for row in block:
-                hasher.update(self._digests[int(row)])
-            keys.append(hasher.hexdigest())
-        return keys
+        return keys_of(walk, self._digests)
+
+
+def hashed(contents: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Row ids to the digests that `keys_of` takes."""
+    return {row: _hash(content) for row, content in contents.items()}
+
+
+def keys_of(walk: Walk | Sequence[Sequence[int]], digests: Mapping[int, bytes]) -> list[str]:
+    """The ledger's key after each block: the rows' content in their order of training, block by block."""
+    keys = []
+    hasher = hashlib.blake2b(digest_size=16)
+    for block in walk:
+        hasher.update(b"|%d:" % len(block))
+        for row in block:
+            hasher.update(digests[int(row)])
+        keys.append(hasher.hexdigest())
+    return keys
 
 
 def _mean(outcomes: FloatMatrix) -> FloatVector:

@@ -1,9 +1,11 @@
 """The way to the Hub and back: a folder up in one commit, a snapshot down, and every refusal told with what to do."""
 
+import glob
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -79,7 +81,7 @@ def publish(
         there = [sibling.rfilename for sibling in getattr(info, "siblings", None) or []]
         (folder / "README.md").write_text(carded(_readme(api, repo_id, kind, info.sha, there)), encoding="utf-8")
         here = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-        stale = [name for name in there if name.startswith(owned) and name not in here]
+        stale = [name for name in there if _belongs(name, owned) and name not in here]
         api.create_commit(
             repo_id,
             [
@@ -98,31 +100,68 @@ def publish(
     return address if revision is None else f"{address}/tree/{revision}"
 
 
-def fetch(repo_id: str, kind: Kind, revision: str | None, token: str | None, wanted: list[str]) -> Path:
-    """The folder with the ``wanted`` files of a repository, from the cache where they are the same. Raises
-    `HubError`.
+def fetch(repo_id: str, kind: Kind, revision: str | None, token: str | None, wanted: list[str], least: str) -> Path:
+    """The folder with the ``wanted`` files of a repository; without the Hub, the one in the cache, if ``least`` is in
+    it. Raises `HubError`.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     check_name(repo_id)
-    return Path(
-        with_patience(
-            lambda: snapshot_download(
-                repo_id, repo_type=kind, revision=revision, token=token, allow_patterns=wanted, library_name="shed_hf"
-            ),
-            f"pulling {repo_id}" + (f" at revision {revision}" if revision else ""),
-            lambda: _elsewhere(repo_id, kind, token),
-        )
-    )
+    doing = f"pulling {repo_id}" + (f" at revision {revision}" if revision else "")
+    hint = partial(_elsewhere, repo_id, kind, token)
+    download = partial(snapshot_download, repo_id, repo_type=kind, token=token, allow_patterns=wanted)
+    find = partial(HfApi(token=token).repo_info, repo_id, repo_type=kind, revision=revision or "main")
+
+    def newest() -> Path:
+        commit, folder = find().sha, Path(download(revision=revision))  # asked for by name, it can be found offline too
+        # Where the Hub is busy the second time, snapshot_download gives what there was when it last asked.
+        return folder if folder.name == commit else Path(download(revision=commit))
+
+    try:
+        return with_patience(newest, doing, hint, unless=_is_away)
+    except HubError as error:
+        if error.__cause__ is None or not _is_away(error.__cause__):
+            raise
+        return _cached(partial(download, revision=revision, local_files_only=True), least, error)
 
 
-def with_patience(attempt: Callable[[], _Result], doing: str, hint: Callable[[], str] = lambda: "") -> _Result:
-    """What the attempt returns, the first time it succeeds. Raises `HubError` when it fails for good."""
+def _cached(download: Callable[[], str], least: str, away: HubError) -> Path:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(download())
+    except LocalEntryNotFoundError:
+        raise away from away.__cause__
+    if not (folder / least).is_file():
+        raise away from away.__cause__
+    return folder
+
+
+def downloaded(namespace: str, revision: str) -> list[str]:
+    """The datasets of a namespace of which files at this commit are in the cache."""
+    from huggingface_hub import constants
+
+    start = f"datasets--{namespace}--"
+    found = Path(constants.HF_HUB_CACHE).glob(f"{glob.escape(start)}*/snapshots/{revision}")
+    return [path.parents[1].name.removeprefix(start) for path in found]
+
+
+def with_patience(
+    attempt: Callable[[], _Result],
+    doing: str,
+    hint: Callable[[], str] = lambda: "",
+    unless: Callable[[BaseException], bool] = lambda _: False,
+) -> _Result:
+    """What the attempt returns, the first time it succeeds. Raises `HubError` when it fails for good, which it does
+    at once for errors that don't pass, and ``unless`` tells. Errors that are not the Hub's go through.
+    """
     for wait in (*WAITS, None):
         try:
             return attempt()
         except Exception as error:
-            if wait is None or not _passes(error):
+            if not _is_the_hubs(error):
+                raise
+            if wait is None or unless(error) or not _passes(error):
                 raise _told(error, doing, hint) from error
             pause = max(wait, min(_asked_to_wait(error), 60.0))
             say(f"{doing}: {_reason(error)}; trying again in {pause:.0f} s")
@@ -145,6 +184,11 @@ def _bars_as_asked() -> Iterator[None]:
             enable_progress_bars()
 
 
+def _belongs(name: str, owned: tuple[str, ...]) -> bool:
+    """Whether a file is one of the ``owned`` or in one of the owned folders, which end in a slash."""
+    return any(name.startswith(place) if place.endswith("/") else name == place for place in owned)
+
+
 def _readme(api: "HfApi", repo_id: str, kind: Kind, revision: str | None, there: list[str]) -> str | None:
     if "README.md" not in there:
         return None
@@ -153,6 +197,8 @@ def _readme(api: "HfApi", repo_id: str, kind: Kind, revision: str | None, there:
 
 
 def _check_visibility(repo_id: str, wanted_private: bool | None, is_private: bool) -> None:
+    if wanted_private is False and is_private:
+        say(f"{repo_id} exists and is private; it stays so until you change its settings")
     if wanted_private and not is_private:
         raise InputError(
             f"{repo_id} exists and is public; push to another name, make it private in its settings first, or pass "
@@ -187,12 +233,30 @@ def _status(error: BaseException) -> int | None:
     return next(found, None)
 
 
+def _is_the_hubs(error: BaseException) -> bool:
+    """Whether an error is the Hub's, or that of the way there; uploads end in a bare RuntimeError."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    kinds = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError, ConnectionError)
+    return type(error) is RuntimeError or any(isinstance(e, kinds) for e in _chain(error))
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether there is no Hub at all: offline mode, or nobody answers."""
+    import httpx2
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    kinds = (OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout)
+    return any(isinstance(e, kinds) for e in _chain(error))
+
+
 def _passes(error: BaseException) -> bool:
     """Whether trying again may help: the server is busy or the line is bad."""
     import httpx2
-    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
-    if any(isinstance(e, InputError | OfflineModeIsEnabled | LocalEntryNotFoundError) for e in _chain(error)):
+    if any(isinstance(e, OfflineModeIsEnabled) for e in _chain(error)):
         return False
     broken = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, ConnectionError)
     status = _status(error)
@@ -219,17 +283,17 @@ def _last(error: BaseException) -> str:
     return f"{type(deepest).__name__}: {deepest}"[:200]
 
 
-def _told(error: Exception, doing: str, hint: Callable[[], str]) -> Exception:
+def _told(error: Exception, doing: str, hint: Callable[[], str]) -> HubError:
     """The error in words that say what to do. Nothing of the request, where the token is, is repeated."""
-    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import GatedRepoError
 
-    if isinstance(error, InputError):
-        return error
-    if any(isinstance(e, OfflineModeIsEnabled | LocalEntryNotFoundError) for e in _chain(error)):
+    if _is_away(error):
+        cache = "it is not in the cache and " if doing.startswith("pulling") else ""
         return HubError(
-            f"{doing} failed: it is not in the cache and the Hub can't be reached; check the connection, and that "
-            "HF_HUB_OFFLINE is not set"
+            f"{doing} failed: {cache}the Hub can't be reached; check the connection, and that HF_HUB_OFFLINE is not set"
         )
+    if any(isinstance(e, GatedRepoError) for e in _chain(error)):
+        return HubError(f"{doing} failed: it is gated, and the token has no access; ask for access on its page")
     advice: dict[int | None, str] = {
         401: "no such repository for this token, or a token that is not valid: log in with `hf auth login`",
         403: "the token has no right to do this: use one with access to that namespace or repository "

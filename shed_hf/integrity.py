@@ -9,13 +9,15 @@ from shed_hf.arrays import IntVector
 from shed_hf.clustering import NOISE
 from shed_hf.curated import CuratedDataset
 from shed_hf.errors import InputError
+from shed_hf.game import hashed, keys_of
+from shed_hf.pool import read_pool
 from shed_hf.recipe import FIELDS
 from shed_hf.valued import Valued
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_PARTS = {"version", "recipe", "estimate", "ledger"}
+_PARTS = {"version", "recipe", "estimate", "ledger", "outcomes"}
 _FIGURES = {"semivalue", "v_empty", "v_grand", "n_evaluations"}
 
 
@@ -62,13 +64,47 @@ def clusters_of(clusters: "Dataset") -> OfClusters:
     )
 
 
-def check_curated(curated: CuratedDataset) -> None:
+def check_curated(curated: CuratedDataset, n_outcomes: int) -> None:
     """Raise `ValueError` naming what does not fit: numbers that are not finite, rows, clusters or counts that are not
-    each other's.
+    each other's, other than ``n_outcomes`` outcomes.
     """
+    _must(len(curated.ledger) == n_outcomes, f"{len(curated.ledger)} of {n_outcomes} outcomes")
+    _check_recipe(curated.recipe, len(curated))
+    _check_arrays(curated.valued)
     _check_estimate(curated.valued)
     _check_rows(curated)
+    _check_content(curated)
     _check_clusters(curated)
+    _check_outcomes(curated.valued)
+
+
+def _check_recipe(recipe: dict[str, Any], n_rows: int) -> None:
+    shapes = {"source": dict, "format": dict, "bill": dict, "utility": dict, "left_out": dict, "versions": dict}
+    wrong = [part for part, kind in shapes.items() if not isinstance(recipe[part], kind)]
+    _must(not wrong, f"parts of the recipe that are no records: {wrong}")
+    _must(isinstance(recipe["source"]["hub"], dict | None), "a source that is no record")
+    columns = recipe["format"]["columns"]
+    _must(isinstance(columns, dict) and all(isinstance(c, str) for c in columns.values()), "columns that are no names")
+    _must(recipe["size"] == n_rows, f"a recipe for {recipe['size']} rows with {n_rows}")
+    for name in ("seed", "sampling_seed"):
+        _must(type(recipe[name]) is int and recipe[name] >= 0, f"{name} {recipe[name]!r}")
+
+
+def _check_arrays(valued: Valued) -> None:
+    """Types and shapes, before anything is computed with them."""
+    m, sketch = len(valued.pool_rows), valued.sketch
+    shapes: dict[str, tuple[Any, str, Any]]
+    shapes = {"pool_rows": (valued.pool_rows, "i", (m,)), "labels": (valued.clustering.labels, "i", (m,))}
+    shapes |= {"digests": (valued.digests, "u", (m, 16)), "stderr": (valued.estimate.stderr, "f", None)}
+    shapes |= {"counts": (valued.estimate.counts, "i", None), "sketch_rows": (sketch.rows, "i", None)}
+    for name, (array, kind, shape) in shapes.items():
+        good = array.dtype.kind == kind and (array.shape == shape if shape else array.ndim == 1)
+        _must(good, f"{name} of type {array.dtype} and shape {array.shape}")
+    _must(
+        sketch.coordinates.shape == (len(sketch.rows), 2), f"{len(sketch.coordinates)} dots for {len(sketch.rows)} rows"
+    )
+    _must(bool(np.isfinite(sketch.coordinates).all()), "dots without a place")
+    _must(bool(np.isin(sketch.rows, valued.pool_rows).all()), "dots of rows that are not of the pool")
 
 
 def _check_estimate(valued: Valued) -> None:
@@ -78,7 +114,10 @@ def _check_estimate(valued: Valued) -> None:
     bad = np.flatnonzero(~np.isfinite(estimate.values))
     _must(not len(bad), f"the values of {len(bad)} clusters are not finite, the first is cluster {bad[:1]}")
     _must(bool(np.isfinite([estimate.v_empty, estimate.v_grand]).all()), "v(∅) or v(N) is not finite")
-    _must(not (estimate.stderr < 0).any(), "a standard error is negative")
+    _must(not (estimate.stderr < 0).any() and not np.isinf(estimate.stderr).any(), "standard errors that are none")
+    _must(not (estimate.counts < 0).any(), "counts below 0")
+    _must(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
+    _must(type(estimate.n_evaluations) is int and estimate.n_evaluations > 0, f"{estimate.n_evaluations!r} outcomes")
     replicates = estimate.replicates
     _must(bool(np.isfinite(replicates).all()) and replicates.ndim == 2, "replicates that are not finite")
     _must(replicates.shape[1] in (0, n_players), f"replicates of {replicates.shape[1]} clusters")
@@ -86,12 +125,10 @@ def _check_estimate(valued: Valued) -> None:
 
 def _check_rows(curated: CuratedDataset) -> None:
     valued, rows = curated.valued, curated.rows
-    m = len(valued.pool_rows)
-    lengths = {"labels": len(valued.clustering.labels), "digests": len(valued.digests)}
-    _must(set(lengths.values()) == {m}, f"{lengths} for {m} rows of the pool")
     _must(bool((np.diff(valued.pool_rows) > 0).all()), "rows of the pool that are not ascending")
     _must(bool((np.diff(rows) > 0).all()), "chosen rows that are not ascending")
     _must(bool(np.isin(rows, valued.pool_rows).all()), "chosen rows that are not of the pool")
+    _must(bool(np.isfinite(valued.clustering.centroids).all()), "centroids that are not finite")
     labels = valued.clustering.labels[np.searchsorted(valued.pool_rows, rows)]
     of_rows = np.array(curated.dataset["shed_cluster"][:])
     wrong = np.flatnonzero(labels != of_rows)
@@ -100,6 +137,30 @@ def _check_rows(curated: CuratedDataset) -> None:
             f"row {wrong[0]} says cluster {of_rows[wrong[0]]}, its label is {labels[wrong[0]]} of 0 … "
             f"{valued.clustering.n_clusters - 1}"
         )
+    told = np.array([np.nan if value is None else value for value in curated.dataset["shed_value"][:]])
+    expected = np.append(valued.values, np.nan)[labels]
+    _must(np.array_equal(told, expected, equal_nan=True), "values of rows that are not their clusters'")
+
+
+def _check_content(curated: CuratedDataset) -> None:
+    columns = curated.recipe["format"]["columns"]
+    read = read_pool(curated.dataset, columns, drop_invalid=True, name="the rows")
+    _must(read.format == curated.valued.format, f"rows of the format {read.format.name}")
+    positions = np.searchsorted(curated.pool_rows, curated.rows)
+    wrong = np.flatnonzero((read.digests != curated.valued.digests[positions]).any(axis=1))
+    _must(not len(wrong), f"the text of {len(wrong)} rows is not what was valued, the first is row {wrong[:1]}")
+
+
+def _check_outcomes(valued: Valued) -> None:
+    rows = {row for entry in valued.ledger for block in entry.blocks for row in block}
+    place = np.searchsorted(valued.pool_rows, sorted(rows))
+    known = {row: i for row, i in zip(sorted(rows), place.tolist(), strict=True) if i < len(valued.pool_rows)}
+    digests = hashed({row: valued.digests[i].tobytes() for row, i in known.items() if valued.pool_rows[i] == row})
+    _must(len({len(entry.outcome) for entry in valued.ledger}) <= 1, "outcomes of different numbers of items")
+    for entry in valued.ledger:
+        _must(isinstance(entry.beside, dict), f"what was measured beside the outcome {entry.key}")
+        if all(row in digests for block in entry.blocks for row in block):
+            _must(keys_of(entry.blocks, digests)[-1:] == [entry.key], f"an outcome {entry.key} of other rows")
 
 
 def _check_clusters(curated: CuratedDataset) -> None:
@@ -110,8 +171,9 @@ def _check_clusters(curated: CuratedDataset) -> None:
     _must(clusters["selected"][:] == selected, "numbers of selected rows that are not the rows'")
     for number, rows in enumerate(valued.players.proxies):
         _must(bool(np.isin(rows, members[number]).all()), f"proxies of cluster {number} that are not its members")
-    told = np.array([np.nan if v is None else v for v in clusters["value"]])[: len(valued.values)]
-    _must(np.array_equal(told, valued.values, equal_nan=True), "values of clusters that are not the estimate's")
+    for name, numbers in (("value", valued.values), ("stderr", valued.stderr)):
+        told = np.array([np.nan if v is None else v for v in clusters[name]], dtype=np.float64)[: len(numbers)]
+        _must(np.array_equal(told, numbers, equal_nan=True), f"{name}s of clusters that are not the estimate's")
 
 
 def _must(holds: bool, problem: str) -> None:

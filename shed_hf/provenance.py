@@ -1,9 +1,12 @@
 """Where a dataset came from: the Hub repository it was loaded from, if it was, and whether its rows are still those."""
 
+import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from shed_hf.hub import downloaded
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -16,7 +19,8 @@ _IN_CACHE = re.compile(
 @dataclass(frozen=True)
 class HubSource:
     """A dataset of the Hub, at one commit. ``untouched``: every cell is read from the files that were loaded from
-    there, so rows may have been left out or columns renamed, but nothing written or added.
+    there, so rows may have been left out or columns renamed, but nothing written or added. ``whole``: no row was left
+    out or moved either. Several splits in one are joined by +.
     """
 
     repo: str
@@ -24,6 +28,7 @@ class HubSource:
     split: str
     revision: str
     untouched: bool
+    whole: bool
 
     def as_json(self) -> dict[str, Any]:
         """Its fields, for the recipe."""
@@ -43,7 +48,36 @@ def source_of(dataset: "Dataset") -> HubSource | None:
     places = {match.groups() if match else None for match in found}
     if len(places) != 1 or None in places:
         return None
-    namespace, name, config, revision = next(iter(places)) or ()
-    untouched = len(paths) == len(blocks) and not any(Path(path).name.startswith("cache-") for path in paths)
-    split = re.sub(r"\[.*", "", str(dataset.split or ""))
-    return HubSource(f"{namespace}/{name}", config, split, revision, untouched)
+    namespace, lowered, config, revision = next(iter(places)) or ()
+    of_splits = _splits(paths, lowered)
+    untouched = len(paths) == len(blocks) and None not in of_splits
+    named = [split for split in of_splits if split] if untouched else [re.sub(r"\[.*", "", str(dataset.split or ""))]
+    splits = list(dict.fromkeys(named))
+    moved = dataset._indices is not None or any(_is_slice(block) for block in blocks)
+    whole = untouched and not moved and len(set(paths)) == len(paths)
+    config = re.sub(r"-[0-9a-f]{16}$", "", config)  # a digest of data_files= and the like
+    repo = f"{namespace}/{_spelt(namespace, lowered, revision)}"
+    return HubSource(repo, config, "+".join(splits), revision, untouched, whole)
+
+
+def _spelt(namespace: str, lowered: str, revision: str) -> str:
+    """The repository's name as the Hub spells it: the cache of rows has it in lower case, that of files as it is."""
+    from datasets.naming import camelcase_to_snakecase
+
+    names = [name for name in downloaded(namespace, revision) if camelcase_to_snakecase(name) == lowered]
+    return names[0] if len(names) == 1 else lowered
+
+
+def _splits(paths: list[str], lowered: str) -> list[str | None]:
+    """The split that each file of a cache holds, such as ``pool-train-00000-of-00002.arrow``; None for what was
+    computed, and not loaded.
+    """
+    info = Path(paths[0]).with_name("dataset_info.json")
+    known = json.loads(info.read_text(encoding="utf-8")).get("splits") or {} if info.is_file() else {}
+    names = [re.sub(r"(-\d{5}-of-\d{5})?\.arrow$", "", Path(path).name).removeprefix(f"{lowered}-") for path in paths]
+    return [name if name in known else None for name in names]
+
+
+def _is_slice(block: Any) -> bool:
+    """Whether rows of a mapped file are left out: by the operations that were replayed on it."""
+    return any(operation[0] == "slice" for operation in getattr(block, "replays", None) or [])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -44,7 +45,9 @@ def push(
     token: str | None,
 ) -> str:
     """Publish in one commit; whatever goes wrong, the result is on the disk."""
-    with _keeping(curated, repo_id, {"private": private, "revision": revision, "excerpts": excerpts}):
+    with _keeping(
+        curated, repo_id, {"private": private, "revision": revision, "commit_message": message, "excerpts": excerpts}
+    ):
         if excerpts not in ("auto", True, False):
             raise InputError(f'excerpts={excerpts!r} is unknown; pass "auto", True or False')
         check_name(repo_id)
@@ -69,7 +72,7 @@ def push(
 def pull(repo_id: str, source: Any, revision: str | None, token: str | None) -> CuratedDataset:
     """The curated dataset of a repository."""
     wanted = [f"{place}/*" for place in (*CONFIGS.values(), "shed_hf")]
-    folder = fetch(repo_id, "dataset", revision, token, wanted)
+    folder = fetch(repo_id, "dataset", revision, token, wanted, MANIFEST)
     if not (folder / MANIFEST).is_file():
         raise InputError(
             f"{repo_id} is a dataset, but not one that shed_hf curated ({MANIFEST} is missing); load it with "
@@ -142,20 +145,30 @@ def written(curated: CuratedDataset, repo_id: str, origin: Origin, folder: Path)
     return lambda existing: dataset_card(curated, repo_id, origin.card, list(pictures), existing)
 
 
-_ABSOLUTE = re.compile(r"(?<![\w:/.~])(?:~|[A-Za-z]:)?(?:[/\\][^\s'\",()\[\]/\\]+)+[/\\]?(?=$|[\s'\",()\[\]])")
+_FOLDERS = r"(?:(?:file://)?/|~/|[A-Za-z]:[/\\])"
+_QUOTED = re.compile(rf"(?P<quote>['\"])(?P<path>{_FOLDERS}[^'\"]*[/\\][^'\"]*)(?P=quote)")
+_BARE = re.compile(r"(?<=[\s(=,])(?:file://)?/(?:[\w.@+-]+/)+[\w.@+-]+")
 
 
 def _without_paths(record: Any) -> Any:
-    """The record with folders of this machine cut to their last name: they tell who works where, and help nobody."""
+    """The record with folders of this machine cut to their last name: they tell who works where, and help nobody
+    else.
+    """
     if isinstance(record, dict):
         return {name: _without_paths(part) for name, part in record.items()}
     if isinstance(record, list | tuple):
         return [_without_paths(part) for part in record]
     if not isinstance(record, str):
         return record
-    if record.startswith(("/", "~/")):
-        return Path(record).name
-    return _ABSOLUTE.sub(lambda found: re.split(r"[/\\]", found[0].rstrip("/\\"))[-1], record)
+    if re.fullmatch(rf"{_FOLDERS}.*[/\\].*", record):
+        return _cut(record)
+    quoted = _QUOTED.sub(lambda found: found["quote"] + _cut(found["path"]) + found["quote"], record)
+    return _BARE.sub(lambda found: _cut(found[0]), quoted)
+
+
+def _cut(path: str) -> str:
+    """``./name``, which can't be taken for a name on the Hub."""
+    return "./" + re.split(r"[/\\]", path.rstrip("/\\"))[-1]
 
 
 @contextmanager
@@ -172,6 +185,7 @@ def _keeping(curated: CuratedDataset, repo_id: str, given: dict[str, Any]) -> It
         kept = f"the result is saved in {folder}; to push it later: {later}"
         if isinstance(error, ShedError):
             raise type(error)(f"{error}. {kept[0].upper()}{kept[1:]}") from error.__cause__
+        error.add_note(kept)
         say(kept)
         raise
 
@@ -183,9 +197,9 @@ def _rescued(curated: CuratedDataset, repo_id: Any) -> Path | None:
     content = json.dumps([curated.recipe, curated.rows.tolist()]).encode()
     name = re.sub(r"[^\w.-]+", "-", str(repo_id).rsplit("/", 1)[-1]).strip("-.") or "curated"
     name = f"{name}-{hashlib.blake2b(content, digest_size=4).hexdigest()}"
-    for parent in (Path.cwd(), Path(tempfile.gettempdir())):
-        folder = parent / name
+    for place in (os.curdir, tempfile.gettempdir()):
         try:
+            folder = Path(place).resolve() / name
             if not (folder / MANIFEST).is_file():  # the same result, saved by an earlier attempt
                 save(curated, folder)
         except (OSError, InputError):

@@ -4,7 +4,9 @@ import dataclasses
 import os
 import sys
 from collections.abc import Mapping
+from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 FIELDS = {
     "size", "seed", "sampling_seed", "budget", "proxies_per_cluster", "columns", "drop_invalid", "embedder",
-    "clusterer", "estimator", "sampler", "tuner", "utility", "source", "evaluation", "format", "left_out", "bill",
-    "versions",
+    "clusterer", "estimator", "reestimate", "sampler", "tuner", "utility", "source", "evaluation", "format", "left_out",
+    "bill", "versions",
 }  # fmt: skip
 """The recipe's fields: what is read back must have these and no others."""
 
@@ -30,7 +32,10 @@ _PACKAGES = (
     "shed-hf", "torch", "transformers", "trl", "peft", "datasets", "accelerate",
     "sentence-transformers", "scikit-learn", "numpy",
 )  # fmt: skip
-_UNSAID = {"output_dir", "run_name", "hub_model_id", "hub_token", "disable_tqdm", "gradient_checkpointing"}
+_UNSAID = {
+    "output_dir", "run_name", "hub_model_id", "hub_token", "disable_tqdm", "gradient_checkpointing", "peft_type",
+    "peft_version", "inference_mode", "auto_mapping",
+}  # fmt: skip
 """Settings that change no value, or that follow from others."""
 
 
@@ -62,6 +67,7 @@ def make_recipe(
     return {
         **{name: plain(argument) for name, argument in arguments.items()},
         **{name: described(part) for name, part in parts.items()},
+        "reestimate": None,
         "tuner": _described_tuner(tuner),
         "utility": plain(game.utility.describe()),
         "source": {
@@ -126,19 +132,42 @@ def _described_tuner(tuner: "FineTune | None") -> dict[str, Any] | None:
         return None
     model = tuner.model
     name = str(model) if isinstance(model, str | os.PathLike) else model.config.name_or_path
+    if Path(name).is_dir() and not name.startswith((".", "/", "~")):
+        name = f"./{name}"  # not to be taken for a name on the Hub
     adapter = tuner.peft_config
     return {
         "model": name,
-        "objective": None if tuner.objective is None else plain(tuner.objective),
+        "objective": tuner.objective if isinstance(tuner.objective, str) else _described(tuner.objective),
         "args": None if tuner.args is None else _differing(tuner.args),
         "peft_config": None if adapter is None else _differing(adapter),
     }
 
 
+def _described(objective: Any) -> dict[str, Any] | None:
+    """An objective's class and fields, or a callable's name."""
+    if objective is None:
+        return None
+    return described(objective) if dataclasses.is_dataclass(objective) else {"name": plain(objective)}
+
+
 def _differing(settings: Any) -> dict[str, Any]:
-    """The plain fields of a settings object that are not at their default; folders and names of runs left out."""
+    """The fields of a settings object that are not at their default, as JSON; objects and empty lists left out."""
     fields = [field for field in dataclasses.fields(settings) if field.init and field.name not in _UNSAID]
-    given = {field.name: getattr(settings, field.name) for field in fields}
-    defaults = {field.name: field.default for field in fields}
-    plain_types = bool | int | float | str
-    return {n: v for n, v in given.items() if isinstance(v, plain_types) and v != defaults[n]}
+    given = {field.name: (_as_json(getattr(settings, field.name)), field.default) for field in fields}
+    return {name: value for name, (value, default) in given.items() if value != default and value not in _NOTHING}
+
+
+_NOTHING: tuple[Any, ...] = ([], {}, "")
+
+
+def _as_json(value: Any) -> Any:
+    """Enums by their value, sets as lists; ``""``, which counts as nothing, for what is no plain data."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(part) for name, part in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, list | tuple):
+        return [_as_json(part) for part in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else ""

@@ -1,9 +1,15 @@
 """The code that repeats a curation, written from its recipe."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import shed_hf
+from shed_hf.terms import excerpt
+
+_CALLABLE = re.compile(r"#[0-9a-f]{12}$")
+"""How the name of a function ends in a recipe: with a digest of its code."""
+_IN_WORDS = {"NoneType": "a matrix of embeddings, one line per row", "Given": "labels, one per row"}
 
 
 def code_of(recipe: Mapping[str, Any]) -> str:
@@ -18,8 +24,21 @@ def code_of(recipe: Mapping[str, Any]) -> str:
         arguments["eval_dataset"] = "eval_dataset"
     lines += ["curated = shed_hf.curate(", "    dataset,"]
     lines += [f"    {name}={value}," for name, value in arguments.items()]
-    lines += [f"    {name}=...,  # {' '.join(words.split())}" for name, words in unknown.items()]
-    return "\n".join([*lines, ")"])
+    lines += [f"    {name}=...,  # {excerpt(words)}" for name, words in unknown.items()]
+    return "\n".join([*lines, ")", *_afterwards(recipe)])
+
+
+def _afterwards(recipe: Mapping[str, Any]) -> list[str]:
+    """What was done with the values later."""
+    again, lines = recipe["reestimate"], []
+    if again is not None:
+        budget = "" if again["budget"] is None else f", budget={again['budget']}"
+        estimator = _part(again["estimator"]) or f"...  # {excerpt(again['estimator']['name'])}"
+        lines.append(f"curated = curated.reestimate({estimator}{budget})")
+    if recipe["sampling_seed"] != recipe["seed"]:
+        sampler = _part(recipe["sampler"]) or "..."
+        lines.append(f"curated = curated.resample({recipe['size']}, {sampler}, seed={recipe['sampling_seed']})")
+    return lines
 
 
 def _imports(recipe: Mapping[str, Any]) -> list[str]:
@@ -37,8 +56,8 @@ def _dataset(source: Mapping[str, Any]) -> str:
     if hub is None:
         return f"...  # {source['rows']} rows with the digest {source['digest']}"
     loaded = f"load_dataset({hub['repo']!r}, {hub['config']!r}, split={hub['split']!r}, revision={hub['revision']!r})"
-    touched = "" if hub["untouched"] else "  # then changed"
-    return f"{loaded}{touched}  # {source['rows']} rows with the digest {source['digest']}"
+    then = "" if hub["whole"] else "of which rows were left out or moved, " if hub["untouched"] else "then changed, "
+    return f"{loaded}  # {then}{source['rows']} rows with the digest {source['digest']}"
 
 
 def _evaluation(evaluation: Mapping[str, Any]) -> str:
@@ -58,12 +77,14 @@ def _arguments(recipe: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str
     unknown: dict[str, str] = {}
     for name in ("embedder", "clusterer", "estimator", "sampler"):
         code = _part(recipe[name])
-        (known if code else unknown)[name] = code or recipe[name]["name"]
+        (known if code else unknown)[name] = code or _IN_WORDS.get(recipe[name]["name"], recipe[name]["name"])
     tuner = recipe["tuner"]
     if tuner is None:
         unknown["utility"] = str(recipe["utility"].get("utility", "a callable"))
     else:
         known |= _tuner(tuner)
+        if tuner["objective"] is not None and _objective(tuner["objective"]) is None:
+            unknown["objective"] = ", ".join(str(part) for part in tuner["objective"].values())
     return known, unknown
 
 
@@ -71,8 +92,11 @@ def _part(described: Mapping[str, Any]) -> str | None:
     """A seam's implementation as code, if it is one of this package's."""
     name = described["name"]
     fields = ", ".join(f"{field}={value!r}" for field, value in described.items() if field != "name")
+    if any(isinstance(value, str) and _CALLABLE.search(value) for value in described.values()):
+        return None
     if name == "FittedLexical":
-        return "'lexical'"
+        usual = described == {"name": name, "dimensions": shed_hf.Lexical.dimensions, "seed": shed_hf.Lexical.seed}
+        return "'lexical'" if usual else f"shed_hf.Lexical({fields})"
     if name == "SentenceTransformerEncoder":
         return repr(described["model"])
     if name == "Given":  # labels: a column's name, or an array that is not in the recipe
@@ -82,21 +106,18 @@ def _part(described: Mapping[str, Any]) -> str | None:
 
 
 def _tuner(tuner: Mapping[str, Any]) -> dict[str, str]:
+    objective = None if tuner["objective"] is None else _objective(tuner["objective"])
+    given = {"model": repr(tuner["model"])} | ({} if objective is None else {"objective": objective})
     if tuner["args"] is None and tuner["peft_config"] is None:
-        given = {name: repr(tuner[name]) for name in ("model", "objective") if tuner[name] is not None}
-        return {name: _objective(value) if name == "objective" else value for name, value in given.items()}
-    parts = [f"model={tuner['model']!r}"]
-    if tuner["objective"] is not None:
-        parts.append(f"objective={_objective(repr(tuner['objective']))}")
+        return given
     for name, kind in (("args", "SFTConfig"), ("peft_config", "LoraConfig")):
         if tuner[name] is not None:
             fields = "".join(f"\n            {field}={value!r}," for field, value in tuner[name].items())
-            parts.append(f"{name}={kind}({fields}\n        )")
-    inside = "".join(f"\n        {part}," for part in parts)
+            given[name] = f"{kind}({fields}\n        )"
+    inside = "".join(f"\n        {name}={value}," for name, value in given.items())
     return {"utility": f"shed_hf.FineTune({inside}\n    )"}
 
 
-def _objective(shown: str) -> str:
-    """``'Loss()'`` as ``shed_hf.Loss()``; short names as they are."""
-    name = shown.strip("'\"")
-    return f"shed_hf.{name}" if name.split("(")[0] in shed_hf.__all__ else shown
+def _objective(objective: str | Mapping[str, Any]) -> str | None:
+    """A short name as it is, one of this package's as code, None for a callable of the user's."""
+    return repr(objective) if isinstance(objective, str) else _part(objective)

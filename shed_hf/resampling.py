@@ -12,7 +12,7 @@ from shed_hf.curated import CuratedDataset
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, estimator_from
 from shed_hf.game import Game, Record
-from shed_hf.naming import described
+from shed_hf.naming import described, plain
 from shed_hf.report import plural
 from shed_hf.samplers import Sampler, sampler_from, sampler_of
 from shed_hf.seeds import Streams
@@ -27,7 +27,7 @@ def resample(
     wanted = resolve_size(size, curated.recipe["source"]["rows"])
     found = with_source(curated, source)
     of_chance = curated.recipe["sampling_seed"] if seed is None else seed
-    changed = {"size": wanted, "sampler": described(chosen), "sampling_seed": of_chance}
+    changed = {"size": wanted, "sampler": described(chosen), "sampling_seed": plain(of_chance)}
     return assembled(found.valued, curated.recipe | changed, chosen, Streams(of_chance).for_rows)
 
 
@@ -45,10 +45,12 @@ def reestimate(
     digests = dict(zip(valued.pool_rows.tolist(), (digest.tobytes() for digest in valued.digests), strict=True))
     game = Game(valued.players.rows, Recorded(), valued.ledger, digests, valued.ledger.header.get("order", 0))
     of_ledger = getattr(chosen, "from_ledger", None)
+    if of_ledger is not None and budget is not None:
+        raise InputError(f"budget={budget!r} goes with estimators that ask for coalitions; {chosen} uses all there are")
     rng = Streams(recipe["seed"]).for_values
     estimate = chosen(game, rng, budget) if of_ledger is None else of_ledger(game)
     by = sampler_of(recipe["sampler"]) if sampler is None else sampler_from(sampler)
-    changed = {"estimator": described(chosen), "budget": budget, "sampler": described(by)}
+    changed = {"reestimate": {"estimator": described(chosen), "budget": plain(budget)}, "sampler": described(by)}
     return assembled(
         replace(valued, estimate=estimate), recipe | changed, by, Streams(recipe["sampling_seed"]).for_rows
     )

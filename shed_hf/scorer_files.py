@@ -8,7 +8,6 @@
     README.md          the card
 """
 
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from shed_hf.card import FRAME, TAGS, joined, parsed, template
+from shed_hf.card import FRAME, TAGS, is_hub_name, joined, parsed, template
 from shed_hf.embedding import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.errors import InputError
 from shed_hf.escaping import as_code
+from shed_hf.files import fitted, read_arrays, read_json, write_arrays, write_json
 from shed_hf.formats import RowFormat
 from shed_hf.hub import check_name, fetch, publish
 from shed_hf.scoring import VERSION, ClusterScorer
@@ -30,16 +30,13 @@ _FIELDS = {"version", "library_name", "encoder", "format", "clusters", "dimensio
 
 def save(scorer: ClusterScorer, folder: str | os.PathLike[str]) -> None:
     """Write the files; those of a scorer saved there before are written over."""
-    from safetensors.numpy import save_file
-
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"centroids": scorer.centroids, "values": scorer.values, "stderr": scorer.stderr}
+    write_arrays(target / ARRAYS, arrays, scorer.encoder)
     if isinstance(scorer.encoder, FittedLexical):
-        arrays |= {"lexical_idf": scorer.encoder.idf, "lexical_components": scorer.encoder.components}
-        (target / WORDS).write_text(json.dumps(scorer.encoder.ordered_words), encoding="utf-8")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, target / ARRAYS)
-    (target / CONFIG).write_text(json.dumps(_config(scorer), indent=1), encoding="utf-8")
+        write_json(target / WORDS, scorer.encoder.ordered_words)
+    write_json(target / CONFIG, _config(scorer))
     (target / "README.md").write_text(_card(scorer, target.name, None), encoding="utf-8")
 
 
@@ -51,15 +48,22 @@ def load(
     """
     folder = Path(name)
     if not folder.is_dir():
-        folder = fetch(str(name), "model", revision, token, [CONFIG, ARRAYS, WORDS])
+        folder = fetch(str(name), "model", revision, token, [CONFIG, ARRAYS, WORDS], CONFIG)
     if not (folder / CONFIG).is_file() or not (folder / ARRAYS).is_file():
         raise InputError(
             f"{name} holds no scorer ({CONFIG} or {ARRAYS} is missing); pass what save_pretrained or push_to_hub wrote"
         )
-    config = _checked(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(name))
+    config = _checked(read_json(folder / CONFIG, str(name)), str(name))
     arrays = _arrays(folder / ARRAYS, str(name))
-    found = encoder or _encoder(config["encoder"], arrays, folder / WORDS, str(name))
-    row_format = RowFormat(config["format"]["name"], config["format"]["columns"])
+    try:
+        row_format = RowFormat(str(config["format"]["name"]), dict(config["format"]["columns"]))
+        _check(config["clusters"] == len(arrays["values"]), f"{config['clusters']} clusters of {len(arrays['values'])}")
+        _check(all(isinstance(column, str) for column in row_format.columns.values()), "columns that are no names")
+        found = encoder or _encoder(config["encoder"], arrays, folder / WORDS, str(name))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} is damaged: {CONFIG} says {error!r}; get it again") from error
     return ClusterScorer(arrays["centroids"], arrays["values"], arrays["stderr"], found, row_format)
 
 
@@ -94,7 +98,7 @@ def _portable(scorer: ClusterScorer) -> ClusterScorer:
     encoder = scorer.encoder
     if not isinstance(encoder, SentenceTransformerEncoder) or not encoder.model.startswith(("/", "~")):
         return scorer
-    named = SentenceTransformerEncoder(Path(encoder.model).name)
+    named = SentenceTransformerEncoder(f"./{Path(encoder.model).name}")
     return ClusterScorer(scorer.centroids, scorer.values, scorer.stderr, named, scorer.format)
 
 
@@ -125,13 +129,7 @@ def _checked(config: Any, name: str) -> dict[str, Any]:
 
 
 def _arrays(path: Path, name: str) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        arrays = dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{name} is damaged: {ARRAYS} can't be read ({error}); get it again") from error
+    arrays = read_arrays(path, name)
     shapes = {part: arrays[part].shape if part in arrays else None for part in ("centroids", "values", "stderr")}
     centroids = arrays.get("centroids", np.empty(0))
     n = len(centroids)
@@ -142,10 +140,14 @@ def _arrays(path: Path, name: str) -> dict[str, Any]:
     return arrays
 
 
+def _check(holds: bool, problem: str) -> None:
+    if not holds:
+        raise ValueError(problem)
+
+
 def _encoder(described: dict[str, Any], arrays: dict[str, Any], words: Path, name: str) -> Encoder:
     if described["name"] == FittedLexical.__name__ and words.is_file():
-        listed = json.loads(words.read_text(encoding="utf-8"))
-        return FittedLexical.of(listed, arrays["lexical_idf"], arrays["lexical_components"])
+        return fitted(read_json(words, name), arrays)
     if described["name"] == SentenceTransformerEncoder.__name__:
         return SentenceTransformerEncoder(described["model"])
     raise InputError(
@@ -160,7 +162,7 @@ def _card(scorer: ClusterScorer, repo_id: str, existing: str | None) -> str:
     old, text = parsed(existing)
     generated = {"library_name": "shed_hf", "tags": list(dict.fromkeys([*(old.get("tags") or []), *TAGS]))}
     own = isinstance(scorer.encoder, SentenceTransformerEncoder | FittedLexical)
-    if isinstance(scorer.encoder, SentenceTransformerEncoder) and "/" in scorer.encoder.model.strip("/~"):
+    if isinstance(scorer.encoder, SentenceTransformerEncoder) and is_hub_name(scorer.encoder.model):
         generated["base_model"] = scorer.encoder.model
     values = scorer.values[~np.isnan(scorer.values)]
     page = template("scorer_card").render(

@@ -1,5 +1,6 @@
 """Finding the rows of a valued pool again, in whatever became of the dataset they came from."""
 
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.arrays import IntVector
+from shed_hf.assembly import COLUMNS
 from shed_hf.curated import CuratedDataset
 from shed_hf.errors import InputError
 from shed_hf.pool import load_source, read_pool
@@ -20,11 +22,11 @@ def aligned(curated: CuratedDataset, source: Any) -> CuratedDataset:
     lacks rows of the pool, or columns of the curated ones.
     """
     dataset = load_source(source, curated.recipe["source"]["split"] or None, name="source")
-    positions = _positions(curated, dataset)
-    columns = [column for column in curated.dataset.column_names if not column.startswith("shed_")]
+    columns = [column for column in curated.dataset.column_names if column not in COLUMNS]
     lacking = [column for column in columns if column not in dataset.column_names]
     if lacking:
-        raise InputError(f"source lacks the columns {lacking}; pass the dataset that was curated")
+        raise InputError(f"source lacks the columns {lacking}; pass source= with the dataset that was curated")
+    positions = _positions(curated, dataset)
     return replace(curated, valued=replace(curated.valued, source=dataset.select_columns(columns).select(positions)))
 
 
@@ -40,7 +42,11 @@ def with_source(curated: CuratedDataset, source: Any) -> CuratedDataset:
             "the rows to choose from are not at hand, and the recipe names no dataset of the Hub; pass source= with "
             f"the dataset that was curated ({curated.recipe['source']['rows']} rows)"
         )
-    return aligned(curated, _loaded(hub))
+    try:
+        return aligned(curated, _loaded(hub))
+    except InputError as error:
+        changed = "" if hub["untouched"] else "; the rows were changed before they were curated"
+        raise InputError(f"{error}{changed}; pass source= with the dataset as it was curated") from error
 
 
 def _loaded(hub: Mapping[str, Any]) -> "Dataset":
@@ -62,8 +68,10 @@ def _positions(curated: CuratedDataset, source: "Dataset") -> IntVector:
     rows = valued.pool_rows
     if rows[-1] < len(found) and np.array_equal(found[rows], valued.digests):
         return rows
-    place = {content.tobytes(): position for position, content in reversed(list(enumerate(found)))}
-    positions = [place.get(content.tobytes(), -1) for content in valued.digests]
+    places: dict[bytes, deque[int]] = defaultdict(deque)
+    for position, content in enumerate(found):
+        places[content.tobytes()].append(position)
+    positions = [_next(places[content.tobytes()]) for content in valued.digests]
     matched = len(positions) - positions.count(-1)
     if matched < len(positions):
         raise InputError(
@@ -71,6 +79,13 @@ def _positions(curated: CuratedDataset, source: "Dataset") -> IntVector:
             f"it was then{_at(recipe)}"
         )
     return np.array(positions, dtype=np.int64)
+
+
+def _next(places: deque[int]) -> int:
+    """The first place that is not taken yet, -1 where there is none; the last of equal rows is taken as often as
+    needed.
+    """
+    return -1 if not places else places.popleft() if len(places) > 1 else places[0]
 
 
 def _at(recipe: Mapping[str, Any]) -> str:

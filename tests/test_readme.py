@@ -48,7 +48,7 @@ def test_the_python_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.M
         """The same call with models that are at hand."""
         items = datasets.Dataset.from_list(make_rows(12, seed=99))
         return whole(
-            dataset, size, ledger=ledger, eval_dataset=items, model=str(SMALL_MODEL), embedder="lexical", budget=10
+            dataset, size, ledger=ledger, eval_dataset=items, model=str(SMALL_MODEL), embedder="lexical", budget=30
         )
 
     monkeypatch.setattr(shed_hf, "curate", offline)

@@ -9,6 +9,7 @@ player alone. Banzhaf values are not Shapley values: they do not add up to v(N) 
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from shed_hf.errors import InputError
 from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget
 from shed_hf.game import Game
 
+MEASURED = 0.1
+"""The share of all coalitions whose size should have been measured for the values to be on their scale."""
 REPLICATES = 10
 """Into how many parts the coalitions are split, to see how far the parts agree."""
 
@@ -48,17 +51,30 @@ class BanzhafMSR:
         """Means over the coalitions with and without each player."""
         check_budget(budget, 3, "a coalition, its complement and v(N)")
         half = rng.random((self._pairs(game.n_players, budget), game.n_players)) < 0.5
-        coalitions = np.stack([half, ~half], axis=1).reshape(-1, game.n_players)
         v_empty, v_grand = game.ends()
-        return _estimate(coalitions, game(coalitions), np.ones(len(coalitions)), (v_empty, v_grand))
+        difference = game(half) - game(~half)  # (pairs,)
+        contributions = np.where(half, difference[:, None], -difference[:, None])  # (pairs, n_players)
+        pairs = len(half)
+        spread = contributions.std(axis=0, ddof=1) / np.sqrt(pairs) if pairs > 1 else np.full(game.n_players, np.nan)
+        return ValueEstimate(
+            values=contributions.mean(axis=0),
+            stderr=spread,
+            counts=np.full(game.n_players, pairs, dtype=np.int64),
+            semivalue="banzhaf",
+            v_empty=v_empty,
+            v_grand=v_grand,
+            n_evaluations=game.n_evaluations,
+            replicates=_parts(contributions),
+        )
 
     def from_ledger(self, game: Game) -> ValueEstimate:
         """The same from whatever coalitions the game's ledger holds.
 
         Those were drawn by another estimator, so coalitions of s players are weighted by how many such there are among
         all 2ⁿ over how many were measured: importance sampling, normalised by the weights' sum, right where coalitions
-        of one size were drawn by chance, as along random orders. Raises `InputError` when some player was never left
-        out or never in.
+        of one size were drawn by chance, as along random orders. Where sizes near n/2 are missing, coalitions with a
+        player are not one larger than those without, as they should be; the slope of v over the size makes up for it.
+        Raises `InputError` when some player was in or out less than twice.
         """
         coalitions, outcomes = coalitions_of(game.ledger, game.players)
         if not len(coalitions):
@@ -66,7 +82,26 @@ class BanzhafMSR:
                 f"the ledger has no outcome of a coalition of these {game.n_players} players measured by itself "
                 f"({len(game.ledger)} outcomes in all); measure some with curate(…, estimator=BanzhafMSR(), ledger=…)"
             )
-        return _estimate(coalitions, game.aggregate(outcomes), _weights(coalitions), game.ends())
+        weights, inner = _weights(coalitions), coalitions.any(axis=1) & ~coalitions.all(axis=1)
+        if game.n_players > 1 and not inner.any():
+            raise InputError(
+                "the ledger has v(∅) and v(N) by themselves and nothing between, which tells players from each other; "
+                "measure coalitions with curate(…, estimator=BanzhafMSR(), ledger=…)"
+            )
+        _warn_of_gaps(coalitions)
+        values, stderr = _contrast(coalitions, game.aggregate(outcomes), weights)
+        _check_spread(coalitions, values, stderr)
+        v_empty, v_grand = game.ends()
+        return ValueEstimate(
+            values=values,
+            stderr=stderr,
+            counts=coalitions.sum(axis=0).astype(np.int64),
+            semivalue="banzhaf",
+            v_empty=v_empty,
+            v_grand=v_grand,
+            n_evaluations=len(coalitions),
+            replicates=_replicates(coalitions, game.aggregate(outcomes), weights),
+        )
 
     def _pairs(self, n_players: int, budget: int | None) -> int:
         wanted = self.n_coalitions or max(4 * n_players, 32)
@@ -82,41 +117,59 @@ def _weights(coalitions: CoalitionMatrix) -> FloatVector:
     return np.asarray(np.exp(log_weight - log_weight.max()), dtype=np.float64)
 
 
-def _estimate(
-    coalitions: CoalitionMatrix, v: FloatVector, weights: FloatVector, ends: tuple[float, float]
-) -> ValueEstimate:
-    values, stderr = _contrast(coalitions, v, weights)
-    if np.isnan(values).any():
-        i = int(np.flatnonzero(np.isnan(values))[0])
-        raise InputError(
-            f"player {i} is in all or in none of the {len(coalitions)} coalitions measured; measure more (at least "
-            "budget=16, or another estimator's ledger)"
+def _check_spread(coalitions: CoalitionMatrix, values: FloatVector, stderr: FloatVector) -> None:
+    for number, told in ((values, "in all or in none of"), (stderr, "in only one or in all but one of")):
+        bad = np.flatnonzero(np.isnan(number))
+        if len(bad) and coalitions.shape[1] > 1:
+            raise InputError(
+                f"player {bad[0]} is {told} the {len(coalitions)} coalitions measured; measure more (at least "
+                "budget=16, or another estimator's ledger)"
+            )
+
+
+def _warn_of_gaps(coalitions: CoalitionMatrix) -> None:
+    """Warn where the sizes that most coalitions have were hardly measured: then a player's contribution is mixed up
+    with that of the coalition's size.
+    """
+    n = coalitions.shape[1]
+    measured = sum(math.comb(n, int(size)) for size in np.unique(coalitions.sum(axis=1))) / 2**n
+    if measured < MEASURED:
+        warnings.warn(
+            f"only {measured:.0%} of all coalitions are of a size that was measured, so these Banzhaf values may be "
+            "off in scale, all alike; their order says more than their size",
+            stacklevel=5,
         )
-    return ValueEstimate(
-        values=values,
-        stderr=stderr,
-        counts=coalitions.sum(axis=0).astype(np.int64),
-        semivalue="banzhaf",
-        v_empty=ends[0],
-        v_grand=ends[1],
-        n_evaluations=len(coalitions),
-        replicates=_replicates(coalitions, v, weights),
-    )
+
+
+def _parts(contributions: FloatMatrix) -> FloatMatrix:
+    """The means of as many parts of the pairs, up to 64."""
+    parts = np.array_split(contributions, min(len(contributions), 64))
+    return np.stack([part.mean(axis=0) for part in parts])
 
 
 def _contrast(coalitions: CoalitionMatrix, v: FloatVector, weights: FloatVector) -> tuple[FloatVector, FloatVector]:
-    """Weighted mean with minus without each player ``(n_players,)``, and its standard error; NaN where one is empty."""
-    means, variances = [], []
-    for inside in (coalitions, ~coalitions):
-        w = inside * weights[:, None]  # (m, n_players)
-        total = w.sum(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = (w * v[:, None]).sum(axis=0) / total
-            spread = (w**2 * (v[:, None] - mean) ** 2).sum(axis=0) / total**2
-            effective = total**2 / (w**2).sum(axis=0)
-            variances.append(np.where(effective > 1, spread * effective / (effective - 1), np.nan))
-        means.append(mean)
-    return means[0] - means[1], np.sqrt(variances[0] + variances[1])
+    """Weighted mean with minus without each player ``(n_players,)``, for coalitions one larger on average, and its
+    standard error; NaN where there are too few.
+    """
+    sizes = coalitions.sum(axis=1).astype(np.float64)
+    away = sizes - np.average(sizes, weights=weights)
+    curvature = float(weights @ away**2)
+    slope = float(weights @ (away * v)) / curvature if curvature > 0 else 0.0
+    rest = v - slope * sizes
+    (inside, spread_in), (outside, spread_out) = (
+        _mean(part * weights[:, None], rest) for part in (coalitions, ~coalitions)
+    )
+    return inside - outside + slope, np.sqrt(spread_in + spread_out)
+
+
+def _mean(w: FloatMatrix, v: FloatVector) -> tuple[FloatVector, FloatVector]:
+    """Means of ``v`` ``(m,)`` by the weights of each column ``(m, n_players)``, and their variances."""
+    total = w.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = (w * v[:, None]).sum(axis=0) / total
+        spread = (w**2 * (v[:, None] - mean) ** 2).sum(axis=0) / total**2
+        effective = total**2 / (w**2).sum(axis=0)
+        return mean, np.where(effective > 1, spread * effective / (effective - 1), np.nan)
 
 
 def _replicates(coalitions: CoalitionMatrix, v: FloatVector, weights: FloatVector) -> FloatMatrix:

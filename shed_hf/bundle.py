@@ -29,7 +29,7 @@ from shed_hf.estimators import ValueEstimate
 from shed_hf.evidence import ledger_from, utilities_table
 from shed_hf.files import fitted, read_arrays, read_json, write_arrays, write_json
 from shed_hf.formats import RowFormat
-from shed_hf.integrity import check_curated, check_manifest, clusters_of
+from shed_hf.integrity import check_curated, check_files, check_manifest, clusters_of
 from shed_hf.sketch import Sketch
 from shed_hf.sourcing import aligned
 from shed_hf.valuation import Players
@@ -74,10 +74,10 @@ def write(curated: CuratedDataset, folder: Path) -> None:
     write_parquet(curated.clusters, folder / CONFIGS["clusters"])
     write_parquet(utilities_table(valued.ledger, valued.players), folder / CONFIGS["utilities"])
     (folder / MANIFEST).parent.mkdir()
-    write_json(folder / MANIFEST, _manifest(curated))
     write_arrays(folder / ARRAYS, _arrays(valued), valued.encoder)
     if isinstance(valued.encoder, FittedLexical):
         write_json(folder / WORDS, valued.encoder.ordered_words)
+    write_json(folder / MANIFEST, _manifest(curated) | {"files": digests_of(folder)})
 
 
 def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
@@ -105,6 +105,7 @@ def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
             tables["default"], np.array(tables["default"]["shed_row"][:], np.int64), clusters, recipe, valued
         )
         check_curated(curated, manifest["outcomes"])
+        check_files(digests_of(folder), manifest["files"])
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         if isinstance(error, InputError) and str(error).startswith(name):
             raise
@@ -113,6 +114,17 @@ def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
             "were written, get them again from where they came from"
         ) from error
     return curated if source is None else aligned(curated, source)
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every file of data, the manifest left out."""
+    digests = {}
+    tables = (path for place in CONFIGS.values() for path in (folder / place).glob("train-*.parquet"))
+    others = (folder / name for name in (ARRAYS, WORDS) if (folder / name).is_file())
+    for path in sorted((*tables, *others)):
+        with path.open("rb") as file:
+            digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
 
 
 def write_parquet(dataset: "Dataset", folder: Path) -> None:
@@ -129,7 +141,7 @@ def read_parquet(folder: Path, name: str) -> "Dataset":
     from datasets import Dataset
     from datasets.exceptions import DatasetGenerationError
 
-    paths = sorted(str(path) for path in folder.glob("*.parquet"))
+    paths = sorted(str(path) for path in folder.glob("train-*.parquet"))
     if not paths:
         raise InputError(f"{name} is incomplete: {folder.name}/*.parquet is missing; get it again")
     try:
@@ -166,11 +178,8 @@ def _configs_yaml(folder: Path) -> str:
     """The configurations, with a digest of the files: datasets keeps what it read of a folder by its README alone."""
     from huggingface_hub import DatasetCardData
 
-    hasher = hashlib.blake2b(digest_size=16)
-    for path in sorted(folder.rglob("*.parquet")):
-        with path.open("rb") as file:
-            hasher.update(hashlib.file_digest(file, "sha256").digest())
-    digested = [config | {"description": hasher.hexdigest()} for config in configs()]
+    content = hashlib.sha256(repr(digests_of(folder)).encode()).hexdigest()
+    digested = [config | {"description": content} for config in configs()]
     return str(DatasetCardData(configs=digested).to_yaml()) + "\n"
 
 

@@ -4,6 +4,7 @@ The page stands between two marks; what its owner writes before or after them, a
 make, stays. Numbers come from `facts`, words of rows pass through `escaping`.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,18 +53,21 @@ def dataset_card(
     inherited: Mapping[str, Any],
     pictures: Sequence[str],
     existing: str | None,
+    revision: str | None = None,
 ) -> str:
-    """The whole README. ``inherited`` is the metadata of the source's card, ``existing`` the README there is."""
+    """The whole README. ``inherited`` is the metadata of the source's card, ``existing`` the README there is,
+    ``revision`` the branch it is for, if it is not the main one.
+    """
     from huggingface_hub import DatasetCard, DatasetCardData
 
     old, text = parsed(existing)
     data = DatasetCardData(**_metadata(curated, inherited, old))
     card = DatasetCard.from_template(data, template_str=FRAME, text="")
-    card.text = joined(text, page(curated, repo_id, pictures))
+    card.text = joined(text, page(curated, repo_id, pictures, revision))
     return str(card)
 
 
-def page(curated: "CuratedDataset", repo_id: str, pictures: Sequence[str]) -> str:
+def page(curated: "CuratedDataset", repo_id: str, pictures: Sequence[str], revision: str | None = None) -> str:
     """The generated part of the card, in Markdown."""
     estimate, recipe = curated.estimate, curated.recipe
     best, worst = ranked_lines(curated, SHOWN)
@@ -72,6 +76,7 @@ def page(curated: "CuratedDataset", repo_id: str, pictures: Sequence[str]) -> st
     rendered: str = template("dataset_card").render(
         title=escaped(repo_id.split("/")[-1]),
         repo_id=repo_id,
+        at_revision="" if revision is None else f", revision={json.dumps(revision)}",
         n_kept=f"{len(curated):,}",
         n_rows=f"{recipe['source']['rows']:,}",
         source=source_in_words(recipe),
@@ -175,7 +180,6 @@ def _infos(curated: "CuratedDataset") -> list[dict[str, Any]]:
         {
             "config_name": name,
             **DatasetInfo(features=table.features)._to_yaml_dict(),
-            "splits": [{"name": "train", "num_examples": len(table)}],
         }
         for name, table in tables.items()
     ]

@@ -47,7 +47,9 @@ def verdict(curated: "CuratedDataset") -> str:
     reliability = curated.estimate.reliability
     if len(curated.estimate.values) < 2:
         return "**There is none**: only one cluster has a value."
-    if not curated.estimate.stderr.any():
+    if not np.ptp(curated.estimate.values):
+        return "**There is none**: all clusters have the same value, so the choice among them is arbitrary."
+    if estimator_name(curated.recipe) == "Exact":
         return "**Nothing was left to chance**: every coalition was measured; the noise of the measurement is below."
     if np.isnan(reliability):
         return (

@@ -57,6 +57,7 @@ def publish(
     *,
     kind: Kind,
     owned: tuple[str, ...],
+    ours: Callable[[list[str], str | None], bool],
     private: bool | None,
     revision: str | None,
     message: str,
@@ -65,10 +66,17 @@ def publish(
     """Make the repository hold the files of ``folder`` and the card, in one commit or none; returns its address.
 
     Files under the ``owned`` places that are not in the folder any more are deleted in the same commit; others stay.
+    Where there are some that an earlier push did not make, which ``ours`` tells from all files and the README, nothing
+    is touched: Raises `InputError`.
     Attempts that fail for reasons that pass are repeated: each begins by looking at what the repository holds, so a
     commit whose answer was lost is not made twice. Raises `HubError`.
     """
     api = client(token)
+    for name, given in (("revision", revision), ("commit_message", message)):
+        if given is not None and not isinstance(given, str):
+            raise InputError(f"{name}={given!r} is a {type(given).__name__}; pass a string")
+    if private not in (None, True, False):
+        raise InputError(f"private={private!r} is neither True, False nor None; pass one of them")
 
     def attempt() -> None:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -79,7 +87,12 @@ def publish(
         info = api.repo_info(repo_id, repo_type=kind, revision=revision)
         _check_visibility(repo_id, private, bool(info.private))
         there = [sibling.rfilename for sibling in getattr(info, "siblings", None) or []]
-        (folder / "README.md").write_text(carded(_readme(api, repo_id, kind, info.sha, there)), encoding="utf-8")
+        readme = _readme(api, repo_id, kind, info.sha, there)
+        if any(_belongs(name, owned) for name in there) and not ours(there, readme):
+            raise InputError(
+                f"{repo_id} holds files that shed_hf did not make, which a push would replace; pass another name"
+            )
+        (folder / "README.md").write_text(carded(readme), encoding="utf-8")
         here = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         stale = [name for name in there if _belongs(name, owned) and name not in here]
         api.create_commit(

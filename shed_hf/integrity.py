@@ -17,7 +17,7 @@ from shed_hf.valued import Valued
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_PARTS = {"version", "recipe", "estimate", "ledger", "outcomes"}
+_PARTS = {"version", "recipe", "estimate", "ledger", "outcomes", "files"}
 _FIGURES = {"semivalue", "v_empty", "v_grand", "n_evaluations"}
 
 
@@ -78,8 +78,23 @@ def check_curated(curated: CuratedDataset, n_outcomes: int) -> None:
     _check_outcomes(curated.valued)
 
 
+def check_files(found: dict[str, str], written: Any) -> None:
+    """Raise `ValueError` naming a file that is not what was written, by its digest."""
+    other = sorted(name for name in found.keys() | dict(written).keys() if found.get(name) != written.get(name))
+    _must(not other, f"{other[:3]} are not the files that were written")
+
+
 def _check_recipe(recipe: dict[str, Any], n_rows: int) -> None:
-    shapes = {"source": dict, "format": dict, "bill": dict, "utility": dict, "left_out": dict, "versions": dict}
+    shapes: dict[str, Any] = {
+        "source": dict,
+        "format": dict,
+        "bill": dict,
+        "utility": dict,
+        "left_out": dict,
+        "versions": dict,
+    }
+    shapes |= dict.fromkeys(("embedder", "clusterer", "estimator", "sampler"), dict)
+    shapes |= dict.fromkeys(("reestimate", "tuner", "evaluation"), dict | None)
     wrong = [part for part, kind in shapes.items() if not isinstance(recipe[part], kind)]
     _must(not wrong, f"parts of the recipe that are no records: {wrong}")
     _must(isinstance(recipe["source"]["hub"], dict | None), "a source that is no record")

@@ -19,8 +19,8 @@ _IN_CACHE = re.compile(
 @dataclass(frozen=True)
 class HubSource:
     """A dataset of the Hub, at one commit. ``untouched``: every cell is read from the files that were loaded from
-    there, so rows may have been left out or columns renamed, but nothing written or added. ``whole``: no row was left
-    out or moved either. Several splits in one are joined by +.
+    there, so rows may have been left out or columns renamed, but nothing written or added. ``whole``: nothing was left
+    out, moved or renamed either. Several splits in one are joined by +.
     """
 
     repo: str
@@ -53,8 +53,8 @@ def source_of(dataset: "Dataset") -> HubSource | None:
     untouched = len(paths) == len(blocks) and None not in of_splits
     named = [split for split in of_splits if split] if untouched else [re.sub(r"\[.*", "", str(dataset.split or ""))]
     splits = list(dict.fromkeys(named))
-    moved = dataset._indices is not None or any(_is_slice(block) for block in blocks)
-    whole = untouched and not moved and len(set(paths)) == len(paths)
+    moved = dataset._indices is not None or any(_is_slice(block) for block in blocks) or len(set(paths)) < len(paths)
+    whole = untouched and not moved and set(dataset.column_names) <= _info(paths[0]).get("features", {}).keys()
     config = re.sub(r"-[0-9a-f]{16}$", "", config)  # a digest of data_files= and the like
     repo = f"{namespace}/{_spelt(namespace, lowered, revision)}"
     return HubSource(repo, config, "+".join(splits), revision, untouched, whole)
@@ -72,10 +72,15 @@ def _splits(paths: list[str], lowered: str) -> list[str | None]:
     """The split that each file of a cache holds, such as ``pool-train-00000-of-00002.arrow``; None for what was
     computed, and not loaded.
     """
-    info = Path(paths[0]).with_name("dataset_info.json")
-    known = json.loads(info.read_text(encoding="utf-8")).get("splits") or {} if info.is_file() else {}
+    known = _info(paths[0]).get("splits") or {}
     names = [re.sub(r"(-\d{5}-of-\d{5})?\.arrow$", "", Path(path).name).removeprefix(f"{lowered}-") for path in paths]
     return [name if name in known else None for name in names]
+
+
+def _info(path: str) -> dict[str, Any]:
+    """What the cache says of the dataset that a file of it belongs to."""
+    info = Path(path).with_name("dataset_info.json")
+    return dict(json.loads(info.read_text(encoding="utf-8"))) if info.is_file() else {}
 
 
 def _is_slice(block: Any) -> bool:

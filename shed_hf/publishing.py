@@ -59,9 +59,10 @@ def push(
             return publish(
                 repo_id,
                 Path(folder),
-                written(published, repo_id, origin, Path(folder)),
+                written(published, repo_id, origin, Path(folder), revision),
                 kind="dataset",
                 owned=OWNED,
+                ours=lambda files, _: MANIFEST in files,
                 private=not origin.public if private is None else private,
                 revision=revision,
                 message=message or f"{len(curated):,} rows curated with shed_hf",
@@ -133,7 +134,7 @@ def _terms_of_kept(curated: CuratedDataset) -> list[list[str]]:
     return top_terms(texts, np.repeat(np.arange(n_clusters), [len(of) for of in looked_at]), n_clusters)
 
 
-def written(curated: CuratedDataset, repo_id: str, origin: Origin, folder: Path) -> Carded:
+def written(curated: CuratedDataset, repo_id: str, origin: Origin, folder: Path, revision: str | None = None) -> Carded:
     """Write everything but the card, and return what makes the card."""
     from shed_hf.card import dataset_card, pictures_of
 
@@ -142,7 +143,7 @@ def written(curated: CuratedDataset, repo_id: str, origin: Origin, folder: Path)
     (folder / "assets").mkdir()
     for name, png in pictures.items():
         (folder / "assets" / name).write_bytes(png)
-    return lambda existing: dataset_card(curated, repo_id, origin.card, list(pictures), existing)
+    return lambda existing: dataset_card(curated, repo_id, origin.card, list(pictures), existing, revision)
 
 
 _FOLDERS = r"(?:(?:file://)?/|~/|[A-Za-z]:[/\\])"

@@ -56,6 +56,8 @@ def _dataset(source: Mapping[str, Any]) -> str:
     if hub is None:
         return f"...  # {source['rows']} rows with the digest {source['digest']}"
     loaded = f"load_dataset({hub['repo']!r}, {hub['config']!r}, split={hub['split']!r}, revision={hub['revision']!r})"
+    if not hub["split"]:
+        loaded = f"...  # of {excerpt(hub['repo'])}"
     then = "" if hub["whole"] else "of which rows were left out or moved, " if hub["untouched"] else "then changed, "
     return f"{loaded}  # {then}{source['rows']} rows with the digest {source['digest']}"
 

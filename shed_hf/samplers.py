@@ -122,7 +122,7 @@ def choose(
             f"size={size} exceeds the {available} rows that can be chosen (held-out, leaking and invalid rows never "
             f"are); pass size <= {available}"
         )
-    rows = np.sort(np.asarray(sampler(values, members, size, rng), dtype=np.int64))
+    rows = np.sort(np.atleast_1d(np.asarray(sampler(values, members, size, rng), dtype=np.int64)))
     chosen = np.intersect1d(rows, np.concatenate(list(members)))
     if len(rows) != size or len(chosen) != size:
         raise InputError(

@@ -86,6 +86,7 @@ def push(
             lambda existing: _card(_portable(scorer), repo_id, existing),
             kind="model",
             owned=(CONFIG, ARRAYS, WORDS),
+            ours=lambda files, readme: WORDS in files or parsed(readme)[0].get("library_name") == "shed_hf",
             private=(True if lexical else None) if private is None else private,
             revision=revision,
             message=message or f"Values of {len(scorer.values)} clusters",

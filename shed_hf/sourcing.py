@@ -21,7 +21,10 @@ def aligned(curated: CuratedDataset, source: Any) -> CuratedDataset:
     """The result with ``source``, a dataset as `curate` takes it, at its side. Raises `InputError` when the source
     lacks rows of the pool, or columns of the curated ones.
     """
-    dataset = load_source(source, curated.recipe["source"]["split"] or None, name="source")
+    try:
+        dataset = load_source(source, curated.recipe["source"]["split"] or None, name="source")
+    except OSError as error:  # such as datasets' for a name that is not there
+        raise InputError(f"source={source!r} can't be loaded ({error}); pass the dataset that was curated") from error
     columns = [column for column in curated.dataset.column_names if column not in COLUMNS]
     lacking = [column for column in columns if column not in dataset.column_names]
     if lacking:
@@ -46,7 +49,8 @@ def with_source(curated: CuratedDataset, source: Any) -> CuratedDataset:
         return aligned(curated, _loaded(hub))
     except InputError as error:
         changed = "" if hub["untouched"] else "; the rows were changed before they were curated"
-        raise InputError(f"{error}{changed}; pass source= with the dataset as it was curated") from error
+        remedy = "" if "pass source=" in str(error) else "; pass source= with the dataset as it was curated"
+        raise InputError(f"{error}{changed}{remedy}") from error
 
 
 def _loaded(hub: Mapping[str, Any]) -> "Dataset":

@@ -91,9 +91,7 @@ def test_the_columns_of_all_configurations_can_be_read_back() -> None:
     result = curated_of(labelled, utility=by_items)
     tables = [result.dataset, result.clusters, utilities_table(result.ledger, result.valued.players)]
     for described, expected in zip(metadata(card_of(result))["dataset_info"], tables, strict=True):
-        info = DatasetInfo._from_yaml_dict(described)
-        assert info.features == expected.features
-        assert info.splits["train"].num_examples == len(expected)
+        assert DatasetInfo._from_yaml_dict(described).features == expected.features
 
 
 @pytest.mark.parametrize(

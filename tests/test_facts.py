@@ -122,8 +122,9 @@ class Reliable(ValueEstimate):
 
 
 def judged(reliability: float) -> str:
-    estimate = Reliable(np.ones(4), np.ones(4), np.ones(4, int), "shapley", 0.0, 1.0, 9, told=reliability)
-    return verdict(replace(curated(), valued=replace(curated().valued, estimate=estimate)))
+    estimate = Reliable(np.arange(4.0), np.ones(4), np.ones(4, int), "shapley", 0.0, 1.0, 9, told=reliability)
+    recipe = curated().recipe | {"estimator": {"name": "Permutation"}}
+    return verdict(replace(curated(), recipe=recipe, valued=replace(curated().valued, estimate=estimate)))
 
 
 @pytest.mark.parametrize(

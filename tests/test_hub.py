@@ -189,15 +189,20 @@ def test_what_the_owner_wrote_stays(hub: LoopbackHub, tmp_path: Path) -> None:
     assert (card_of(hub, repo), len(hub.commits(repo))) == (once, 5)
 
 
-def test_a_plain_dataset_repository_can_be_pushed_over(hub: LoopbackHub) -> None:
+def test_rows_that_shed_hf_did_not_push_are_left_alone(
+    hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     rows = Dataset.from_list([{"text": "old"}] * 5)
     DatasetDict({"train": rows, "test": rows}).push_to_hub("alice/plain", private=True)
-    rows.push_to_hub("alice/plain", "other")
-    result().push_to_hub("alice/plain")
-    loaded = load_dataset("alice/plain")
-    assert {split: dataset.to_list() for split, dataset in loaded.items()} == {"train": result().dataset.to_list()}
-    assert load_dataset("alice/plain", "other", split="train").to_list() == rows.to_list()
-    assert len(CuratedDataset.from_hub("alice/plain")) == 30
+    before = hub.files("alice/plain")
+    with pytest.raises(InputError, match=r"alice/plain holds files that shed_hf did not make.*pass another name"):
+        result().push_to_hub("alice/plain")
+    assert hub.files("alice/plain") == before
+    source = published("alice/eaten", Dataset.from_list(make_rows(120)))
+    with pytest.raises(InputError, match="did not make"):
+        curated_of(source).push_to_hub("alice/eaten")
+    assert len(load_dataset("alice/eaten", split="train")) == 120
 
 
 def test_a_revision_is_a_branch_and_main_stays_as_it_is(hub: LoopbackHub) -> None:

@@ -225,19 +225,18 @@ def test_an_error_names_the_folder_once(saved: Path, tmp_path: Path) -> None:
     assert str(tmp_path) not in refusal(saved, tmp_path / "altered", text(WORDS, b"["))
 
 
-def test_nothing_but_the_alteration_is_refused(saved: Path, tmp_path: Path) -> None:
-    """The tools of these tests leave a folder whole that they do not change."""
+def test_files_written_anew_are_refused_for_their_digests_alone(saved: Path, tmp_path: Path) -> None:
+    """The tools of these tests change nothing but what they are told to, and the bytes."""
     shutil.copytree(saved, tmp_path / "copy")
     array("values", lambda a: a)(tmp_path / "copy")
     for place in ("data", "clusters", "utilities"):
         table(place, lambda t: t)(tmp_path / "copy")
-    assert repr(CuratedDataset.load_from_disk(tmp_path / "copy")) == repr(CuratedDataset.load_from_disk(saved))
+    with pytest.raises(InputError, match=r"\['clusters/.*'\] are not the files that were written"):
+        CuratedDataset.load_from_disk(tmp_path / "copy")
 
 
-def test_a_folder_without_its_words_only_cannot_score(saved: Path, tmp_path: Path) -> None:
+def test_a_folder_without_its_words_is_refused(saved: Path, tmp_path: Path) -> None:
     shutil.copytree(saved, tmp_path / "copy")
     (tmp_path / "copy" / WORDS).unlink()
-    loaded = CuratedDataset.load_from_disk(tmp_path / "copy")
-    assert loaded.valued.encoder is None
-    with pytest.raises(InputError, match="nothing to embed new rows with"):
-        _ = loaded.scorer
+    with pytest.raises(InputError, match=r"words.json'\] are not the files that were written"):
+        CuratedDataset.load_from_disk(tmp_path / "copy")

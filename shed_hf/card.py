@@ -28,6 +28,7 @@ from shed_hf.facts import (
     verdict,
     worth_in_words,
 )  # fmt: skip
+from shed_hf.report import plural
 from shed_hf.reproduction import code_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def page(curated: "CuratedDataset", repo_id: str, pictures: Sequence[str], revis
         verdict=verdict(curated),
         reliability=_number(estimate.reliability, ".2f"),
         noise_floor=_number(noise_floor(curated), ".2g"),
-        n_items=n_items(curated),
+        items=plural(n_items(curated), "evaluation item"),
         v_empty=f"{estimate.v_empty:.4f}",
         v_grand=f"{estimate.v_grand:.4f}",
         semivalue=estimate.semivalue.capitalize(),
@@ -92,7 +93,7 @@ def page(curated: "CuratedDataset", repo_id: str, pictures: Sequence[str], revis
         n_evaluations=estimate.n_evaluations,
         utility=utility_in_words(recipe),
         evaluation=evaluation_in_words(recipe),
-        n_clusters=curated.clustering.n_clusters,
+        clusters=plural(curated.clustering.n_clusters, "cluster"),
         n_clusters_kept=int((kept_share(curated) > 0).sum()),
         of_table=_of_table(len(best), len(worst), valued),
         with_excerpts=any(excerpt is not None for excerpt in curated.clusters["excerpt"]),

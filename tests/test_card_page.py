@@ -85,7 +85,7 @@ def test_the_noise_is_over_as_many_items_as_were_measured(items: Dataset) -> Non
     result = curated_of(Dataset.from_list(make_rows(120)), utility=by_items, eval_dataset=items)
     assert {len(entry.outcome) for entry in result.ledger} == {3}
     (line,) = (line for line in card_of(result).splitlines() if line.startswith("| noise of the measurement |"))
-    assert "over the 3 evaluation items" in line
+    assert "over 3 evaluation items" in line
 
 
 def test_pictures_are_shown_as_they_are_made() -> None:

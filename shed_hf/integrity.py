@@ -85,15 +85,8 @@ def check_files(found: dict[str, str], written: Any) -> None:
 
 
 def _check_recipe(recipe: dict[str, Any], n_rows: int) -> None:
-    shapes: dict[str, Any] = {
-        "source": dict,
-        "format": dict,
-        "bill": dict,
-        "utility": dict,
-        "left_out": dict,
-        "versions": dict,
-    }
-    shapes |= dict.fromkeys(("embedder", "clusterer", "estimator", "sampler"), dict)
+    records = ("source", "format", "bill", "utility", "left_out", "versions")
+    shapes: dict[str, Any] = dict.fromkeys((*records, "embedder", "clusterer", "estimator", "sampler"), dict)
     shapes |= dict.fromkeys(("reestimate", "tuner", "evaluation"), dict | None)
     wrong = [part for part, kind in shapes.items() if not isinstance(recipe[part], kind)]
     _must(not wrong, f"parts of the recipe that are no records: {wrong}")
@@ -115,9 +108,8 @@ def _check_arrays(valued: Valued) -> None:
     for name, (array, kind, shape) in shapes.items():
         good = array.dtype.kind == kind and (array.shape == shape if shape else array.ndim == 1)
         _must(good, f"{name} of type {array.dtype} and shape {array.shape}")
-    _must(
-        sketch.coordinates.shape == (len(sketch.rows), 2), f"{len(sketch.coordinates)} dots for {len(sketch.rows)} rows"
-    )
+    dots = sketch.coordinates.shape
+    _must(dots == (len(sketch.rows), 2), f"dots of shape {dots} for {len(sketch.rows)} rows")
     _must(bool(np.isfinite(sketch.coordinates).all()), "dots without a place")
     _must(bool(np.isin(sketch.rows, valued.pool_rows).all()), "dots of rows that are not of the pool")
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ with open(out, "w") as file:
 def start(tiny_model: Path, ledger: Path | str, out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", SCRIPT, str(tiny_model), str(ledger), str(out)]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[1])}
-    return subprocess.Popen(command, env=env, cwd=out.parent, stderr=subprocess.PIPE, text=True)
+    # Under nohup and the like ctrl-C is ignored, and children inherit that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    return subprocess.Popen(command, env=env, cwd=out.parent, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
 
 
 def wait_for_lines(path: Path, count: int, process: subprocess.Popen[str]) -> None:

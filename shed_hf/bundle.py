@@ -23,13 +23,12 @@ import numpy as np
 
 from shed_hf.clustering import Clustering
 from shed_hf.curated import CuratedDataset
-from shed_hf.embedding import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.errors import InputError
 from shed_hf.estimators import ValueEstimate
 from shed_hf.evidence import ledger_from, utilities_table
-from shed_hf.files import fitted, read_arrays, read_json, write_arrays, write_json
+from shed_hf.files import encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.formats import RowFormat
-from shed_hf.integrity import check_curated, check_files, check_manifest, clusters_of
+from shed_hf.integrity import FIGURES, check_curated, check_files, check_manifest, clusters_of
 from shed_hf.sketch import Sketch
 from shed_hf.sourcing import aligned
 from shed_hf.valuation import Players
@@ -50,8 +49,8 @@ def save(curated: CuratedDataset, path: str | os.PathLike[str]) -> None:
     target = check_free(path)
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    write(curated, partial)
-    (partial / "README.md").write_text(f"---\n{_configs_yaml(partial)}---\n", encoding="utf-8")
+    digests = write(curated, partial)
+    (partial / "README.md").write_text(f"---\n{_configs_yaml(digests)}---\n", encoding="utf-8")
     if target.exists():
         target.rmdir()
     partial.rename(target)
@@ -67,17 +66,17 @@ def load(path: str | os.PathLike[str], source: Any = None) -> CuratedDataset:
     return read(folder, str(folder), source)
 
 
-def write(curated: CuratedDataset, folder: Path) -> None:
-    """All files but the card and its pictures."""
+def write(curated: CuratedDataset, folder: Path) -> dict[str, str]:
+    """Write all files but the card and its pictures; returns the digest of each."""
     valued = curated.valued
     write_parquet(curated.dataset, folder / CONFIGS["default"])
     write_parquet(curated.clusters, folder / CONFIGS["clusters"])
     write_parquet(utilities_table(valued.ledger, valued.players), folder / CONFIGS["utilities"])
     (folder / MANIFEST).parent.mkdir()
     write_arrays(folder / ARRAYS, _arrays(valued), valued.encoder)
-    if isinstance(valued.encoder, FittedLexical):
-        write_json(folder / WORDS, valued.encoder.ordered_words)
-    write_json(folder / MANIFEST, _manifest(curated) | {"files": digests_of(folder)})
+    digests = digests_of(folder)
+    write_json(folder / MANIFEST, _manifest(curated) | {"files": digests})
+    return digests
 
 
 def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
@@ -99,7 +98,7 @@ def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
             terms=of_clusters.terms,
             excerpts=of_clusters.excerpts,
             format=RowFormat(**recipe["format"]),
-            encoder=_encoder(recipe, arrays, folder / WORDS, name),
+            encoder=encoder_of(recipe["embedder"], arrays, (folder / ARRAYS).parent, name),
         )
         curated = CuratedDataset(
             tables["default"], np.array(tables["default"]["shed_row"][:], np.int64), clusters, recipe, valued
@@ -174,18 +173,18 @@ def configs() -> list[dict[str, Any]]:
     ]
 
 
-def _configs_yaml(folder: Path) -> str:
+def _configs_yaml(digests: dict[str, str]) -> str:
     """The configurations, with a digest of the files: datasets keeps what it read of a folder by its README alone."""
     from huggingface_hub import DatasetCardData
 
-    content = hashlib.sha256(repr(digests_of(folder)).encode()).hexdigest()
+    content = hashlib.sha256(repr(digests).encode()).hexdigest()
     digested = [config | {"description": content} for config in configs()]
     return str(DatasetCardData(configs=digested).to_yaml()) + "\n"
 
 
 def _manifest(curated: CuratedDataset) -> dict[str, Any]:
     estimate = curated.estimate
-    figures = {name: getattr(estimate, name) for name in ("semivalue", "v_empty", "v_grand", "n_evaluations")}
+    figures = {name: getattr(estimate, name) for name in FIGURES}
     return {
         "version": FORMAT_VERSION,
         "recipe": curated.recipe,
@@ -205,16 +204,6 @@ def _arrays(valued: Valued) -> dict[str, Any]:
         "sketch_coordinates": valued.sketch.coordinates,
         **{name: getattr(valued.estimate, name) for name in _OF_ESTIMATE},
     }
-
-
-def _encoder(recipe: dict[str, Any], arrays: dict[str, Any], words: Path, name: str) -> Encoder | None:
-    """The encoder, where it can be had by name or from arrays."""
-    given = {field: value for field, value in recipe["embedder"].items() if field != "name"}
-    if recipe["embedder"]["name"] == FittedLexical.__name__ and words.is_file():
-        return fitted(read_json(words, name), arrays, **given)
-    if recipe["embedder"]["name"] == SentenceTransformerEncoder.__name__:
-        return SentenceTransformerEncoder(**given)
-    return None
 
 
 def _embedded(shard: "Dataset") -> "Dataset":

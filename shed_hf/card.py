@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shed_hf.bundle import CONFIGS, configs
 from shed_hf.escaping import escaped, fenced
+from shed_hf.evidence import utilities_features
 from shed_hf.facts import (
     bill_in_words,
     estimator_name,
@@ -170,20 +171,12 @@ def _infos(curated: "CuratedDataset") -> list[dict[str, Any]]:
     """The columns of every configuration, as the Hub's viewer and `load_dataset` read them."""
     from datasets import DatasetInfo
 
-    from shed_hf.evidence import utilities_table
-
-    tables = {
-        "default": curated.dataset,
-        "clusters": curated.clusters,
-        "utilities": utilities_table(curated.ledger, curated.valued.players),
+    features = {
+        "default": curated.dataset.features,
+        "clusters": curated.clusters.features,
+        "utilities": utilities_features(),
     }
-    return [
-        {
-            "config_name": name,
-            **DatasetInfo(features=table.features)._to_yaml_dict(),
-        }
-        for name, table in tables.items()
-    ]
+    return [{"config_name": name, **DatasetInfo(features=of)._to_yaml_dict()} for name, of in features.items()]
 
 
 def is_hub_name(model: str) -> bool:

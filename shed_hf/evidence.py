@@ -11,7 +11,7 @@ from shed_hf.ledger import Entry, Ledger
 from shed_hf.valuation import Players
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, Features
 
 
 def utilities_table(ledger: Ledger, players: Players) -> "Dataset":
@@ -21,7 +21,7 @@ def utilities_table(ledger: Ledger, players: Players) -> "Dataset":
     are the row ids in their order of training; several blocks are one training run, measured after each. ``outcome``
     has one number per evaluation item, ``mean`` is their mean; ``beside`` is JSON.
     """
-    from datasets import Dataset, Features, List, Value
+    from datasets import Dataset
 
     entries = list(ledger)
     of_entry, clusters = coalition_of(players.rows), np.array(players.clusters)
@@ -35,6 +35,13 @@ def utilities_table(ledger: Ledger, players: Players) -> "Dataset":
         "seconds": [round(entry.seconds, 4) for entry in entries],
         "beside": [json.dumps(dict(entry.beside)) for entry in entries],
     }
+    return Dataset.from_dict(columns, features=utilities_features())
+
+
+def utilities_features() -> "Features":
+    """The columns of `utilities_table`."""
+    from datasets import Features, List, Value
+
     types = {
         "key": Value("string"),
         "players": List(Value("int64")),
@@ -44,17 +51,15 @@ def utilities_table(ledger: Ledger, players: Players) -> "Dataset":
         "seconds": Value("float64"),
         "beside": Value("string"),
     }
-    return Dataset.from_dict(columns, features=Features(types))
+    return Features(types)
 
 
 def ledger_from(table: "Dataset", header: Mapping[str, Any]) -> Ledger:
     """The ledger that `utilities_table` was made of, in memory. Raises `ValueError` for outcomes that are not
     finite.
     """
-    ledger = Ledger(header={name: field for name, field in header.items() if name != "shed_ledger"})
-    for line in table:
-        entry = Entry.parse({**line, "beside": json.loads(line["beside"])})
+    entries = [Entry.parse({**line, "beside": json.loads(line["beside"])}) for line in table]
+    for entry in entries:
         if not np.isfinite(entry.outcome).all() or not len(entry.outcome):
             raise ValueError(f"the outcome {entry.key} of the utilities is not finite")
-        ledger.put(entry)
-    return ledger
+    return Ledger.of(header, entries)

@@ -9,6 +9,7 @@ from shed_hf.arrays import FloatVector
 from shed_hf.coalitions import coalitions_of
 from shed_hf.escaping import as_code
 from shed_hf.report import duration, plural
+from shed_hf.valuation import UNRELIABLE
 
 if TYPE_CHECKING:
     from shed_hf.curated import CuratedDataset
@@ -55,7 +56,7 @@ def verdict(curated: "CuratedDataset") -> str:
         return (
             "**Unknown.** There is only one replicate of the values, so nothing says whether they would come out alike."
         )
-    if reliability < 0.5:
+    if reliability < UNRELIABLE:
         return (
             f"**No.** With a reliability of {reliability:.2f} the values can't be told from noise, and the rows are "
             "not to be trusted to be better than random ones."

@@ -15,6 +15,7 @@ from shed_hf.report import quiet, say
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
 
 Kind = Literal["dataset", "model"]
 Carded = Callable[[str | None], str]
@@ -239,11 +240,20 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _status(error: BaseException) -> int | None:
+def _has(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Whether an error of these kinds is in the chain."""
+    return any(isinstance(e, kinds) for e in _chain(error))
+
+
+def _answers(error: BaseException) -> "list[HfHubHTTPError]":
+    """What the Hub answered, as errors, the outermost first."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    found = (e.response.status_code for e in _chain(error) if isinstance(e, HfHubHTTPError) and e.response is not None)
-    return next(found, None)
+    return [e for e in _chain(error) if isinstance(e, HfHubHTTPError) and e.response is not None]
+
+
+def _status(error: BaseException) -> int | None:
+    return next((int(answer.response.status_code) for answer in _answers(error)), None)
 
 
 def _is_the_hubs(error: BaseException) -> bool:
@@ -252,7 +262,7 @@ def _is_the_hubs(error: BaseException) -> bool:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     kinds = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError, ConnectionError)
-    return type(error) is RuntimeError or any(isinstance(e, kinds) for e in _chain(error))
+    return type(error) is RuntimeError or _has(error, *kinds)
 
 
 def _is_away(error: BaseException) -> bool:
@@ -260,8 +270,7 @@ def _is_away(error: BaseException) -> bool:
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    kinds = (OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout)
-    return any(isinstance(e, kinds) for e in _chain(error))
+    return _has(error, OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout)
 
 
 def _passes(error: BaseException) -> bool:
@@ -269,21 +278,17 @@ def _passes(error: BaseException) -> bool:
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    if any(isinstance(e, OfflineModeIsEnabled) for e in _chain(error)):
+    if _has(error, OfflineModeIsEnabled):
         return False
-    broken = (httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, ConnectionError)
     status = _status(error)
-    return status in _TRANSIENT if status is not None else any(isinstance(e, broken) for e in _chain(error))
+    if status is not None:
+        return status in _TRANSIENT
+    return _has(error, httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, ConnectionError)
 
 
 def _asked_to_wait(error: BaseException) -> float:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    for e in _chain(error):
-        if isinstance(e, HfHubHTTPError) and e.response is not None:
-            asked = e.response.headers.get("Retry-After", "")
-            return float(asked) if re.fullmatch(r"\d+", asked) else 0.0
-    return 0.0
+    asked = next((answer.response.headers.get("Retry-After", "") for answer in _answers(error)), "")
+    return float(asked) if re.fullmatch(r"\d+", asked) else 0.0
 
 
 def _reason(error: BaseException) -> str:
@@ -305,7 +310,7 @@ def _told(error: Exception, doing: str, hint: Callable[[], str]) -> HubError:
         return HubError(
             f"{doing} failed: {cache}the Hub can't be reached; check the connection, and that HF_HUB_OFFLINE is not set"
         )
-    if any(isinstance(e, GatedRepoError) for e in _chain(error)):
+    if _has(error, GatedRepoError):
         return HubError(f"{doing} failed: it is gated, and the token has no access; ask for access on its page")
     advice: dict[int | None, str] = {
         401: "no such repository for this token, or a token that is not valid: log in with `hf auth login`",
@@ -320,7 +325,5 @@ def _told(error: Exception, doing: str, hint: Callable[[], str]) -> HubError:
 
 
 def _said(error: BaseException) -> str:
-    from huggingface_hub.errors import HfHubHTTPError
-
-    said = [e.server_message for e in _chain(error) if isinstance(e, HfHubHTTPError) and e.server_message]
-    return f" ({said[0][:300]})" if said else ""
+    said = next((answer.server_message for answer in _answers(error) if answer.server_message), "")
+    return f" ({said[:300]})" if said else ""

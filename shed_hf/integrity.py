@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _PARTS = {"version", "recipe", "estimate", "ledger", "outcomes", "files"}
-_FIGURES = {"semivalue", "v_empty", "v_grand", "n_evaluations"}
+FIGURES = ("semivalue", "v_empty", "v_grand", "n_evaluations")
+"""What the manifest has of an estimate; the rest are arrays."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def check_manifest(manifest: Any, name: str, version: int) -> dict[str, Any]:
             "install -U shed-hf"
         )
     parts = {"manifest": (manifest, _PARTS), "recipe": (manifest.get("recipe"), FIELDS)}
-    for part, (record, known) in {**parts, "estimate": (manifest.get("estimate"), _FIGURES)}.items():
+    for part, (record, known) in {**parts, "estimate": (manifest.get("estimate"), set(FIGURES))}.items():
         fields = set(record) if isinstance(record, dict) else set()
         if fields != known:
             raise InputError(

@@ -12,7 +12,7 @@ fingerprint have become. Resuming is nothing but finding them: no estimator stat
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,6 +74,14 @@ class Ledger:
                 raise LedgerError(
                     f"{self.path} cannot be opened as a ledger ({error}); pass another path as ledger="
                 ) from error
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any], entries: Iterable[Entry]) -> "Ledger":
+        """The entries under a ledger's header, in memory."""
+        ledger = cls(header={name: field for name, field in header.items() if name != "shed_ledger"})
+        for entry in entries:
+            ledger.put(entry)
+        return ledger
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -151,11 +159,7 @@ class Ledger:
 def read_ledger(path: str | os.PathLike[str]) -> Ledger:
     """The ledger in a file, whatever its header says, held in memory: for reading what a run measured."""
     lines = _whole_lines(Path(path), _content(Path(path)))
-    header = _header(Path(path), lines)
-    ledger = Ledger(header={name: field for name, field in header.items() if name != "shed_ledger"})
-    for entry in _parsed(Path(path), lines):
-        ledger.put(entry)
-    return ledger
+    return Ledger.of(_header(Path(path), lines), _parsed(Path(path), lines))
 
 
 def _content(path: Path) -> bytes:

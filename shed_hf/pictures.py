@@ -90,7 +90,6 @@ def convergence_picture(replicates: FloatMatrix, fine_tunings: int) -> bytes | N
         _lines(axes, spent, between, "others", color=DIM, linewidth=1.5, alpha=0.6, zorder=2)
         _lines(axes, spent, worst, "worst", color=WORST, marker="s")
         axes.set_xlabel("fine-tunings spent")
-        axes.locator_params(axis="x", integer=True)
         _legend(axes, linewidth=4.5)
 
     note = f"running mean per cluster; {min(n, DRAWN)} of {plural(n, 'cluster')} drawn"

@@ -108,11 +108,8 @@ def as_published(curated: CuratedDataset, excerpts: bool) -> CuratedDataset:
     What goes then: the excerpts of proxies and a `Lexical` embedder, whose vocabulary is that of the whole pool; top
     terms are found anew among the kept rows.
     """
-    valued = curated.valued
-    ledger = Ledger(header={n: f for n, f in _without_paths(valued.ledger.header).items() if n != "shed_ledger"})
-    for entry in valued.ledger:
-        ledger.put(entry)
-    valued = replace(valued, ledger=ledger)
+    ledger = Ledger.of(_without_paths(curated.ledger.header), curated.ledger)
+    valued = replace(curated.valued, ledger=ledger)
     if not excerpts:
         valued = replace(
             valued,

@@ -19,12 +19,12 @@ from shed_hf.card import FRAME, TAGS, is_hub_name, joined, parsed, template
 from shed_hf.embedding import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.errors import InputError
 from shed_hf.escaping import as_code
-from shed_hf.files import fitted, read_arrays, read_json, write_arrays, write_json
+from shed_hf.files import WORDS, encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.formats import RowFormat
 from shed_hf.hub import check_name, fetch, publish
 from shed_hf.scoring import VERSION, ClusterScorer
 
-CONFIG, ARRAYS, WORDS = "config.json", "model.safetensors", "words.json"
+CONFIG, ARRAYS = "config.json", "model.safetensors"
 _FIELDS = {"version", "library_name", "encoder", "format", "clusters", "dimensions"}
 
 
@@ -34,8 +34,6 @@ def save(scorer: ClusterScorer, folder: str | os.PathLike[str]) -> None:
     target.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"centroids": scorer.centroids, "values": scorer.values, "stderr": scorer.stderr}
     write_arrays(target / ARRAYS, arrays, scorer.encoder)
-    if isinstance(scorer.encoder, FittedLexical):
-        write_json(target / WORDS, scorer.encoder.ordered_words)
     write_json(target / CONFIG, _config(scorer))
     (target / "README.md").write_text(_card(scorer, target.name, None), encoding="utf-8")
 
@@ -59,7 +57,7 @@ def load(
         row_format = RowFormat(str(config["format"]["name"]), dict(config["format"]["columns"]))
         _check(config["clusters"] == len(arrays["values"]), f"{config['clusters']} clusters of {len(arrays['values'])}")
         _check(all(isinstance(column, str) for column in row_format.columns.values()), "columns that are no names")
-        found = encoder or _encoder(config["encoder"], arrays, folder / WORDS, str(name))
+        found = encoder or _encoder(config["encoder"], arrays, folder, str(name))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -146,15 +144,14 @@ def _check(holds: bool, problem: str) -> None:
         raise ValueError(problem)
 
 
-def _encoder(described: dict[str, Any], arrays: dict[str, Any], words: Path, name: str) -> Encoder:
-    if described["name"] == FittedLexical.__name__ and words.is_file():
-        return fitted(read_json(words, name), arrays)
-    if described["name"] == SentenceTransformerEncoder.__name__:
-        return SentenceTransformerEncoder(described["model"])
-    raise InputError(
-        f"{name} was made with an encoder of its owner's, {described['name']}; pass encoder= with that one, anything "
-        "with .encode(texts)"
-    )
+def _encoder(described: dict[str, Any], arrays: dict[str, Any], folder: Path, name: str) -> Encoder:
+    found = encoder_of(described, arrays, folder, name)
+    if found is None:
+        raise InputError(
+            f"{name} was made with an encoder of its owner's, {described['name']}; pass encoder= with that one, "
+            "anything with .encode(texts)"
+        )
+    return found
 
 
 def _card(scorer: ClusterScorer, repo_id: str, existing: str | None) -> str:

@@ -35,7 +35,7 @@ def main() -> None:
         clusterer=shed_hf.KMeans(12),
         proxies_per_cluster=4,
         utility=shed_hf.FineTune(arguments.smollm2, args=_training()),
-        estimator=shed_hf.Permutation(n_orders=8, block_size=3),
+        estimator=shed_hf.LeastSquares(n_coalitions=24),
         sampler=shed_hf.QWCS(sharpness=2),
         ledger="example_repository.ledger",
     )

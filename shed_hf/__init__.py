@@ -10,13 +10,25 @@ if TYPE_CHECKING:
     from shed_hf.callbacks import ProxyValueCallback
     from shed_hf.clustering import HDBSCAN, Agglomerative, Clustering, Given, KMeans
     from shed_hf.curated import CuratedDataset
-    from shed_hf.curation import curate
+    from shed_hf.curation import curate, plan
     from shed_hf.embedding import Lexical, SentenceTransformerEncoder
-    from shed_hf.errors import Diverged, HubError, InputError, LedgerError, ShedError
-    from shed_hf.estimators import BanzhafMSR, Exact, Permutation, Shed, ValueEstimate
+    from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, ShedError
+    from shed_hf.estimators import (
+        BanzhafMSR,
+        Exact,
+        InRun,
+        LeastSquares,
+        Permutation,
+        RegressionAdjusted,
+        Shed,
+        ValueEstimate,
+    )
+    from shed_hf.features import Features
     from shed_hf.game import Game
+    from shed_hf.grouping import Macro, WorstGroup
     from shed_hf.ledger import Ledger, read_ledger
     from shed_hf.objectives import Accuracy, Choice, Contrast, Loss, Metric
+    from shed_hf.planning import Plan
     from shed_hf.samplers import QOCS, QWCS, Random
     from shed_hf.scoring import ClusterScorer
     from shed_hf.utilities.evaluation import Evaluation
@@ -26,13 +38,25 @@ _HOMES = {
     "callbacks": ("ProxyValueCallback",),
     "clustering": ("Agglomerative", "Clustering", "Given", "HDBSCAN", "KMeans"),
     "curated": ("CuratedDataset",),
-    "curation": ("curate",),
+    "curation": ("curate", "plan"),
     "embedding": ("Lexical", "SentenceTransformerEncoder"),
-    "errors": ("Diverged", "HubError", "InputError", "LedgerError", "ShedError"),
-    "estimators": ("BanzhafMSR", "Exact", "Permutation", "Shed", "ValueEstimate"),
+    "errors": ("Diverged", "HubError", "InputError", "LedgerError", "NoSignal", "ShedError"),
+    "estimators": (
+        "BanzhafMSR",
+        "Exact",
+        "InRun",
+        "LeastSquares",
+        "Permutation",
+        "RegressionAdjusted",
+        "Shed",
+        "ValueEstimate",
+    ),
+    "features": ("Features",),
     "game": ("Game",),
+    "grouping": ("Macro", "WorstGroup"),
     "ledger": ("Ledger", "read_ledger"),
     "objectives": ("Accuracy", "Choice", "Contrast", "Loss", "Metric"),
+    "planning": ("Plan",),
     "samplers": ("QOCS", "QWCS", "Random"),
     "scoring": ("ClusterScorer",),
     "utilities.evaluation": ("Evaluation",),
@@ -55,26 +79,35 @@ __all__ = [
     "Diverged",
     "Evaluation",
     "Exact",
+    "Features",
     "FineTune",
     "Game",
     "Given",
     "HubError",
+    "InRun",
     "InputError",
     "KMeans",
+    "LeastSquares",
     "Ledger",
     "LedgerError",
     "Lexical",
     "Loss",
+    "Macro",
     "Metric",
+    "NoSignal",
     "Permutation",
+    "Plan",
     "ProxyValueCallback",
     "Random",
+    "RegressionAdjusted",
     "SentenceTransformerEncoder",
     "Shed",
     "ShedError",
     "TrainerUtility",
     "ValueEstimate",
+    "WorstGroup",
     "curate",
+    "plan",
     "read_ledger",
 ]
 

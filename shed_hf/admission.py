@@ -1,6 +1,6 @@
 """Who takes part: which rows may be chosen, which are held out to evaluate on, and which repeat an evaluation item."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,12 +22,29 @@ BLOCK = 1024
 @dataclass(frozen=True, eq=False)
 class Items:
     """The evaluation items; ``held_out`` are the pool's rows they were taken from, ``hub`` where on the Hub they came
-    from, if they did.
+    from, if they did. ``columns`` are all columns of their rows, by name, with a cell per item.
     """
 
     examples: list[Example]
     held_out: IntVector
     hub: HubSource | None = None
+    columns: Mapping[str, list[Any]] = field(default_factory=dict, repr=False)
+
+
+class _Columns(Mapping[str, list[Any]]):
+    """The columns of some rows of a dataset; a column is read when it is asked for."""
+
+    def __init__(self, pool: Pool, rows: IntVector) -> None:
+        self._dataset, self._rows = pool.dataset, rows
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return list(self._dataset.select(self._rows)[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._dataset.column_names)
+
+    def __len__(self) -> int:
+        return len(self._dataset.column_names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +73,9 @@ def items_from(
         dataset = load_source(eval_dataset, name="eval_dataset")
         shared = columns if columns and set(columns.values()) <= set(dataset.column_names) else None
         evaluation = read_pool(dataset, shared, drop_invalid, name="eval_dataset")
-        return Items(
-            evaluation.examples(np.flatnonzero(~evaluation.invalid)), np.empty(0, dtype=np.int64), source_of(dataset)
-        )
+        rows = np.flatnonzero(~evaluation.invalid)
+        none_held_out = np.empty(0, dtype=np.int64)
+        return Items(evaluation.examples(rows), none_held_out, source_of(dataset), _Columns(evaluation, rows))
     readable = np.flatnonzero(~pool.invalid)
     count = min(HELD_OUT, len(readable) // 10)
     if count < LEAST_HELD_OUT:
@@ -67,7 +84,7 @@ def items_from(
             "eval_dataset="
         )
     held_out = np.sort(rng.choice(readable, size=count, replace=False))
-    return Items(pool.examples(held_out), held_out)
+    return Items(pool.examples(held_out), held_out, columns=_Columns(pool, held_out))
 
 
 def admit(pool: Pool, items: Items | None, embedder: Any) -> Admitted:

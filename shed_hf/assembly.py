@@ -14,6 +14,8 @@ from shed_hf.valued import Valued
 if TYPE_CHECKING:
     from datasets import Dataset
 
+MIXED = 2.0
+"""Above this disagreement of its proxy sets, in standard errors, a cluster is called mixed."""
 COLUMNS = ("shed_row", "shed_cluster", "shed_value")
 
 
@@ -28,7 +30,7 @@ def check_columns(source: "Dataset") -> None:
 
 def assembled(valued: Valued, recipe: dict[str, Any], sampler: Sampler, rng: np.random.Generator) -> CuratedDataset:
     """Choose ``recipe["size"]`` rows by value, and put rows and clusters together with what led to them."""
-    rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng)
+    rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng, valued.merits)
     return CuratedDataset(_with_values(valued, rows), rows, clusters_table(valued, rows), recipe, valued)
 
 
@@ -52,8 +54,8 @@ def _with_values(valued: Valued, rows: IntVector) -> "Dataset":
 
 
 def clusters_table(valued: Valued, chosen: IntVector) -> "Dataset":
-    """A line per cluster, and one for noise: cluster, size, selected, value, stderr, top_terms, proxies, excerpt,
-    in_words.
+    """A line per cluster, and one for noise: cluster, size, selected, value, stderr, disagreement, top_terms, proxies,
+    excerpt, in_words.
 
     ``selected`` is how many of its rows are among the ``chosen``; ``excerpt`` is the beginning of the first proxy.
     """
@@ -61,7 +63,9 @@ def clusters_table(valued: Valued, chosen: IntVector) -> "Dataset":
 
     members, noise = valued.members, NOISE
     numbers = [*range(len(members) - 1), *([noise] if len(members[noise]) else [])]
-    values, stderr = np.append(valued.values, np.nan), np.append(valued.stderr, np.nan)
+    values, stderr, disagreement = (
+        np.append(numbers, np.nan) for numbers in (valued.values, valued.stderr, valued.disagreement)
+    )
     ranks = np.argsort(np.argsort(-values, kind="stable"), kind="stable") + 1
     n_valued = int((~np.isnan(values)).sum())
     proxies = [*(rows.tolist() for rows in valued.players.proxies), []]
@@ -71,25 +75,31 @@ def clusters_table(valued: Valued, chosen: IntVector) -> "Dataset":
         "selected": [int(np.isin(members[number], chosen).sum()) for number in numbers],
         "value": _nullable(values[numbers]),
         "stderr": _nullable(stderr[numbers]),
+        "disagreement": _nullable(disagreement[numbers]),
         "top_terms": [[*valued.terms, []][number] for number in numbers],
         "proxies": [proxies[number] for number in numbers],
         "excerpt": [[*valued.excerpts, None][number] for number in numbers],
-        "in_words": [in_words(values[number], stderr[number], int(ranks[number]), n_valued) for number in numbers],
+        "in_words": [
+            in_words(values[number], stderr[number], int(ranks[number]), n_valued, disagreement[number])
+            for number in numbers
+        ],
     }
     types = {name: Value("int64") for name in ("cluster", "size", "selected")} | {
-        name: Value("float64") for name in ("value", "stderr")
+        name: Value("float64") for name in ("value", "stderr", "disagreement")
     }
     lists = {"top_terms": List(Value("string")), "proxies": List(Value("int64"))}
     texts = {"excerpt": Value("string"), "in_words": Value("string")}
     return Dataset.from_dict(columns, features=Features({**types, **lists, **texts}))
 
 
-def in_words(value: float, stderr: float, rank: int, n_valued: int) -> str:
-    """A cluster's value as a sentence, such as ``rank 2 of 46: adds 0.0123 ± 0.0040``."""
+def in_words(value: float, stderr: float, rank: int, n_valued: int, disagreement: float = float("nan")) -> str:
+    """A cluster's value as a sentence, such as ``rank 2 of 46: adds 0.0123 ± 0.0040; mixed: its proxies disagree``."""
     if np.isnan(value):
         return "not valued: noise, or no row that can be trained on"
     spread = "" if np.isnan(stderr) else f" ± {stderr:.4f}"
-    return f"rank {rank} of {n_valued}: {'adds' if value >= 0 else 'takes away'} {abs(value):.4f}{spread}"
+    return f"rank {rank} of {n_valued}: {'adds' if value >= 0 else 'takes away'} {abs(value):.4f}{spread}" + (
+        "; mixed: its proxies disagree" if disagreement > MIXED else ""
+    )
 
 
 def _nullable(numbers: FloatVector) -> list[float | None]:

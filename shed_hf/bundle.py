@@ -29,19 +29,19 @@ from shed_hf.evidence import ledger_from, utilities_table
 from shed_hf.files import encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.formats import RowFormat
 from shed_hf.integrity import FIGURES, check_curated, check_files, check_manifest, clusters_of
+from shed_hf.players import Players
 from shed_hf.sketch import Sketch
 from shed_hf.sourcing import aligned
-from shed_hf.valuation import Players
 from shed_hf.valued import Valued
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHARD_BYTES = 500_000_000
 MANIFEST, ARRAYS, WORDS = "shed_hf/manifest.json", "shed_hf/arrays.safetensors", "shed_hf/words.json"
 CONFIGS = {"default": "data", "clusters": "clusters", "utilities": "utilities"}
-_OF_ESTIMATE = ("values", "stderr", "counts", "replicates")
+_OF_ESTIMATE = ("values", "stderr", "counts", "replicates", "halves", "per_item")
 
 
 def save(curated: CuratedDataset, path: str | os.PathLike[str]) -> None:
@@ -91,14 +91,15 @@ def read(folder: Path, name: str, source: Any = None) -> CuratedDataset:
             pool_rows=arrays["pool_rows"],
             digests=arrays["digests"],
             clustering=Clustering(arrays["labels"], arrays["centroids"]),
-            players=Players(of_clusters.proxies),
-            estimate=ValueEstimate(**manifest["estimate"], **{part: arrays[part] for part in _OF_ESTIMATE}),
+            players=Players(of_clusters.proxies, recipe["proxy_sets"]),
+            estimate=ValueEstimate(**_numbers(manifest["estimate"]), **{part: arrays[part] for part in _OF_ESTIMATE}),
             ledger=ledger_from(tables["utilities"], manifest["ledger"]),
             sketch=Sketch(arrays["sketch_rows"], arrays["sketch_coordinates"]),
             terms=of_clusters.terms,
             excerpts=of_clusters.excerpts,
             format=RowFormat(**recipe["format"]),
             encoder=encoder_of(recipe["embedder"], arrays, (folder / ARRAYS).parent, name),
+            merit=arrays["merit"] if len(arrays["merit"]) else None,
         )
         curated = CuratedDataset(
             tables["default"], np.array(tables["default"]["shed_row"][:], np.int64), clusters, recipe, valued
@@ -184,7 +185,7 @@ def _configs_yaml(digests: dict[str, str]) -> str:
 
 def _manifest(curated: CuratedDataset) -> dict[str, Any]:
     estimate = curated.estimate
-    figures = {name: getattr(estimate, name) for name in FIGURES}
+    figures = {name: _or_null(getattr(estimate, name)) for name in FIGURES}
     return {
         "version": FORMAT_VERSION,
         "recipe": curated.recipe,
@@ -202,8 +203,18 @@ def _arrays(valued: Valued) -> dict[str, Any]:
         "centroids": valued.clustering.centroids,
         "sketch_rows": valued.sketch.rows,
         "sketch_coordinates": valued.sketch.coordinates,
+        "merit": np.empty(0) if valued.merit is None else valued.merit,
         **{name: getattr(valued.estimate, name) for name in _OF_ESTIMATE},
     }
+
+
+def _or_null(figure: Any) -> Any:
+    """What is not known (NaN) has no number in JSON."""
+    return None if isinstance(figure, float) and np.isnan(figure) else figure
+
+
+def _numbers(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: float("nan") if figure is None else figure for name, figure in figures.items()}
 
 
 def _embedded(shard: "Dataset") -> "Dataset":

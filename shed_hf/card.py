@@ -15,12 +15,14 @@ from shed_hf.escaping import escaped, fenced
 from shed_hf.evidence import utilities_features
 from shed_hf.facts import (
     bill_in_words,
+    chance,
     estimator_name,
     evaluation_in_words,
     kept_share,
     left_out_in_words,
     n_items,
     noise_floor,
+    order_noise,
     ranked_lines,
     signed,
     size_category,
@@ -85,6 +87,8 @@ def page(curated: "CuratedDataset", repo_id: str, pictures: Sequence[str], revis
         worth=worth_in_words(recipe),
         verdict=verdict(curated),
         reliability=_number(estimate.reliability, ".2f"),
+        chance=chance(curated),
+        order_noise=order_noise(curated),
         noise_floor=_number(noise_floor(curated), ".2g"),
         items=plural(n_items(curated), "evaluation item"),
         v_empty=f"{estimate.v_empty:.4f}",

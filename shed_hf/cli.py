@@ -72,11 +72,26 @@ def curate(
     model: Annotated[str | None, typer.Option(help="The model to fine-tune: a Hub id or a path.")] = None,
     embedder: Annotated[str | None, typer.Option(help='An embedding model, or "lexical".')] = None,
     clusterer: Annotated[str, typer.Option(help="kmeans, agglomerative, hdbscan or a column's name.")] = "kmeans",
-    proxies_per_cluster: Annotated[int, typer.Option(help="Rows that stand for a cluster.")] = 1,
-    objective: Annotated[str | None, typer.Option(help="loss, choice, accuracy or contrast.")] = None,
-    estimator: Annotated[str, typer.Option(help="shed, permutation, banzhaf or exact.")] = "shed",
+    features: Annotated[
+        list[str] | None, typer.Option(help="What the model makes of a row, for clustering: loss, ifd, length.")
+    ] = None,
+    proxies_per_cluster: Annotated[int, typer.Option(help="Rows that stand for a cluster.")] = 4,
+    proxy_sets: Annotated[int, typer.Option(help="Disjoint sets of such rows, to tell mixed clusters.")] = 1,
+    objective: Annotated[
+        str | None, typer.Option(help="loss, choice, accuracy, contrast, macro or worst-group.")
+    ] = None,
+    warmup: Annotated[int, typer.Option(help="Rows outside the game to train on beforehand.")] = 0,
+    estimator: Annotated[
+        str, typer.Option(help="least-squares, regression-adjusted, banzhaf, in-run, permutation, exact or shed.")
+    ] = "least-squares",
     sampler: Annotated[str, typer.Option(help="qocs, qwcs or random.")] = "qocs",
-    budget: Annotated[int | None, typer.Option(help="The most fine-tunings to spend.")] = None,
+    merit: Annotated[
+        str, typer.Option(help="Which rows of a cluster come first: auto, credit, ifd, loss, none.")
+    ] = "auto",
+    budget: Annotated[str | None, typer.Option(help="The most fine-tunings to spend (200), or the time (4h).")] = None,
+    require_signal: Annotated[
+        bool, typer.Option("--require-signal", help="Fail where the values can't be told from noise.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="The seed of every draw.")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="Where outcomes are written, and resumed from.")] = None,
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave unreadable rows out.")] = False,
@@ -102,11 +117,16 @@ def curate(
         model=model,
         embedder=embedder or DEFAULT_EMBEDDER,
         clusterer=clusterer,
+        features=tuple(features) if features else None,
         proxies_per_cluster=proxies_per_cluster,
+        proxy_sets=proxy_sets,
         objective=objective,
+        warmup=warmup,
         estimator=estimator,
         sampler=sampler,
-        budget=budget,
+        merit=None if merit == "none" else merit,
+        budget=int(budget) if budget is not None and budget.lstrip("-").isdigit() else budget,
+        require_signal=require_signal,
         seed=seed,
         ledger=ledger,
         drop_invalid=drop_invalid,

@@ -59,19 +59,23 @@ class Clusterer(Protocol):
 
 @dataclass(frozen=True)
 class KMeans:
-    """k-means; ``n_clusters=None`` is the paper's 3·√n. ``restarts`` runs are made, the tightest wins.
+    """k-means; ``n_clusters=None`` is the paper's 3·√n, but not more than ``most``, each cluster being a player that
+    costs fine-tunings; ``most=None`` is the paper's alone. ``restarts`` runs are made, the tightest wins.
 
     Fewer distinct points than clusters give one cluster per distinct point.
     """
 
     n_clusters: int | None = None
     restarts: int = 4
+    most: int | None = 64
 
     def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
         """Labels ``(n,)``. Raises `InputError` for more clusters than rows."""
         from sklearn.cluster import KMeans as SklearnKMeans
 
         k = _n_clusters(self.n_clusters, len(embeddings))
+        if self.n_clusters is None and self.most is not None:
+            k = min(k, _n_clusters(self.most, max(self.most, len(embeddings))))
         k = min(k, len(np.unique(embeddings, axis=0)))
         seed = int(rng.integers(2**31))
         labels = SklearnKMeans(k, n_init=self.restarts, random_state=seed).fit_predict(embeddings)
@@ -187,9 +191,22 @@ def clusterer_from(
     return result
 
 
-def cluster(embeddings: EmbeddingMatrix, clusterer: Clusterer, rng: np.random.Generator) -> Clustering:
-    """Cluster the vectors; labels without members are closed up, centroids are the means of the members."""
-    labels = np.asarray(clusterer(embeddings, rng))
+def cluster(
+    embeddings: EmbeddingMatrix,
+    clusterer: Clusterer,
+    rng: np.random.Generator,
+    features: EmbeddingMatrix | None = None,
+) -> Clustering:
+    """Cluster the vectors; labels without members are closed up, centroids are the means of the members.
+
+    With ``features`` ``(n, any)`` the clusterer sees these instead; centroids are means of ``embeddings`` all the same,
+    for a new row has nothing else.
+    """
+    if features is not None and (features.ndim != 2 or len(features) != len(embeddings)):
+        raise InputError(
+            f"features have shape {features.shape} for {len(embeddings)} rows; pass one line per row, as beside() does"
+        )
+    labels = np.asarray(clusterer(embeddings if features is None else features, rng))
     if labels.shape != (len(embeddings),) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(
             f"{clusterer} returned {labels.dtype} labels of shape {labels.shape}; it must return ({len(embeddings)},) "

@@ -8,14 +8,16 @@ from shed_hf.arrays import BoolVector, CoalitionMatrix, FloatMatrix, IntVector
 from shed_hf.ledger import Entry, Ledger
 
 
-def coalitions_of(ledger: Ledger, players: Sequence[IntVector]) -> tuple[CoalitionMatrix, FloatMatrix]:
-    """The coalitions ``(m, n_players)`` that were measured by themselves, and their outcomes ``(m, n_items)``.
+def coalitions_of(
+    ledger: Ledger, players: Sequence[IntVector], continued: bool = False
+) -> tuple[CoalitionMatrix, FloatMatrix]:
+    """The coalitions ``(m, n_players)`` that were measured by themselves, and their outcomes ``(m, n_items)``; with
+    ``continued`` those met along continued training runs instead, whose outcomes depend on the order inside the run.
 
-    Outcomes along a continued training run depend on the order inside it and are left out, as are those of rows that
-    are not whole players.
+    Rows that are not whole players are left out.
     """
     of_entry = coalition_of(players)
-    found = [(of_entry(entry), entry.outcome) for entry in ledger if len(entry.blocks) == 1]
+    found = [(of_entry(entry), entry.outcome) for entry in ledger if (len(entry.blocks) > 1) == continued]
     kept = [(coalition, outcome) for coalition, outcome in found if coalition is not None]
     if not kept:
         return np.zeros((0, len(players)), dtype=np.bool_), np.zeros((0, 0))

@@ -90,8 +90,8 @@ class CuratedDataset:
         """Values by another estimator from the outcomes in the ledger, without a fine-tuning; then as many rows as
         before are chosen by them, with the same sampler unless another is given.
 
-        ``"banzhaf"`` uses whatever was measured. Others ask for coalitions of their own: Raises `InputError` when the
-        ledger lacks some.
+        ``"least-squares"`` and ``"banzhaf"`` use whatever was measured. Others ask for coalitions of their own: Raises
+        `InputError` when the ledger lacks some.
         """
         from shed_hf.resampling import reestimate
 

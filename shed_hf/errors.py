@@ -24,5 +24,9 @@ class HubError(ShedError, RuntimeError):
     """The Hub refused a push or a pull, or could not be reached; what was to be pushed is kept on the disk."""
 
 
+class NoSignal(ShedError):
+    """Values that can't be told from noise, where a ranking that is real was required."""
+
+
 class Diverged(ShedError, ArithmeticError):
     """A coalition's outcome is NaN or infinite; what was measured before it stays in the ledger."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from shed_hf.coalitions import coalition_of
 from shed_hf.ledger import Entry, Ledger
-from shed_hf.valuation import Players
+from shed_hf.players import Players
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features

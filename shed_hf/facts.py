@@ -9,7 +9,7 @@ from shed_hf.arrays import FloatVector
 from shed_hf.coalitions import coalitions_of
 from shed_hf.escaping import as_code
 from shed_hf.report import duration, plural
-from shed_hf.valuation import UNRELIABLE
+from shed_hf.signal import lacking
 
 if TYPE_CHECKING:
     from shed_hf.curated import CuratedDataset
@@ -27,6 +27,18 @@ def kept_share(curated: "CuratedDataset") -> FloatVector:
 def n_items(curated: "CuratedDataset") -> int:
     """How many evaluation items every outcome has."""
     return next((len(entry.outcome) for entry in curated.ledger), 0)
+
+
+def chance(curated: "CuratedDataset") -> str:
+    """How often chance would have spread the values as far."""
+    p_value = curated.estimate.p_value
+    return "unknown" if np.isnan(p_value) else f"p = {p_value:.3f}"
+
+
+def order_noise(curated: "CuratedDataset") -> str:
+    """How far v(N) varies with the order of training."""
+    floor = curated.estimate.noise_floor
+    return "not measured" if np.isnan(floor) else f"{floor:.4f}"
 
 
 def noise_floor(curated: "CuratedDataset") -> float:
@@ -56,10 +68,11 @@ def verdict(curated: "CuratedDataset") -> str:
         return (
             "**Unknown.** There is only one replicate of the values, so nothing says whether they would come out alike."
         )
-    if reliability < UNRELIABLE:
+    problem = lacking(curated.estimate)
+    if problem:
         return (
-            f"**No.** With a reliability of {reliability:.2f} the values can't be told from noise, and the rows are "
-            "not to be trusted to be better than random ones."
+            f"**No.** The values can't be told from noise ({problem}), and the rows are not to be trusted to be better "
+            "than random ones."
         )
     if reliability < 0.8:
         return f"**In part.** With a reliability of {reliability:.2f} some of the ranking would come out otherwise."

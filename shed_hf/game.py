@@ -26,6 +26,10 @@ Aggregate: TypeAlias = Callable[[FloatMatrix], FloatVector]
 """Outcomes ``(m, n_items)`` to the utilities ``(m,)`` that the values are made of."""
 
 
+Settled: TypeAlias = Callable[[FloatVector, FloatMatrix], bool]
+"""From values ``(n_players,)`` and their covariance ``(n_players, n_players)``: is what they choose settled?"""
+
+
 class Utility(Protocol):
     """All a user has to bring: row sets in, one outcome per evaluation item out, higher is better, ``(m, n_items)``."""
 
@@ -104,7 +108,9 @@ class Game:
 
     ``players[i]`` are the row ids that player *i* brings. ``digests`` maps a row id to the content of its row; rows
     train in the order of their seeded digests, a shuffle that depends on nothing but content, so a coalition's outcome
-    does not depend on who asks for it or when. ``watch`` is called with the value of every newly measured outcome.
+    does not depend on who asks for it or when. ``positions`` ``(n_players, d)`` say where the players stand, so that
+    estimators may expect neighbours to be alike. ``watch`` is called with the value of every newly measured outcome;
+    ``settled`` tells estimators, from values and covariance, that more coalitions would not change what is chosen.
     """
 
     def __init__(
@@ -116,6 +122,8 @@ class Game:
         seed: int = 0,
         aggregate: Aggregate | None = None,
         watch: Callable[[float], None] | None = None,
+        positions: FloatMatrix | None = None,
+        settled: Settled | None = None,
     ) -> None:
         without = [number for number, rows in enumerate(players) if not len(rows)]
         if not len(players) or without:
@@ -126,6 +134,7 @@ class Game:
         self.ledger = Ledger() if ledger is None else ledger
         self.aggregate: Aggregate = _mean if aggregate is None else aggregate
         self.watch = watch
+        self.positions, self.settled = positions, settled
         self.asked: set[str] = set()
         self.n_fine_tunings = 0
         rows = np.unique(np.concatenate(self.players))
@@ -165,8 +174,12 @@ class Game:
         One run measures every prefix, but a prefix's outcome then depends on the order inside it: it is recorded under
         the order, and never mistaken for the coalition's own.
         """
+        return [self.aggregate(outcomes) for outcomes in self.outcomes_along(orders)]
+
+    def outcomes_along(self, orders: Sequence[Sequence[IntVector]]) -> list[FloatMatrix]:
+        """The same as outcomes per evaluation item, ``(n_blocks, n_items)`` for each order."""
         walks = [[self.rows(block) for block in order] for order in orders]
-        return [self.aggregate(np.stack(outcomes)) for outcomes in self._measure(walks)]
+        return [np.stack(outcomes) for outcomes in self._measure(walks)]
 
     def ends(self) -> tuple[float, float]:
         """v(∅), the untouched model, and v(N), all players together."""
@@ -174,11 +187,23 @@ class Game:
         grand = self(np.ones((1, self.n_players), np.bool_))
         return float(empty[0]), float(grand[0])
 
+    def in_other_orders(self, n_orders: int) -> FloatVector:
+        """v(N) ``(n_orders,)`` when its rows are trained in other orders: how far chance alone moves a utility."""
+        everyone = self.rows(np.arange(self.n_players))
+        walks = [
+            [np.array(sorted(everyone.tolist(), key=lambda row: _hash(self._digests[row], key=key)), dtype=np.int64)]
+            for key in range(2**64, 2**64 + n_orders)
+        ]
+        return self.aggregate(np.stack([outcomes[-1] for outcomes in self._measure(walks)]))
+
     def seconds_of_ends(self) -> tuple[float, float]:
         """How long v(∅) and v(N) took to measure, whenever that was."""
         self.ends()
-        entries = [self.ledger.entry(self._keys([self.rows(np.arange(n))])[-1]) for n in (0, self.n_players)]
-        return entries[0].seconds, entries[1].seconds
+        return self.entry(np.arange(0)).seconds, self.entry(np.arange(self.n_players)).seconds
+
+    def entry(self, players: IntVector) -> Entry:
+        """What the ledger holds of a coalition that was measured."""
+        return self.ledger.entry(self._keys([self.rows(players)])[-1])
 
     def rows(self, players: IntVector) -> IntVector:
         """The row ids that ``players`` bring together, in their order of training."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _PARTS = {"version", "recipe", "estimate", "ledger", "outcomes", "files"}
-FIGURES = ("semivalue", "v_empty", "v_grand", "n_evaluations")
+FIGURES = ("semivalue", "v_empty", "v_grand", "n_evaluations", "p_value", "noise_floor", "stopped")
 """What the manifest has of an estimate; the rest are arrays."""
 
 
@@ -42,6 +42,11 @@ def check_manifest(manifest: Any, name: str, version: int) -> dict[str, Any]:
         raise InputError(
             f"{name} was written in format {found}, this version of shed_hf reads up to {version}; upgrade it with pip "
             "install -U shed-hf"
+        )
+    if found < version:
+        raise InputError(
+            f"{name} was written in format {found}, this version of shed_hf reads {version}; repeat the curation with "
+            "its ledger, or load the rows with datasets.load_dataset"
         )
     parts = {"manifest": (manifest, _PARTS), "recipe": (manifest.get("recipe"), FIELDS)}
     for part, (record, known) in {**parts, "estimate": (manifest.get("estimate"), set(FIGURES))}.items():
@@ -88,13 +93,14 @@ def check_files(found: dict[str, str], written: Any) -> None:
 def _check_recipe(recipe: dict[str, Any], n_rows: int) -> None:
     records = ("source", "format", "bill", "utility", "left_out", "versions")
     shapes: dict[str, Any] = dict.fromkeys((*records, "embedder", "clusterer", "estimator", "sampler"), dict)
-    shapes |= dict.fromkeys(("reestimate", "tuner", "evaluation"), dict | None)
+    shapes |= dict.fromkeys(("reestimate", "tuner", "evaluation", "features", "grouping"), dict | None)
     wrong = [part for part, kind in shapes.items() if not isinstance(recipe[part], kind)]
     _must(not wrong, f"parts of the recipe that are no records: {wrong}")
     _must(isinstance(recipe["source"]["hub"], dict | None), "a source that is no record")
     columns = recipe["format"]["columns"]
     _must(isinstance(columns, dict) and all(isinstance(c, str) for c in columns.values()), "columns that are no names")
     _must(recipe["size"] == n_rows, f"a recipe for {recipe['size']} rows with {n_rows}")
+    _must(type(recipe["proxy_sets"]) is int and recipe["proxy_sets"] > 0, f"proxy_sets {recipe['proxy_sets']!r}")
     for name in ("seed", "sampling_seed"):
         _must(type(recipe[name]) is int and recipe[name] >= 0, f"{name} {recipe[name]!r}")
 
@@ -112,6 +118,7 @@ def _check_arrays(valued: Valued) -> None:
     dots = sketch.coordinates.shape
     _must(dots == (len(sketch.rows), 2), f"dots of shape {dots} for {len(sketch.rows)} rows")
     _must(bool(np.isfinite(sketch.coordinates).all()), "dots without a place")
+    _must(valued.merit is None or valued.merit.shape == (m,), "a merit that is not one number per row")
     _must(bool(np.isin(sketch.rows, valued.pool_rows).all()), "dots of rows that are not of the pool")
 
 
@@ -126,9 +133,17 @@ def _check_estimate(valued: Valued) -> None:
     _must(not (estimate.counts < 0).any(), "counts below 0")
     _must(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
     _must(type(estimate.n_evaluations) is int and estimate.n_evaluations > 0, f"{estimate.n_evaluations!r} outcomes")
-    replicates = estimate.replicates
-    _must(bool(np.isfinite(replicates).all()) and replicates.ndim == 2, "replicates that are not finite")
-    _must(replicates.shape[1] in (0, n_players), f"replicates of {replicates.shape[1]} clusters")
+    _must(isinstance(estimate.stopped, str), f"a reason to stop {estimate.stopped!r}")
+    for name, figure in (("p_value", estimate.p_value), ("noise_floor", estimate.noise_floor)):
+        _must(isinstance(figure, float) and not figure < 0 and not np.isinf(figure), f"a {name} of {figure!r}")
+    for name in ("replicates", "halves"):
+        lines = getattr(estimate, name)
+        _must(bool(np.isfinite(lines).all()) and lines.ndim == 2, f"{name} that are not finite")
+        _must(lines.shape[1] in (0, n_players), f"{name} of {lines.shape[1]} clusters")
+    per_item = estimate.per_item
+    _must(bool(np.isfinite(per_item).all()) and per_item.ndim == 2, "values per item that are not finite")
+    _must(len(per_item) in (0, n_players), f"values per item of {len(per_item)} clusters")
+    _must(len(estimate.halves) % 2 == 0, "a half without its other")
 
 
 def _check_rows(curated: CuratedDataset) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from shed_hf.arrays import BoolVector, FloatVector, IntVector
 from shed_hf.errors import InputError
 from shed_hf.formats import Example
+from shed_hf.grouping import split
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -194,6 +195,11 @@ def objective_from(name_or_object: "str | Objective | None", items: Sequence[Exa
     """
     if name_or_object is None:
         return Choice() if all(item.options for item in items) else Loss()
+    if split(name_or_object)[1] is not None:
+        raise InputError(
+            f"objective={name_or_object!r} is over groups of items, while here every item is measured by itself; pass "
+            "it to curate(objective=…)"
+        )
     known = f"one of {sorted(_NAMES)}, Metric(…) for a metric of the evaluate library, or a callable"
     if isinstance(name_or_object, str):
         if name_or_object not in _NAMES:

@@ -14,17 +14,17 @@ import numpy as np
 from shed_hf.admission import Items
 from shed_hf.game import Game
 from shed_hf.naming import described, plain
-from shed_hf.pool import Pool
 from shed_hf.provenance import source_of
 from shed_hf.report import plural
 
 if TYPE_CHECKING:
+    from shed_hf.preparation import Prepared
     from shed_hf.utilities.fine_tune import FineTune
 
 FIELDS = {
-    "size", "seed", "sampling_seed", "budget", "proxies_per_cluster", "columns", "drop_invalid", "embedder",
-    "clusterer", "estimator", "reestimate", "sampler", "tuner", "utility", "source", "evaluation", "format", "left_out",
-    "bill", "versions",
+    "size", "seed", "sampling_seed", "budget", "proxies_per_cluster", "proxy_sets", "warmup", "merit", "features",
+    "grouping", "columns", "drop_invalid", "embedder", "clusterer", "estimator", "reestimate", "sampler", "tuner",
+    "utility", "source", "evaluation", "format", "left_out", "bill", "versions",
 }  # fmt: skip
 """The recipe's fields: what is read back must have these and no others."""
 
@@ -50,25 +50,25 @@ def versions() -> dict[str, str]:
     return found
 
 
-def make_recipe(
-    arguments: Mapping[str, Any],
-    parts: Mapping[str, Any],
-    tuner: "FineTune | None",
-    pool: Pool,
-    items: Items | None,
-    left_out: Mapping[str, int],
-    game: Game,
-    seconds: float,
-) -> dict[str, Any]:
+def make_recipe(prepared: "Prepared", game: Game, seconds: float) -> dict[str, Any]:
     """The recipe of a finished curation: arguments, every seam's implementation, where the rows came from, versions,
     the bill.
     """
+    request, pool = prepared.request, prepared.pool
     info, hub = pool.dataset.info, source_of(pool.dataset)
+    as_given = ("seed", "budget", "proxies_per_cluster", "proxy_sets", "warmup", "columns", "drop_invalid")
+    parts: dict[str, Any] = {"embedder": prepared.admitted.encoder, "clusterer": prepared.clusterer}
+    parts |= {"estimator": prepared.estimator, "sampler": prepared.sampler}
     return {
-        **{name: plain(argument) for name, argument in arguments.items()},
+        "size": prepared.wanted,
+        "sampling_seed": plain(request.seed),
+        **{name: plain(getattr(request, name)) for name in as_given},
+        "merit": _merit(prepared),
+        "features": None if prepared.features is None else described(prepared.features),
+        "grouping": None if prepared.grouping is None else prepared.grouping.as_json(),
         **{name: described(part) for name, part in parts.items()},
         "reestimate": None,
-        "tuner": _described_tuner(tuner),
+        "tuner": _described_tuner(prepared.tuner),
         "utility": plain(game.utility.describe()),
         "source": {
             "rows": len(pool),
@@ -77,12 +77,18 @@ def make_recipe(
             "digest": pool.digest,
             "hub": None if hub is None else hub.as_json(),
         },
-        "evaluation": _evaluation(items),
+        "evaluation": _evaluation(prepared.items),
         "format": {"name": pool.format.name, "columns": dict(pool.format.columns)},
-        "left_out": dict(left_out),
+        "left_out": dict(prepared.admitted.left_out),
         "bill": bill_of(game, seconds),
         "versions": versions(),
     }
+
+
+def _merit(prepared: "Prepared") -> str | None:
+    """What ranks the rows of a cluster, in words; None where chance does."""
+    given = prepared.merit is not None and prepared.merit_kind is None
+    return "numbers of the caller's" if given else prepared.merit_kind
 
 
 def bill_of(game: Game, seconds: float) -> dict[str, Any]:

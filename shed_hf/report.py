@@ -54,12 +54,6 @@ def bill(estimator: str, cost: Cost, n_players: int, n_rows: float, n_tokens: in
     )
 
 
-def forecast(cost: Cost, n_players: int, seconds_empty: float, seconds_grand: float) -> float:
-    """Seconds for all of it, from v(∅), which is only evaluated, and v(N), which is trained on everything first."""
-    training = max(seconds_grand - seconds_empty, 0.0)
-    return cost.fine_tunings * seconds_empty + training * cost.players_trained / n_players
-
-
 class Stopwatch:
     """Seconds since it was started."""
 

@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import shed_hf
+from shed_hf.merit import KINDS
 from shed_hf.terms import excerpt
 
 _CALLABLE = re.compile(r"#[0-9a-f]{12}$")
 """How the name of a function ends in a recipe: with a digest of its code."""
+_PLAIN: tuple[tuple[str, Any], ...] = (
+    ("proxies_per_cluster", 1), ("proxy_sets", 1), ("warmup", 0), ("budget", None), ("columns", None),
+    ("drop_invalid", False),
+)  # fmt: skip
+"""Arguments that are written as they are, with what they are where nothing was said."""
 _IN_WORDS = {"NoneType": "a matrix of embeddings, one line per row", "Given": "labels, one per row"}
 
 
@@ -73,10 +79,20 @@ def _evaluation(evaluation: Mapping[str, Any]) -> str:
 def _arguments(recipe: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
     """The arguments of `curate` as code, and those that can only be told in words."""
     known = {"size": repr(recipe["size"]), "seed": repr(recipe["seed"])}
-    for name, usual in (("proxies_per_cluster", 1), ("budget", None), ("columns", None), ("drop_invalid", False)):
-        if recipe[name] != usual:
-            known[name] = repr(recipe[name])
+    known |= {name: repr(recipe[name]) for name, usual in _PLAIN if recipe[name] != usual}
     unknown: dict[str, str] = {}
+    if recipe["merit"] is None:
+        known["merit"] = "None"
+    else:
+        (known if recipe["merit"] in KINDS else unknown)["merit"] = (
+            repr(recipe["merit"]) if recipe["merit"] in KINDS else "a number for every row"
+        )
+    if recipe["features"] is not None:
+        known["features"] = _part(recipe["features"]) or "..."
+    if recipe["grouping"] is not None:
+        unknown["objective"] = (
+            f"{recipe['grouping']['kind']} over {len(set(recipe['grouping']['groups']))} groups of items"
+        )
     for name in ("embedder", "clusterer", "estimator", "sampler"):
         code = _part(recipe[name])
         (known if code else unknown)[name] = code or _IN_WORDS.get(recipe[name]["name"], recipe[name]["name"])

@@ -12,6 +12,7 @@ from shed_hf.curated import CuratedDataset
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, estimator_from
 from shed_hf.game import Game, Record
+from shed_hf.grouping import OverGroups
 from shed_hf.naming import described, plain
 from shed_hf.report import plural
 from shed_hf.samplers import Sampler, sampler_from, sampler_of
@@ -43,12 +44,22 @@ def reestimate(
     valued, recipe = found.valued, found.recipe
     chosen = estimator_from(estimator)
     digests = dict(zip(valued.pool_rows.tolist(), (digest.tobytes() for digest in valued.digests), strict=True))
-    game = Game(valued.players.rows, Recorded(), valued.ledger, digests, valued.ledger.header.get("order", 0))
+    players, grouping = valued.players, recipe["grouping"]
+    game = Game(
+        players.rows,
+        Recorded(),
+        valued.ledger,
+        digests,
+        valued.ledger.header.get("order", 0),
+        None if grouping is None else OverGroups(grouping["kind"], np.array(grouping["groups"], dtype=np.int64)),
+        positions=valued.clustering.centroids[players.clusters].astype(np.float64),
+    )
     of_ledger = getattr(chosen, "from_ledger", None)
     if of_ledger is not None and budget is not None:
         raise InputError(f"budget={budget!r} goes with estimators that ask for coalitions; {chosen} uses all there are")
     rng = Streams(recipe["seed"]).for_values
     estimate = chosen(game, rng, budget) if of_ledger is None else of_ledger(game)
+    estimate = replace(estimate, noise_floor=valued.estimate.noise_floor)
     by = sampler_of(recipe["sampler"]) if sampler is None else sampler_from(sampler)
     changed = {"reestimate": {"estimator": described(chosen), "budget": plain(budget)}, "sampler": described(by)}
     return assembled(
@@ -63,8 +74,8 @@ class Recorded:
         """Raise `InputError`: the game asks only for what the ledger lacks."""
         raise InputError(
             f"the ledger lacks {plural(len(walks), 'coalition')} that this estimator asks for, and nothing is "
-            'fine-tuned here; pass estimator="banzhaf", which uses whatever was measured, or measure them with curate('
-            "…, estimator=…, ledger=…)"
+            'fine-tuned here; pass estimator="least-squares" or "banzhaf", which use whatever was measured, '
+            "or measure them with curate(…, estimator=…, ledger=…)"
         )
 
     def trainable(self, rows: IntVector) -> BoolVector:

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shed_hf.assembly import MIXED
 from shed_hf.estimators import ValueEstimate
 from shed_hf.report import duration, plural
-from shed_hf.valuation import UNRELIABLE
+from shed_hf.signal import lacking, passed
 
 if TYPE_CHECKING:
     from shed_hf.curated import CuratedDataset
@@ -23,6 +24,7 @@ def summary(curated: "CuratedDataset") -> str:
         f"v(∅) = {estimate.v_empty:.4f}, v(N) = {estimate.v_grand:.4f} "
         f"({recipe['utility'].get('objective', 'mean outcome')})",
         _reliability_line(estimate),
+        *_mixed_line(curated),
         f"cost {plural(recipe['bill']['fine_tunings'], 'fine-tuning')}, {duration(recipe['bill']['seconds'])}; left "
         f"out: {_dropped(recipe)}",
     ]
@@ -36,12 +38,21 @@ def _ranked(curated: "CuratedDataset", best: bool) -> str:
 
 
 def _reliability_line(estimate: ValueEstimate) -> str:
-    reliability = estimate.reliability
-    if np.isnan(reliability):
-        return "reliability of the values: unknown (one replicate)"
-    if reliability < UNRELIABLE:
-        return f"reliability of the values: {reliability:.2f}: NOT to be told from noise"
-    return f"reliability of the values: {reliability:.2f} (1 is a ranking that would come out alike again)"
+    known = {"reliability": estimate.reliability, "p": estimate.p_value, "noise floor": estimate.noise_floor}
+    figures = ", ".join(f"{name} {figure:.2g}" for name, figure in known.items() if not np.isnan(figure))
+    stopped = f"; {estimate.stopped}" if estimate.stopped else ""
+    if lacking(estimate):
+        return f"ranking: NOT to be told from noise ({figures or 'too little was measured to say'}){stopped}"
+    if not passed(estimate):
+        return f"ranking: too little was measured to say whether it is real ({figures or 'one replicate'}){stopped}"
+    return f"ranking: real as far as can be told ({figures}){stopped}"
+
+
+def _mixed_line(curated: "CuratedDataset") -> list[str]:
+    mixed = int(np.sum(curated.valued.disagreement > MIXED))
+    if not mixed:
+        return []
+    return [f"{plural(mixed, 'cluster')} mixed, by what disjoint proxies are worth: more clusters, features or merit="]
 
 
 def _dropped(recipe: dict[str, Any]) -> str:

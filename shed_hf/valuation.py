@@ -4,93 +4,99 @@ import hashlib
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from shed_hf.arrays import FloatVector, IntVector
-from shed_hf.clustering import proxies
-from shed_hf.errors import InputError
-from shed_hf.estimators import Estimator, ValueEstimate
-from shed_hf.game import Game, WalkUtility
+from shed_hf.budget import Speed, fine_tunings_within, seconds_of
+from shed_hf.errors import NoSignal
+from shed_hf.estimators import Cost, Estimator, ValueEstimate
+from shed_hf.estimators.estimate import check_budget
+from shed_hf.game import Game
 from shed_hf.ledger import Ledger
-from shed_hf.report import bill, duration, forecast, plural, progress, say
+from shed_hf.report import bill, duration, plural, progress, say
+from shed_hf.signal import REMEDY, lacking, passed
 
-UNRELIABLE = 0.5
-"""Below this reliability less than half of the values' variance is signal."""
+REPEATS = 2
+"""How often v(N) is measured again, its rows in other orders, to see how far chance alone moves a utility."""
+AFFORDS_REPEATS = 20
+"""The least budget that pays for these as well."""
 
 
-@dataclass(frozen=True, eq=False)
-class Players:
-    """The rows each cluster brings to the game; a cluster without a row that can be trained on brings none and is no
-    player.
+def value(
+    game: Game, estimator: Estimator, rng: np.random.Generator, budget: int | str | None, require_signal: bool = False
+) -> ValueEstimate:
+    """Run the estimator on the game, with the bill before it and a progress bar during, and judge what came out.
+
+    v(N) is measured twice more with its rows in other orders where the budget has room for it. When valuing ends early,
+    by ctrl-C or an error, the user is told where the outcomes are and how to go on. Raises `NoSignal` where values
+    can't be told from noise though ``require_signal`` asks for it.
     """
-
-    proxies: list[IntVector]
-
-    @property
-    def clusters(self) -> list[int]:
-        """The clusters that play, in order: player *i* is cluster ``clusters[i]``."""
-        return [number for number, rows in enumerate(self.proxies) if len(rows)]
-
-    @property
-    def rows(self) -> list[IntVector]:
-        """The rows of the clusters that play."""
-        return [rows for rows in self.proxies if len(rows)]
-
-    def spread(self, of_players: FloatVector) -> FloatVector:
-        """One number per player to one per cluster, NaN where a cluster does not play."""
-        of_clusters = np.full(len(self.proxies), np.nan)
-        of_clusters[self.clusters] = of_players
-        return of_clusters
-
-
-def send_players(nearest: Sequence[IntVector], count: int | None, utility: WalkUtility) -> Players:
-    """Each cluster's first ``count`` trainable rows (None: all), of row ids that are ``nearest`` the centroid first."""
-    if count is not None and (isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1):
-        raise InputError(f"proxies_per_cluster={count!r} is not a whole number >= 1; pass one, or None for all members")
-    players = Players([proxies(members, count, utility.trainable) for members in nearest])
-    if not players.clusters:
-        raise InputError(
-            f"none of the {len(nearest)} clusters has a row with a token to learn; look at the rows, or raise "
-            "max_length in args=SFTConfig(max_length=…)"
-        )
-    return players
-
-
-def value(game: Game, estimator: Estimator, rng: np.random.Generator, budget: int | None) -> ValueEstimate:
-    """Run the estimator on the game, with the bill before it and a progress bar during.
-
-    When it ends early, by ctrl-C or an error, the user is told where the outcomes are and how to go on.
-    """
-    cost = estimator.cost(game.n_players, budget)
-    rows = np.concatenate(game.players)
-    say(bill(repr(estimator), cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
-    with _keeping(game.ledger), progress(max(cost.fine_tunings + 1 - len(game.ledger), 1)) as advance:
-        game.watch = advance
-        say(f"time: about {duration(forecast(cost, game.n_players, *game.seconds_of_ends()))}, judged by v(∅) and v(N)")
-        estimate = estimator(game, rng, budget)
-    _warn_of_noise(estimate)
+    with _keeping(game.ledger):
+        most = _fine_tunings(game, estimator, budget)
+        repeats = REPEATS if most is None or most >= AFFORDS_REPEATS else 0
+        left = None if most is None else most - repeats
+        cost = with_repeats(estimator.cost(game.n_players, left), repeats, game.n_players)
+        rows = np.concatenate(game.players)
+        say(bill(repr(estimator), cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
+        with progress(max(cost.fine_tunings + 1 - len(game.ledger), 1)) as advance:
+            game.watch = advance
+            speed = speed_of(*game.seconds_of_ends())
+            say(f"time: about {duration(speed.seconds(cost, game.n_players))}, judged by v(∅) and v(N)")
+            estimate = estimator(game, rng, left)
+            estimate = replace(estimate, noise_floor=_noise_floor(game, repeats))
+        _judge(estimate, require_signal)
     return estimate
 
 
-def _warn_of_noise(estimate: ValueEstimate) -> None:
-    if np.ptp(estimate.values) == 0 and len(estimate.values) > 1:
-        warnings.warn(
-            f"all {len(estimate.values)} clusters have the same value {estimate.values[0]:.4g}, so the choice among "
-            "them is arbitrary; use smaller blocks of players, or an evaluation set that the rows can move",
-            stacklevel=4,
+def with_repeats(cost: Cost, repeats: int, n_players: int) -> Cost:
+    """The cost with v(N) measured that many times more."""
+    return Cost(cost.fine_tunings + repeats, cost.players_trained + repeats * n_players)
+
+
+def speed_of(seconds_empty: float, seconds_grand: float) -> Speed:
+    """From the seconds of v(∅), which is only evaluated, and v(N), which is trained on everything first."""
+    return Speed(seconds_empty, max(seconds_grand - seconds_empty, 0.0))
+
+
+def _fine_tunings(game: Game, estimator: Estimator, budget: int | str | None) -> int | None:
+    """The budget in fine-tunings; a time is judged by how long v(∅) and v(N) took when they were measured, so that a
+    run that goes on has the budget it began with.
+    """
+    seconds = seconds_of(budget)
+    if seconds is None:
+        most: int | None = budget  # type: ignore[assignment]  # a string has its seconds
+        check_budget(most, 1, "one fine-tuning")
+        return most
+    return fine_tunings_within(seconds, estimator, game.n_players, speed_of(*game.seconds_of_ends()))
+
+
+def _noise_floor(game: Game, repeats: int) -> float:
+    if not repeats:
+        return float("nan")
+    again = np.append(game.in_other_orders(repeats), game.ends()[1])
+    return float(again.std(ddof=1))
+
+
+def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
+    problem = lacking(estimate)
+    if require_signal and not passed(estimate):
+        raise NoSignal(
+            f"the values cannot be told from noise ({problem or 'too little was measured to say'}), and "
+            f"require_signal=True; {REMEDY}, or pass require_signal=False to choose by them all the same"
         )
-    elif estimate.reliability < UNRELIABLE:
-        warnings.warn(
-            f"the values cannot be told from noise (reliability {estimate.reliability:.2f} < {UNRELIABLE}); use more "
-            "evaluation items, fewer clusters, more proxies_per_cluster or a larger budget before trusting the "
-            "ranking",
-            stacklevel=4,
+    if problem and len(estimate.values) > 1:
+        same = not np.ptp(estimate.values)
+        remedy = "use smaller blocks of players, or an evaluation set that the rows can move" if same else REMEDY
+        noise = (
+            f"{problem}, so the choice among them is arbitrary"
+            if same
+            else (f"the values cannot be told from noise ({problem})")
         )
+        warnings.warn(f"{noise}; {remedy}", stacklevel=4)
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from shed_hf.errors import InputError
 from shed_hf.estimators import ValueEstimate
 from shed_hf.formats import RowFormat
 from shed_hf.ledger import Ledger
+from shed_hf.players import Players
 from shed_hf.scoring import ClusterScorer
 from shed_hf.sketch import Sketch
-from shed_hf.valuation import Players
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,8 +26,8 @@ class Valued:
     """A valued pool. ``clustering.labels`` and ``digests`` ``(m, 16)`` uint8 belong to ``pool_rows`` ``(m,)``, the rows
     of the source that took part; line *i* of ``source`` is row ``pool_rows[i]``.
 
-    ``terms`` and ``excerpts`` say in words what each cluster is about. ``source`` and ``encoder`` are None where they
-    could not travel along.
+    ``merit`` ``(m,)`` says which rows of a cluster are taken first; None: random ones. ``terms`` and ``excerpts`` say
+    in words what each cluster is about. ``source`` and ``encoder`` are None where they could not travel along.
     """
 
     pool_rows: IntVector
@@ -42,6 +42,7 @@ class Valued:
     format: RowFormat
     encoder: Encoder | None = None
     source: "Dataset | None" = field(default=None, repr=False)
+    merit: FloatVector | None = field(default=None, repr=False)
 
     @property
     def values(self) -> FloatVector:
@@ -51,13 +52,27 @@ class Valued:
     @property
     def stderr(self) -> FloatVector:
         """The standard error of every cluster's value ``(c,)``, NaN where unknown."""
-        return self.players.spread(self.estimate.stderr)
+        return self.players.stderr(self.estimate.stderr)
+
+    @property
+    def disagreement(self) -> FloatVector:
+        """How far every cluster's proxy sets are from one value ``(c,)``, NaN with a single set: see `Players`."""
+        return self.players.disagreement(self.estimate.values, self.estimate.stderr)
 
     @property
     def members(self) -> list[IntVector]:
         """The rows of every cluster, and of noise last."""
+        return [self.pool_rows[places] for places in self._places]
+
+    @property
+    def merits(self) -> list[FloatVector] | None:
+        """The merit of every cluster's rows, in the order of `members`."""
+        return None if self.merit is None else [self.merit[places] for places in self._places]
+
+    @property
+    def _places(self) -> list[IntVector]:
         labels = self.clustering.labels
-        return [self.pool_rows[labels == number] for number in (*range(self.clustering.n_clusters), NOISE)]
+        return [np.flatnonzero(labels == number) for number in (*range(self.clustering.n_clusters), NOISE)]
 
     @property
     def scorer(self) -> ClusterScorer:

@@ -10,7 +10,7 @@ import pytest
 from conftest import make_rows
 from datasets import ClassLabel, Dataset, Features, Image, List, Value, load_dataset
 from PIL import Image as Picture
-from test_curated import curated_of
+from test_curated import PLAIN, curated_of
 
 from shed_hf import CuratedDataset, InputError, bundle
 from shed_hf.bundle import ARRAYS, MANIFEST, WORDS
@@ -89,7 +89,7 @@ def test_a_source_given_at_load_stands_by_the_result(saved: Path, curated: Curat
     pool = Dataset.from_list(make_rows(120))
     loaded = CuratedDataset.load_from_disk(str(saved), source=pool)
     assert loaded.valued.source.to_list() == pool.to_list()
-    assert loaded.resample(30).dataset.to_list() == curated.dataset.to_list()
+    assert loaded.resample(30, PLAIN).dataset.to_list() == curated.dataset.to_list()
     with pytest.raises(InputError, match="source has 119 of the 120 rows"):
         CuratedDataset.load_from_disk(saved, source=pool.select(range(119)))
 

@@ -40,7 +40,7 @@ dataset_info:
 
 @cache
 def curated() -> CuratedDataset:
-    return curated_of(Dataset.from_list(make_rows(120)))
+    return curated_of(Dataset.from_list(make_rows(120)), seed=3)
 
 
 def card_of(result: CuratedDataset, existing: str | None = None, **inherited: Any) -> str:
@@ -74,7 +74,7 @@ def test_the_metadata_say_what_is_in_the_repository() -> None:
         name: [{"split": "train", "path": f"{folder}/train-*"}]
         for name, folder in (("default", "data"), ("clusters", "clusters"), ("utilities", "utilities"))
     }
-    told = {"kept": 30, "of": 120, "clusters": 4, "estimator": "Exact", "semivalue": "shapley", "fine_tunings": 15}
+    told = {"kept": 30, "of": 120, "clusters": 4, "estimator": "Exact", "semivalue": "shapley", "fine_tunings": 17}
     assert data["shed"] == told
     assert {"source_datasets", "base_model", "pretty_name"} & set(data) == set()
 

@@ -14,7 +14,7 @@ from shed_hf.estimators import Exact, Permutation
 from shed_hf.evidence import ledger_from, utilities_table
 from shed_hf.game import Game
 from shed_hf.ledger import Entry, Ledger
-from shed_hf.valuation import Players
+from shed_hf.players import Players
 
 PLAYERS = Players([np.array(rows, dtype=np.int64) for rows in ([5, 2], [], [7], [9, 1, 4])])
 """Players 0, 1 and 2 are clusters 0, 2 and 3."""

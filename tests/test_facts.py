@@ -130,8 +130,8 @@ def judged(reliability: float) -> str:
 @pytest.mark.parametrize(
     ("reliability", "begins"),
     [
-        (-1.0, "**No.** With a reliability of -1.00"),
-        (0.0, "**No.** With a reliability of 0.00"),
+        (-1.0, "**No.** The values can't be told from noise (reliability -1.00 < 0.5)"),
+        (0.0, "**No.** The values can't be told from noise (reliability 0.00 < 0.5)"),
         (np.nextafter(0.5, 0), "**No.**"),
         (0.5, "**In part.** With a reliability of 0.50"),
         (np.nextafter(0.8, 0), "**In part.**"),

@@ -23,9 +23,10 @@ from shed_hf.game import Game
 from shed_hf.objectives import Choice, Loss
 from shed_hf.pool import Pool, read_pool
 from shed_hf.utilities.evaluation import Evaluation
-from shed_hf.utilities.fine_tune import FineTune, TrainerUtility, default_args, default_peft_config
+from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
 from shed_hf.utilities.identity import weights_digest
 from shed_hf.utilities.schedule import NULL_ROW, schedule
+from shed_hf.utilities.settings import default_args, default_peft_config
 from tests.conftest import make_rows
 
 ROW_SETS = [np.array([3, 1, 40, 22, 7]), np.array([5]), np.array([9, 8, 60, 61, 62, 63, 64, 65, 66, 67, 68])]

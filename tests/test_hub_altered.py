@@ -88,7 +88,7 @@ ALTERED: dict[str, tuple[str, Callable[[bytes], bytes] | None, str]] = {
     "nothing": (UTILITIES, _column("outcome", _first([])), "altered or damaged"),
     "beside": (UTILITIES, _column("beside", _first("{")), "altered or damaged"),
     "cut-utilities": (UTILITIES, _cut, "is damaged: utilities/.*parquet can't be read"),
-    "newer": (MANIFEST, _json(lambda manifest: manifest | {"version": 2}), "written in format 2, .*upgrade it"),
+    "newer": (MANIFEST, _json(lambda manifest: manifest | {"version": 3}), "written in format 3, .*upgrade it"),
     "unversioned": (MANIFEST, _json(lambda manifest: {}), "its manifest has no version"),
     "unknown": (MANIFEST, _recipe(code="run()"), r"its recipe has unknown fields \['code'\]"),
     "source": (MANIFEST, _recipe(source="somewhere"), "altered or damaged"),

@@ -25,7 +25,7 @@ HEAVY = {
     "huggingface_hub",
 }
 NUMPY_ROOMS = ["arrays", "errors", "ledger", "game", "samplers", "clustering", "naming", "testing"]
-NUMPY_ROOMS += ["coalitions", "seeds"]
+NUMPY_ROOMS += ["coalitions", "features", "grouping", "merit", "players", "seeds", "selection", "signal"]
 NUMPY_ROOMS += [f"estimators.{path.stem}" for path in (PACKAGE / "estimators").glob("[a-z]*.py")]
 TORCH_ROOMS = (
     "callbacks",
@@ -35,6 +35,8 @@ TORCH_ROOMS = (
     "utilities.evaluation",
     "utilities.likelihood",
     "utilities.generation",
+    "utilities.credit",
+    "utilities.settings",
 )
 
 
@@ -96,7 +98,7 @@ def test_only_the_front_doors_import_curation(module: str) -> None:
 
 def test_only_the_rooms_at_the_hubs_door_know_its_client() -> None:
     knowing = {name for name, path in modules().items() if any("huggingface_hub" in n for n in imported(path, True))}
-    assert knowing == {"bundle", "card", "demo.models", "hub", "scorer_files", "utilities.fine_tune"}
+    assert knowing == {"bundle", "card", "demo.models", "hub", "scorer_files", "utilities.settings"}
 
 
 def test_no_file_outgrows_a_readers_patience() -> None:

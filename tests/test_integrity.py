@@ -94,7 +94,8 @@ ALTERED: dict[str, tuple[Change, str]] = {
     "version gone": (manifest("version"), r"manifest has no version \(None\)"),
     "version 0": (manifest("version", to=0), r"no version \(0\)"),
     "version of another type": (manifest("version", to="1"), r"no version \('1'\)"),
-    "a newer version": (manifest("version", to=2), r"was written in format 2, .* reads up to 1; upgrade it"),
+    "a newer version": (manifest("version", to=3), r"was written in format 3, .* reads up to 2; upgrade it"),
+    "an older version": (manifest("version", to=1), r"was written in format 1, .* reads 2; repeat the curation"),
     "manifest a list": (text(MANIFEST, b"[]"), "manifest has no version"),
     "manifest cut": (cut(MANIFEST), "manifest.json can't be read"),
     "manifest not UTF-8": (text(MANIFEST, b"\xff"), "manifest.json can't be read"),
@@ -108,6 +109,13 @@ ALTERED: dict[str, tuple[Change, str]] = {
     "estimate a number": (manifest("estimate", to=3), "its estimate has unknown fields"),
     "v(∅) not finite": (manifest("estimate", "v_empty", to=NAN), r"v\(∅\) or v\(N\) is not finite"),
     "v(N) a word": (manifest("estimate", "v_grand", to="x"), "."),
+    "a p-value negative": (manifest("estimate", "p_value", to=-0.1), r"a p_value of -0\.1"),
+    "a p-value in words": (manifest("estimate", "p_value", to="x"), "a p_value of 'x'"),
+    "an infinite noise floor": (manifest("estimate", "noise_floor", to=float("inf")), "a noise_floor of inf"),
+    "a number as a reason": (manifest("estimate", "stopped", to=3), "a reason to stop 3"),
+    "no sets of proxies": (manifest("recipe", "proxy_sets", to=0), "proxy_sets 0"),
+    "features a list": (manifest("recipe", "features", to=["ifd"]), r"no records: \['features'\]"),
+    "grouping a word": (manifest("recipe", "grouping", to="macro"), r"no records: \['grouping'\]"),
     "embedder a word": (manifest("recipe", "embedder", to="x"), "."),
     "format with a field more": (manifest("recipe", "format", "x", to=1), "unexpected keyword argument 'x'"),
     "arrays cut": (cut(ARRAYS), "arrays.safetensors can't be read"),
@@ -121,6 +129,12 @@ ALTERED: dict[str, tuple[Change, str]] = {
     "replicates not finite": (array("replicates", lambda a: a * NAN), "replicates that are not finite"),
     "replicates in a line": (array("replicates", lambda a: a[0]), "replicates"),
     "replicates of other clusters": (array("replicates", lambda a: a[:, :3]), "replicates of 3 clusters"),
+    "halves of other clusters": (array("halves", lambda a: np.ones((2, 3))), "halves of 3 clusters"),
+    "halves not finite": (array("halves", lambda a: np.full((2, 4), NAN)), "halves that are not finite"),
+    "a half without its other": (array("halves", lambda a: np.ones((3, 4))), "a half without its other"),
+    "values per item of fewer": (array("per_item", lambda a: a[:3]), "values per item of 3 clusters"),
+    "values per item not finite": (array("per_item", lambda a: a * NAN), "values per item that are not finite"),
+    "a merit of fewer rows": (array("merit", lambda a: np.ones(5)), "a merit that is not one number per row"),
     "too few labels": (array("labels", lambda a: a[:-1]), r"labels of type int64 and shape \(119,\)"),
     "labels of no cluster": (array("labels", lambda a: a + 1), "labels run from"),
     "labels of other clusters": (array("labels", lambda a: (a + 1) % 4), "row 0 says cluster 1, its label is 2 of 0 …"),
@@ -175,6 +189,7 @@ INSIDE: dict[str, Change] = {
     "rows without values": table("data", lambda t: t.drop_columns("shed_value")),
     "a row's text": cell("data", "output", "something else"),
     "a cluster's error": cell("clusters", "stderr", 99.0),
+    "a cluster's disagreement": cell("clusters", "disagreement", 99.0),
     "outcomes gone": table("utilities", lambda t: t.slice(0, 5)),
     "an outcome of fewer items": cell("utilities", "outcome", [1.0]),
     "an outcome's key": cell("utilities", "key", "0" * 32),
@@ -213,7 +228,8 @@ def test_an_altered_folder_is_refused_saying_what_is_wrong(saved: Path, tmp_path
     change, problem = ALTERED[name]
     told = refusal(saved, tmp_path / "altered", change)
     assert re.search(problem, told), told
-    assert re.search("get it again|get them again from where they came from|upgrade it", told)
+    remedies = ("get it again", "get them again from where they came from", "upgrade it", "repeat the curation")
+    assert any(remedy in told for remedy in remedies)
 
 
 @pytest.mark.parametrize("name", INSIDE)

@@ -9,6 +9,7 @@ import datasets
 import pytest
 
 import shed_hf
+from shed_hf.budget import seconds_of
 from shed_hf.demo.models import SMALL_MODEL
 from tests.conftest import make_rows
 from tests.loopback_hub import LoopbackHub
@@ -42,19 +43,25 @@ def test_the_python_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.M
     dolly = datasets.Dataset.from_list(make_rows(120))
     dolly.push_to_hub("databricks/databricks-dolly-15k", token="hf_databricks_secret")
     monkeypatch.setenv("HF_TOKEN", "hf_me_secret")
-    whole = shed_hf.curate
+    whole, planned = shed_hf.curate, shed_hf.plan
+    items = datasets.Dataset.from_list(make_rows(12, seed=99))
+    at_hand: dict[str, Any] = {"eval_dataset": items, "model": str(SMALL_MODEL), "embedder": "lexical"}
+    budgets: list[str | int | None] = []
 
-    def offline(dataset: datasets.Dataset, size: float, ledger: str) -> shed_hf.CuratedDataset:
-        """The same call with models that are at hand."""
-        items = datasets.Dataset.from_list(make_rows(12, seed=99))
-        return whole(
-            dataset, size, ledger=ledger, eval_dataset=items, model=str(SMALL_MODEL), embedder="lexical", budget=30
-        )
+    def offline(dataset: datasets.Dataset, size: float, ledger: str, budget: Any = None) -> shed_hf.CuratedDataset:
+        """The same call with models that are at hand, and no more fine-tunings than a test has time for."""
+        budgets.append(budget)
+        return whole(dataset, size, ledger=ledger, budget=30, **at_hand)
+
+    def plan_offline(dataset: datasets.Dataset, size: float, pilot: int, ledger: str) -> shed_hf.Plan:
+        return planned(dataset, size, pilot=pilot, ledger=ledger, **at_hand)
 
     monkeypatch.setattr(shed_hf, "curate", offline)
+    monkeypatch.setattr(shed_hf, "plan", plan_offline)
     names: dict[str, Any] = {"new_rows": datasets.Dataset.from_list(make_rows(8, seed=7))}
     for block in python_blocks():
         exec(block, names)
+    assert [seconds_of(budget) for budget in budgets] == [None, 4 * 3600]
     assert set(names["new_rows"].column_names) >= {"shed_cluster", "shed_value", "shed_value_stderr", "shed_distance"}
     assert (tmp_path / "dolly-shed-10pct").is_dir()
     assert (tmp_path / "dolly.ledger").is_file()

@@ -75,8 +75,8 @@ def test_an_interrupted_walk_that_was_resumed_is_billed_once() -> None:
     assert (bill["fine_tunings"], bill["all_fine_tunings"], bill["outcomes"], bill["tokens"]) == (1, 2, 6, 7 * 12)
 
 
-def test_a_curation_bills_what_its_utility_was_asked_for() -> None:
+def test_a_curation_bills_what_its_utility_was_asked_for_v_of_all_in_two_more_orders_too() -> None:
     pool = Dataset.from_list(make_rows(120))
     utility = ByTopic(pool)
-    bill = curated_of(pool, utility=utility).recipe["bill"]
-    assert (bill["all_fine_tunings"], bill["fine_tunings"], bill["outcomes"], bill["tokens"]) == (15, 15, 16, 0)
+    bill = curated_of(pool, utility=utility, proxies_per_cluster=2).recipe["bill"]
+    assert (bill["all_fine_tunings"], bill["fine_tunings"], bill["outcomes"], bill["tokens"]) == (17, 17, 18, 0)

@@ -70,6 +70,12 @@ CURATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "labels": ({"clusterer": np.arange(120) % 3}, {"clusterer": np.arange(120) % 3}),
     "k-means of words": ({"clusterer": KMeans(5, restarts=1), "seed": 3}, {}),
     "few dimensions": ({"embedder": Lexical(3, seed=5), "clusterer": KMeans(5, restarts=1)}, {}),
+    "as usual": (
+        {"clusterer": KMeans(5, restarts=1), "estimator": "least-squares", "sampler": "qocs", "proxies_per_cluster": 4},
+        {},
+    ),
+    "sets of proxies": ({"proxies_per_cluster": 2, "proxy_sets": 2, "budget": 40, "estimator": "least-squares"}, {}),
+    "merit": ({"merit": np.arange(120) % 7}, {"merit": np.arange(120) % 7}),
     "a matrix": ({"embedder": np.eye(120)}, {"embedder": np.eye(120)}),
     "all set": (
         {"clusterer": Agglomerative(4), "estimator": Permutation(n_orders=2), "sampler": QWCS(sharpness=2.0), "seed": 9,
@@ -212,6 +218,18 @@ def test_an_objective_that_cannot_be_written_as_code_is_a_placeholder(objective:
     code = with_recipe(tuner=_described_tuner(FineTune("me/model", objective)), utility=UTILITY)
     assert "mine" in code
     assert not any(isinstance(n, ast.Constant) and "mine" in str(n.value) for n in ast.walk(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    ("objective", "told"),
+    [(None, ""), ("accuracy", "accuracy"), (Choice(), "Choice"), (mine, "mine"), (Metric(mine), "mine")],
+)
+def test_groups_of_items_are_one_placeholder_with_what_measures_them(objective: Any, told: str) -> None:
+    grouping = {"kind": "macro", "groups": [0, 0, 1, 0]}
+    code = with_recipe(tuner=_described_tuner(FineTune("me/model", objective)), utility=UTILITY, grouping=grouping)
+    (line,) = (line for line in code.splitlines() if line.startswith("    objective="))
+    assert line.startswith("    objective=...,  # macro over 2 groups of items")
+    assert told in line
 
 
 @pytest.mark.parametrize(

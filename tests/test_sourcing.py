@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from conftest import make_rows
 from datasets import Dataset, DatasetDict, load_dataset
-from test_curated import curated_of
+from test_curated import PLAIN, curated_of
 
 from shed_hf import CuratedDataset, InputError
 from tests.loopback_hub import LoopbackHub
@@ -113,7 +113,7 @@ def test_columns_of_the_source_survive_whatever_they_are_called(pool: Dataset, t
     named = pool.add_column("shed_note", [f"note {number}" for number in range(120)])
     curated = curated_of(named, 10)
     curated.save_to_disk(tmp_path / "saved")
-    again = CuratedDataset.load_from_disk(tmp_path / "saved", source=named).resample(10)
+    again = CuratedDataset.load_from_disk(tmp_path / "saved", source=named).resample(10, PLAIN)
     assert again.dataset.to_list() == curated.dataset.to_list()
 
 
@@ -123,7 +123,7 @@ def test_a_source_on_the_hub_is_loaded_at_its_commit(hub: LoopbackHub, alice: st
     curated = curated_of(pool, 20)
     Dataset.from_list(make_rows(50, seed=9)).push_to_hub("alice/Resampled")  # other rows since
     loaded = there_and_back(curated, tmp_path / "saved")
-    assert loaded.resample(20).dataset.to_list() == curated.dataset.to_list()
+    assert loaded.resample(20, PLAIN).dataset.to_list() == curated.dataset.to_list()
     loaded.recipe["source"]["hub"]["repo"] = "alice/gone"
     told = r"the source alice/gone at revision \w{8} can't be loaded \(.*\); pass source= with the dataset that was cur"
     with pytest.raises(InputError, match=told):
@@ -145,6 +145,6 @@ def test_what_was_changed_after_it_came_from_the_hub_has_to_be_given(
     source = CHANGED[name](load_dataset("alice/changed-since", split="train"))
     curated = curated_of(source, 20)
     loaded = there_and_back(curated, tmp_path / "saved")
-    assert loaded.resample(20, source=source).dataset.to_list() == curated.dataset.to_list()
+    assert loaded.resample(20, PLAIN, source=source).dataset.to_list() == curated.dataset.to_list()
     with pytest.raises(InputError, match="pass source="):
         loaded.resample(20)

@@ -27,7 +27,8 @@ from shed_hf.embedding import embed
 from shed_hf.pool import read_pool
 from shed_hf.recipe import versions
 from shed_hf.samplers import choose
-from shed_hf.utilities.fine_tune import FineTune, default_args
+from shed_hf.utilities.fine_tune import FineTune
+from shed_hf.utilities.settings import default_args
 
 
 def main() -> None:

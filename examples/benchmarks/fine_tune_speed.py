@@ -32,7 +32,8 @@ from shed_hf.pool import Pool, read_pool
 from shed_hf.recipe import versions
 from shed_hf.rendering import render
 from shed_hf.utilities.evaluation import Evaluation
-from shed_hf.utilities.fine_tune import FineTune, default_args, default_peft_config
+from shed_hf.utilities.fine_tune import FineTune
+from shed_hf.utilities.settings import default_args, default_peft_config
 
 SEED = 0
 

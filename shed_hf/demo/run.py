@@ -13,7 +13,7 @@ from shed_hf.curated import CuratedDataset
 from shed_hf.curation import curate
 from shed_hf.demo import models
 from shed_hf.demo import pool as demo_pool
-from shed_hf.estimators import Estimator, Permutation
+from shed_hf.estimators import Estimator, LeastSquares
 from shed_hf.pool import read_pool
 from shed_hf.report import Stopwatch, say
 from shed_hf.samplers import QWCS
@@ -43,7 +43,7 @@ SMOLLM2 = Setting(
     damages=("answers shuffled", "words shuffled", "boilerplate"),
     n_clusters=9,
     proxies=3,
-    estimator=Permutation(n_orders=4, block_size=2),
+    estimator=LeastSquares(n_coalitions=14),
     learning_rate=4e-3,
     batch_size=4,
     n_items=15,
@@ -55,7 +55,7 @@ SMALL = Setting(
     damages=("words shuffled", "words shuffled", "boilerplate"),
     n_clusters=9,
     proxies=8,
-    estimator=Permutation(n_orders=4),
+    estimator=LeastSquares(n_coalitions=32),
     learning_rate=3e-3,
     batch_size=8,
     n_items=48,
@@ -190,7 +190,8 @@ def auc(curated: CuratedDataset, damaged: Sequence[str]) -> float:
 def _tuner(folder: Path, setting: Setting) -> "FineTune":
     from transformers import AutoTokenizer
 
-    from shed_hf.utilities.fine_tune import FineTune, default_args, default_peft_config
+    from shed_hf.utilities.fine_tune import FineTune
+    from shed_hf.utilities.settings import default_args, default_peft_config
 
     peft_config = default_peft_config()
     peft_config.target_modules = setting.targets if isinstance(setting.targets, str) else set(setting.targets)

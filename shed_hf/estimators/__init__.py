@@ -4,11 +4,34 @@ from shed_hf.errors import InputError
 from shed_hf.estimators.banzhaf import BanzhafMSR
 from shed_hf.estimators.estimate import Cost, Estimator, ValueEstimate
 from shed_hf.estimators.exact import Exact
+from shed_hf.estimators.in_run import InRun
+from shed_hf.estimators.least_squares import LeastSquares
 from shed_hf.estimators.permutation import Permutation, Shed
+from shed_hf.estimators.regression_adjusted import RegressionAdjusted
 
-__all__ = ["BanzhafMSR", "Cost", "Estimator", "Exact", "Permutation", "Shed", "ValueEstimate", "estimator_from"]
+__all__ = [
+    "BanzhafMSR",
+    "Cost",
+    "Estimator",
+    "Exact",
+    "InRun",
+    "LeastSquares",
+    "Permutation",
+    "RegressionAdjusted",
+    "Shed",
+    "ValueEstimate",
+    "estimator_from",
+]
 
-_NAMES: dict[str, type[Estimator]] = {"banzhaf": BanzhafMSR, "exact": Exact, "permutation": Permutation, "shed": Shed}
+_NAMES: dict[str, type[Estimator]] = {
+    "banzhaf": BanzhafMSR,
+    "exact": Exact,
+    "in-run": InRun,
+    "least-squares": LeastSquares,
+    "permutation": Permutation,
+    "regression-adjusted": RegressionAdjusted,
+    "shed": Shed,
+}
 
 
 def estimator_from(name_or_object: "str | Estimator") -> Estimator:

@@ -17,7 +17,9 @@ import numpy as np
 from shed_hf.arrays import CoalitionMatrix, FloatMatrix, FloatVector
 from shed_hf.coalitions import coalitions_of
 from shed_hf.errors import InputError
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget
+from shed_hf.estimators.chance import p_value_of_coalitions
+from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.measured import measure
 from shed_hf.game import Game
 
 MEASURED = 0.1
@@ -52,19 +54,24 @@ class BanzhafMSR:
         check_budget(budget, 3, "a coalition, its complement and v(N)")
         half = rng.random((self._pairs(game.n_players, budget), game.n_players)) < 0.5
         v_empty, v_grand = game.ends()
-        difference = game(half) - game(~half)  # (pairs,)
-        contributions = np.where(half, difference[:, None], -difference[:, None])  # (pairs, n_players)
+        inside, outside = game.outcomes(half), game.outcomes(~half)
+        difference = game.aggregate(inside) - game.aggregate(outside)  # (pairs,)
+        sign = np.where(half, 1.0, -1.0)  # (pairs, n_players)
+        contributions = sign * difference[:, None]
         pairs = len(half)
+        per_item = sign.T @ (inside - outside) / pairs
         spread = contributions.std(axis=0, ddof=1) / np.sqrt(pairs) if pairs > 1 else np.full(game.n_players, np.nan)
         return ValueEstimate(
             values=contributions.mean(axis=0),
-            stderr=spread,
+            stderr=np.hypot(spread, spread_over_items(per_item, game)),
             counts=np.full(game.n_players, pairs, dtype=np.int64),
             semivalue="banzhaf",
             v_empty=v_empty,
             v_grand=v_grand,
             n_evaluations=game.n_evaluations,
             replicates=_parts(contributions),
+            per_item=per_item,
+            p_value=p_value_of_coalitions(measure(game, np.concatenate([half, ~half])).observed(game)),
         )
 
     def from_ledger(self, game: Game) -> ValueEstimate:
@@ -91,16 +98,19 @@ class BanzhafMSR:
         _warn_of_gaps(coalitions)
         values, stderr = _contrast(coalitions, game.aggregate(outcomes), weights)
         _check_spread(coalitions, values, stderr)
+        per_item = np.stack([_contrast(coalitions, of_item, weights)[0] for of_item in outcomes.T], axis=1)
         v_empty, v_grand = game.ends()
         return ValueEstimate(
             values=values,
-            stderr=stderr,
+            stderr=np.hypot(stderr, spread_over_items(per_item, game)),
             counts=coalitions.sum(axis=0).astype(np.int64),
             semivalue="banzhaf",
             v_empty=v_empty,
             v_grand=v_grand,
             n_evaluations=len(coalitions),
             replicates=_replicates(coalitions, game.aggregate(outcomes), weights),
+            per_item=per_item,
+            p_value=p_value_of_coalitions(measure(game, coalitions[inner]).observed(game)),
         )
 
     def _pairs(self, n_players: int, budget: int | None) -> int:

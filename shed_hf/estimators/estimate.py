@@ -14,10 +14,14 @@ from shed_hf.game import Game
 class ValueEstimate:
     """What each player is worth, with how sure that is.
 
-    ``values`` and ``stderr`` ``(n_players,)`` are in the units of the utility; ``stderr`` is the spread from sampling
-    coalitions, NaN where one sample is all there is and 0 where nothing was sampled. ``counts`` is the number of
-    marginal contributions behind each value. ``replicates`` ``(r, n_players)`` are independent estimates whose mean is
-    ``values``.
+    ``values`` and ``stderr`` ``(n_players,)`` are in the units of the utility; ``stderr`` is what the coalitions that
+    were measured, the noise of measuring them and the evaluation items leave open, NaN where one sample of coalitions
+    is all there is. ``counts`` is the number of marginal contributions, or of coalitions, behind each value.
+    ``replicates`` ``(r, n_players)`` are independent estimates whose mean is ``values``, ``halves`` ``(2·splits,
+    n_players)`` what one half of the coalitions says and, a line below, the other. ``per_item`` ``(n_players,
+    n_items)`` are values by evaluation item. ``p_value`` is how often chance alone would spread the values as far,
+    ``noise_floor`` how far v(N) varies when its rows are trained in other orders; NaN where unknown. ``stopped`` says
+    why measuring ended before the budget did.
     """
 
     values: FloatVector
@@ -28,6 +32,11 @@ class ValueEstimate:
     v_grand: float
     n_evaluations: int
     replicates: FloatMatrix = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    halves: FloatMatrix = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    per_item: FloatMatrix = field(default_factory=lambda: np.empty((0, 0)), repr=False)
+    p_value: float = float("nan")
+    noise_floor: float = float("nan")
+    stopped: str = ""
 
     @property
     def efficiency_gap(self) -> float:
@@ -38,21 +47,41 @@ class ValueEstimate:
     def reliability(self) -> float:
         """How well two halves of the replicates agree on the values, stepped up to the whole by Spearman–Brown.
 
-        The mean over up to 50 seeded splits of the correlation r between the halves' values gives 2r / (1 + r), and
-        at least -1. Near 1 the ranking would come out alike again, near 0 or below it is chance; NaN where there are
-        fewer than two replicates.
+        The mean over seeded splits of the correlation r between the halves' values gives 2r / (1 + r), and at least
+        -1. Near 1 the ranking would come out alike again, near 0 or below it is chance; NaN where there is nothing to
+        split.
         """
-        r, players = self.replicates.shape
-        if r < 2 or players < 2:
+        halves = self._halves()
+        if len(halves) < 2 or halves.shape[1] < 2:
             return float("nan")
-        rng = np.random.default_rng(0)
-        halves = [rng.permutation(r) for _ in range(50)]
-        correlations = [
-            _correlation(self.replicates[order[: r // 2]].mean(axis=0), self.replicates[order[r // 2 :]].mean(axis=0))
-            for order in halves
-        ]
-        mean = float(np.mean(correlations))
+        mean = float(np.mean([_correlation(a, b) for a, b in zip(halves[::2], halves[1::2], strict=True)]))
         return max(2 * mean / (1 + mean), -1.0) if mean > -1 else -1.0
+
+    def values_for(self, weights: FloatVector) -> FloatVector:
+        """Values ``(n_players,)`` of the same game for other evaluation items: ``weights`` ``(n_items,)`` say how much
+        each counts, and are scaled to sum to 1.
+
+        Semivalues are linear in the utility, so nothing is measured again. Raises `InputError` for weights that do not
+        fit.
+        """
+        weights = np.asarray(weights, dtype=np.float64)
+        n_items = self.per_item.shape[1]
+        if weights.shape != (n_items,) or not np.isfinite(weights).all() or weights.sum() <= 0:
+            raise InputError(
+                f"weights of shape {weights.shape} with sum {weights.sum():g} do not fit the {n_items} evaluation items"
+                "; pass one finite number for each, with a sum above 0"
+            )
+        return np.asarray(self.per_item @ (weights / weights.sum()), dtype=np.float64)
+
+    def _halves(self) -> FloatMatrix:
+        if len(self.halves) or len(self.replicates) < 2:
+            return self.halves
+        rng = np.random.default_rng(0)
+        r = len(self.replicates)
+        orders = [rng.permutation(r) for _ in range(50)]
+        return np.stack(
+            [self.replicates[part].mean(axis=0) for order in orders for part in (order[: r // 2], order[r // 2 :])]
+        )
 
 
 @dataclass(frozen=True)
@@ -73,6 +102,21 @@ class Estimator(Protocol):
     def cost(self, n_players: int, budget: int | None = None) -> Cost: ...
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate: ...
+
+
+def spread_over_items(per_item: FloatMatrix, game: Game) -> FloatVector:
+    """The standard error ``(n_players,)`` that the evaluation items being a sample leaves in values that are made of
+    them; 0 for a single item.
+    """
+    n_items = per_item.shape[1]
+    if n_items < 2:
+        return np.zeros(len(per_item))
+    weights_of = getattr(game.aggregate, "weights", None)
+    weights = weights_of() if weights_of is not None else None
+    if weights is None:
+        weights = np.full(n_items, 1 / n_items)
+    away = per_item - (per_item @ weights)[:, None]
+    return np.asarray(np.sqrt((weights**2 * away**2).sum(axis=1) * n_items / (n_items - 1)), dtype=np.float64)
 
 
 def check_budget(budget: int | None, least: int, need: str) -> None:

@@ -6,7 +6,9 @@ from math import comb
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget
+from shed_hf.estimators.chance import p_value_of_coalitions
+from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.measured import measure
 from shed_hf.game import Game
 
 MOST_PLAYERS = 14
@@ -34,12 +36,24 @@ class Exact:
         self.cost(n, budget)
         masks = np.arange(2**n)
         coalitions = (masks[:, None] >> np.arange(n)) & 1 == 1  # (2^n, n)
-        v = game(coalitions)
+        outcomes = game.outcomes(coalitions)
+        v = game.aggregate(outcomes)
         sizes = coalitions.sum(axis=1)
         weights = np.array([1 / (n * comb(n - 1, size)) for size in range(n)])
-        values = np.empty(n)
+        values, per_item = np.empty(n), np.empty((n, outcomes.shape[1]))
         for player in range(n):
             without = masks[~coalitions[:, player]]
-            values[player] = np.sum(weights[sizes[without]] * (v[without | (1 << player)] - v[without]))
-        counts = np.full(n, 2 ** (n - 1), dtype=np.int64)
-        return ValueEstimate(values, np.zeros(n), counts, "shapley", float(v[0]), float(v[-1]), game.n_evaluations)
+            joining, of_size = without | (1 << player), weights[sizes[without]]
+            values[player] = np.sum(of_size * (v[joining] - v[without]))
+            per_item[player] = of_size @ (outcomes[joining] - outcomes[without])
+        return ValueEstimate(
+            values=values,
+            stderr=spread_over_items(per_item, game),
+            counts=np.full(n, 2 ** (n - 1), dtype=np.int64),
+            semivalue="shapley",
+            v_empty=float(v[0]),
+            v_grand=float(v[-1]),
+            n_evaluations=game.n_evaluations,
+            per_item=per_item,
+            p_value=p_value_of_coalitions(measure(game, coalitions[1:-1]).observed(game)),
+        )

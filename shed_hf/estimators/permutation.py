@@ -14,7 +14,8 @@ import numpy as np
 
 from shed_hf.arrays import FloatMatrix, IntVector
 from shed_hf.errors import InputError
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget
+from shed_hf.estimators.chance import p_value_of_replicates
+from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
 from shed_hf.game import Game
 
 Order: TypeAlias = list[IntVector]
@@ -133,45 +134,55 @@ def _estimate(
     game: Game, orders: Sequence[Order], *, truncation: float = 0.0, continuing: bool = False, paired: bool = False
 ) -> ValueEstimate:
     v_empty, v_grand = game.ends()
-    walk = _continued(game, orders, v_empty) if continuing else _retrained(game, orders, v_empty, v_grand, truncation)
+    outcomes = _continued(game, orders) if continuing else _retrained(game, orders, truncation)
+    walk = np.stack([game.aggregate(along) for along in outcomes])
     marginals = np.zeros((len(orders), game.n_players))
-    for line, order, v in zip(marginals, orders, walk, strict=True):
-        for block, contribution in zip(order, np.diff(v), strict=True):
+    per_item = np.zeros((game.n_players, outcomes.shape[-1]))
+    for line, order, v, along in zip(marginals, orders, walk, outcomes, strict=True):
+        for block, contribution, by_item in zip(order, np.diff(v), np.diff(along, axis=0), strict=True):
             line[block] = contribution / len(block)
+            per_item[block] += by_item / len(block) / len(orders)
     replicates = _pair_means(marginals) if paired else marginals
     n = len(replicates)
     spread = replicates.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(game.n_players, np.nan)
     return ValueEstimate(
         values=marginals.mean(axis=0),
-        stderr=spread,
+        stderr=np.hypot(spread, spread_over_items(per_item, game)),
         counts=np.full(game.n_players, len(orders), dtype=np.int64),
         semivalue="shapley",
         v_empty=v_empty,
         v_grand=float(np.mean(walk[:, -1])) if continuing else v_grand,
         n_evaluations=game.n_evaluations,
         replicates=replicates,
+        per_item=per_item,
+        p_value=p_value_of_replicates(replicates),
     )
 
 
-def _retrained(game: Game, orders: Sequence[Order], v_empty: float, v_grand: float, truncation: float) -> FloatMatrix:
-    """v after each step of each order ``(n_orders, n_blocks + 1)``; all orders advance together, one batch a step."""
+def _retrained(game: Game, orders: Sequence[Order], truncation: float) -> FloatMatrix:
+    """Outcomes after each step of each order ``(n_orders, n_blocks + 1, n_items)``; all orders advance together, one
+    batch a step.
+    """
     n_blocks = len(orders[0])
-    v = np.full((len(orders), n_blocks + 1), v_empty)
     inside = np.zeros((len(orders), game.n_players), dtype=np.bool_)
+    outcomes = np.repeat(game.outcomes(inside)[:, None], n_blocks + 1, axis=1)
+    v_empty, v_grand = game.ends()
     tolerance = truncation * abs(v_grand - v_empty)
     for step in range(n_blocks):
-        going = np.abs(v_grand - v[:, step]) > tolerance if tolerance else np.ones(len(orders), np.bool_)
+        away = np.abs(v_grand - game.aggregate(outcomes[:, step]))
+        going = away > tolerance if tolerance else np.ones(len(orders), np.bool_)
         for order in np.flatnonzero(going).tolist():
             inside[order, orders[order][step]] = True
-        v[:, step + 1] = v[:, step]
+        outcomes[:, step + 1] = outcomes[:, step]
         if going.any():
-            v[going, step + 1] = game(inside[going])
-    return v
+            outcomes[going, step + 1] = game.outcomes(inside[going])
+    return outcomes
 
 
-def _continued(game: Game, orders: Sequence[Order], v_empty: float) -> FloatMatrix:
+def _continued(game: Game, orders: Sequence[Order]) -> FloatMatrix:
     """The same, from one training run through each order."""
-    return np.stack([np.concatenate([[v_empty], v]) for v in game.along(orders)])
+    empty = game.outcomes(np.zeros((1, game.n_players), dtype=np.bool_))
+    return np.stack([np.concatenate([empty, along]) for along in game.outcomes_along(orders)])
 
 
 def _pair_means(marginals: FloatMatrix) -> FloatMatrix:

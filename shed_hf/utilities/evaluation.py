@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from shed_hf.arrays import FloatVector
+from shed_hf.arrays import FloatVector, IntVector
 from shed_hf.errors import InputError
 from shed_hf.formats import Example
 from shed_hf.objectives import Accuracy, Choice, LikelihoodObjective, Likelihoods, Objective
@@ -22,7 +22,8 @@ class Evaluation:
     """Calls ``objective`` on a model for all items; candidates are tokenised and laid out once.
 
     Items of which a candidate loses its whole completion to ``max_length`` are left out, with a warning that counts
-    them; `items` are the rest. Raises `InputError` when none is left or the objective cannot use them.
+    them; `items` are the rest, ``kept`` their positions among those given. Raises `InputError` when none is left or the
+    objective cannot use them.
     """
 
     def __init__(
@@ -38,9 +39,16 @@ class Evaluation:
         check_tokenizer(tokenizer)
         self.objective, self.tokenizer = objective, tokenizer
         self.items = list(items)
+        self.kept: IntVector = np.arange(len(self.items), dtype=np.int64)
         self._batches: LikelihoodBatches | None = None
         if isinstance(objective, LikelihoodObjective):
             self._lay_out(objective, max_length, np.random.default_rng(seed))
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens one evaluation reads, each prompt once for each of its candidates; 0 where it generates."""
+        groups = self._groups if isinstance(self.objective, LikelihoodObjective) else []
+        return sum(len(candidate.ids) for group in groups for candidate in group)
 
     def __call__(self, model: PreTrainedModel) -> FloatVector:
         """One outcome per item ``(n_items,)``, higher is better. The model is left in the mode it was in."""
@@ -74,12 +82,13 @@ class Evaluation:
         whole = [
             fair and all(one.n_completion > 0 for one in group) for fair, group in zip(uncut, grouped, strict=True)
         ]
-        self.items = [item for item, kept in zip(self.items, whole, strict=True) if kept]
+        self.kept = np.flatnonzero(whole)
+        self.items = [self.items[place] for place in self.kept]
         if not self.items:
             raise InputError(
                 f"no evaluation item keeps its completion within max_length={max_length} tokens; raise it in args"
             )
-        self._groups = [group for group, kept in zip(grouped, whole, strict=True) if kept]
+        self._groups = [grouped[place] for place in self.kept]
         self._ends = np.cumsum([len(group) for group in self._groups])
 
     def _on(self, model: PreTrainedModel) -> LikelihoodBatches:

@@ -2,19 +2,15 @@
 
 import contextlib
 import copy
-import gc
 import os
-import random
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from peft import LoraConfig, PeftModel
 from transformers import (
     AutoModelForCausalLM,
@@ -23,8 +19,6 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
 )
-from transformers.trainer_utils import IntervalStrategy, SaveStrategy
-from transformers.utils import logging as transformers_logging
 from trl import SFTConfig, SFTTrainer
 
 from shed_hf.arrays import BoolVector, FloatMatrix, FloatVector, IntVector, Walk
@@ -37,9 +31,20 @@ from shed_hf.naming import stable_name
 from shed_hf.objectives import Objective, objective_from
 from shed_hf.pool import Pool
 from shed_hf.rendering import IGNORED, Tokens, check_tokenizer, tokenise, warn_of_cuts
+from shed_hf.utilities.credit import creditable, credits_of
 from shed_hf.utilities.evaluation import Evaluation
 from shed_hf.utilities.identity import items_digest, tokenizer_digest, weights_digest
 from shed_hf.utilities.lean import LeanSFTTrainer
+from shed_hf.utilities.row_features import features_of
+from shed_hf.utilities.settings import (
+    check_unpacked,
+    default_args,
+    default_peft_config,
+    frozen_garbage,
+    measuring,
+    quiet_loading,
+    undisturbed_random_numbers,
+)
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -63,14 +68,14 @@ class FineTune:
     def bind(self, pool: Pool, items: Sequence[Example], seed: int) -> "TrainerUtility":
         """Load the model, attach the adapter, tokenise the items, once. Raises `InputError` for what cannot be used."""
         check_single_process()
-        with undisturbed_random_numbers(), _quiet_loading():
+        with undisturbed_random_numbers(), quiet_loading():
             sandbox = AcceleratorSandbox()
             with sandbox:
                 return self._bind(pool, items, seed, sandbox)
 
     def _bind(self, pool: Pool, items: Sequence[Example], seed: int, sandbox: AcceleratorSandbox) -> "TrainerUtility":
         folder = tempfile.TemporaryDirectory(prefix="shed_hf_")
-        args = _measuring(self.args or default_args(), folder.name, seed)
+        args = measuring(self.args or default_args(), folder.name, seed)
         torch.manual_seed(args.seed)
         model, tokenizer = self._load()
         check_tokenizer(tokenizer)
@@ -146,11 +151,13 @@ class TrainerUtility:
         rows: TokenisedRows | None = None,
         sandbox: AcceleratorSandbox | None = None,
     ) -> None:
-        _check_unpacked(trainer.args)
+        check_unpacked(trainer.args)
         self.trainer, self.evaluation, self.rows = trainer, evaluation, rows
         self.sandbox = sandbox or contextlib.nullcontext()
         self.origin = Origin(trainer.model)
         self.folder: tempfile.TemporaryDirectory[str] | None = None
+        self._weights = weights_digest(trainer.model)
+        self._warmed_on = ""
 
     def __call__(self, row_sets: Sequence[IntVector]) -> FloatMatrix:
         """The outcomes of row sets, ``(m, n_items)``."""
@@ -173,6 +180,13 @@ class TrainerUtility:
             finally:
                 self.origin.restore(self.trainer.optimizer)
 
+    def warm_up(self, rows: IntVector, content: str) -> None:
+        """Make θ₀ the model after training on ``rows``, whose content is named ``content`` in the ledger's header."""
+        warmed: list[Origin] = []
+        self.measure([[rows]], lambda *_: warmed.append(Origin(self.trainer.model)))
+        self.origin, self._warmed_on = warmed[0], content
+        self.origin.restore(self.trainer.optimizer)
+
     def trainable(self, rows: IntVector) -> BoolVector:
         """Which rows have a token left to learn within the maximum length."""
         if self.rows is None:
@@ -190,6 +204,34 @@ class TrainerUtility:
         )
         return int(sum(lengths) * np.ceil(self.trainer.args.num_train_epochs))
 
+    def row_features(self, rows: IntVector) -> FloatMatrix:
+        """Loss, unconditional loss (nats a token) and log length of these rows' completions under θ₀, ``(n, 3)``."""
+        with self.sandbox, undisturbed_random_numbers(), self.trainer.accelerator.autocast():
+            self.origin.restore(self.trainer.optimizer)
+            return features_of(self, rows)
+
+    def can_credit(self) -> bool:
+        """Whether `credit` can be had of this objective, model and training."""
+        return creditable(self)
+
+    def credit(self, rows: IntVector, *, adam: bool = True, every: int | None = None) -> FloatVector:
+        """What each row does for the mean outcome in one run over ``rows`` in order, to first order, ``(n_rows,)``.
+
+        ``adam`` divides as Adam does; ∇U is taken anew every ``every`` steps, by default for a tenth of the run's cost.
+        """
+        with self.sandbox, undisturbed_random_numbers(), frozen_garbage():
+            try:
+                return credits_of(self, rows, adam, every)
+            finally:
+                self.origin.restore(self.trainer.optimizer)
+
+    def flops(self, tokens: float, n_outcomes: int) -> float:
+        """Floating-point operations of training on ``tokens`` and evaluating ``n_outcomes`` times: four for every
+        parameter and token trained, whose weights are frozen, two for every one read.
+        """
+        parameters = sum(parameter.numel() for parameter in self.trainer.model.parameters())
+        return float(parameters * (4 * tokens + 2 * self.evaluation.n_tokens * n_outcomes))
+
     def describe(self) -> dict[str, Any]:
         """What determines an outcome besides the rows: for the ledger's header."""
         args = self.trainer.args
@@ -197,7 +239,8 @@ class TrainerUtility:
         return {
             "utility": "fine-tune",
             "model": self.trainer.model.config.name_or_path or "unnamed",
-            "weights": weights_digest(self.trainer.model),
+            "weights": self._weights,
+            "warmed up on": self._warmed_on,
             "tokenizer": tokenizer_digest(self.evaluation.tokenizer),
             "training": {
                 name: str(value) if not isinstance(value, int | float) else value for name, value in training.items()
@@ -229,7 +272,7 @@ class TrainerUtility:
         )
         callback.attach(self.trainer, self.rows)
         try:
-            with _frozen_garbage():
+            with frozen_garbage():
                 self.trainer.train()
         finally:
             callback.detach(self.trainer)
@@ -256,83 +299,8 @@ def _pretrained(name: str) -> PreTrainedModel:
         ) from error
 
 
-def default_args() -> SFTConfig:
-    """How `FineTune` trains unless told otherwise; precision is that of the model's weights."""
-    return SFTConfig(
-        output_dir=tempfile.gettempdir(),
-        num_train_epochs=1,
-        learning_rate=1e-3,
-        lr_scheduler_type="constant",
-        per_device_train_batch_size=8,
-        max_length=512,
-        bf16=False,
-        activation_checkpointing=False,
-    )
-
-
-def default_peft_config() -> LoraConfig:
-    """The adapter of `FineTune`: rank 8 on every linear layer, without dropout."""
-    return LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
-
-
-@contextlib.contextmanager
-def undisturbed_random_numbers() -> Iterator[None]:
-    """The global random states of python, numpy and torch are afterwards what they were; trainers seed them all."""
-    python, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(numpy_state)
-
-
 _TRAINING_FIELDS = (
     "learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "weight_decay", "max_grad_norm", "optim", "loss_type",
     "max_length", "bf16", "fp16", "seed",
 )  # fmt: skip
-
-
-def _measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
-    """The caller's arguments, less what a trainer that only measures has no use for: saving, logging, evaluating."""
-    if not isinstance(args, SFTConfig):
-        raise InputError(f"args is a {type(args).__name__}; pass a trl.SFTConfig")
-    _check_unpacked(args)
-    args = copy.deepcopy(args)
-    args.output_dir = folder
-    args.save_strategy, args.logging_strategy = SaveStrategy.NO, IntervalStrategy.NO
-    args.eval_strategy, args.eval_on_start, args.load_best_model_at_end = IntervalStrategy.NO, False, False
-    args.report_to, args.push_to_hub, args.disable_tqdm = [], False, True
-    args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
-    args.seed = seed % 2**31
-    return args
-
-
-def _check_unpacked(args: SFTConfig) -> None:
-    if args.packing or args.padding_free:
-        raise InputError("packing mixes the rows of a coalition; pass SFTConfig(packing=False, padding_free=False)")
-
-
-@contextlib.contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Without a progress bar over 100 MB of weights, and without what our packages warn each other of."""
-    bars = not are_progress_bars_disabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-            yield
-    finally:
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-@contextlib.contextmanager
-def _frozen_garbage() -> Iterator[None]:
-    """Every ``train()`` collects garbage among all that was ever imported, ten times a short training; not now."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()

@@ -125,7 +125,8 @@ def _batched(candidates: Sequence[Candidate], vocabulary: int) -> Iterator[list[
         return max(candidates[place].n_completion for place in group)
 
     batch: list[list[int]] = []
-    for group in sorted(of_prompt.values(), key=lambda group: (candidates[group[0]].start, widest(group))):
+    groups = [part for group in of_prompt.values() for part in _parts(group, candidates)]
+    for group in sorted(groups, key=lambda group: (candidates[group[0]].start, widest(group))):
         size = sum(map(len, batch)) + len(group)
         longest = max(widest(other) for other in [*batch, group])
         tokens = (len(batch) + 1) * candidates[group[0]].start + size * longest
@@ -135,6 +136,18 @@ def _batched(candidates: Sequence[Candidate], vocabulary: int) -> Iterator[list[
         batch.append(group)
     if batch:
         yield batch
+
+
+def _parts(group: list[int], candidates: Sequence[Candidate]) -> Iterator[list[int]]:
+    """The completions of one prompt, a batch of like length at a time."""
+    by_length = sorted(group, key=lambda place: candidates[place].n_completion)
+    part: list[int] = []
+    for place in by_length:
+        if part and (len(part) + 1) * len(candidates[place].ids) > TOKENS_PER_BATCH:
+            yield part
+            part = []
+        part.append(place)
+    yield part
 
 
 def _padded(candidates: Sequence[Candidate], groups: list[list[int]], device: torch.device) -> _Batch:

@@ -1,0 +1,84 @@
+"""Values from one ordinary fine-tuning on everything: what each row's steps did for the utility, to first order.
+
+No coalition but v(∅) and v(N) is measured. A row's credit is the change of the mean outcome that its part of every
+gradient step makes to first order (Wang et al. 2024, arXiv 2406.11011); to first order players do not interact, so the
+Shapley value of a player is the sum over its rows. It values rows in this one run, not a model trained without them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from shed_hf.arrays import FloatVector
+from shed_hf.errors import InputError
+from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget
+from shed_hf.game import Game
+
+
+@dataclass(frozen=True)
+class InRun:
+    """First-order in-run data Shapley, for utilities that credit rows, as `FineTune` does.
+
+    ``adam`` divides gradients as Adam does, which the optimizer must be; without it credits are those of plain SGD.
+    The gradient of the utility is taken anew every ``every`` steps, by default for about a tenth of the run's cost, and
+    at least three times.
+    """
+
+    adam: bool = True
+    every: int | None = None
+
+    def cost(self, n_players: int, budget: int | None = None) -> Cost:
+        """Two fine-tunings on everything: the run whose rows are credited, and v(N), which is measured by itself."""
+        check_budget(budget, 2, "the run that is followed, and v(N),")
+        return Cost(2, 2 * n_players)
+
+    def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
+        """The summed credit of every player's rows; ``rng`` is not used.
+
+        ``stderr`` is that of a sum of as many rows, from the spread of the player's own; NaN for a single row. Raises
+        `InputError` when the utility does not credit rows, or values are not to be of the mean outcome.
+        """
+        self.cost(game.n_players, budget)
+        credit = _credit_of(game)
+        _check_mean(game)
+        rows = game.rows(np.arange(game.n_players))
+        earned = dict(zip(rows.tolist(), credit(rows, adam=self.adam, every=self.every).tolist(), strict=True))
+        bringers = np.unique(np.concatenate([np.unique(player) for player in game.players]), return_counts=True)
+        sharers = dict(zip(*(array.tolist() for array in bringers), strict=True))
+        shares = [np.array([earned[row] / sharers[row] for row in set(player.tolist())]) for player in game.players]
+        v_empty, v_grand = game.ends()
+        return ValueEstimate(
+            values=np.array([share.sum() for share in shares]),
+            stderr=np.array([_of_sum(share) for share in shares]),
+            counts=np.array([len(share) for share in shares], dtype=np.int64),
+            semivalue="in-run",
+            v_empty=v_empty,
+            v_grand=v_grand,
+            n_evaluations=game.n_evaluations,
+        )
+
+
+def _credit_of(game: Game) -> Callable[..., FloatVector]:
+    credit: Callable[..., FloatVector] | None = getattr(game.utility, "credit", None)
+    if credit is None:
+        named = type(getattr(game.utility, "utility", game.utility)).__name__
+        raise InputError(
+            f"the utility, a {named}, does not credit rows; pass one that trains, such as utility=FineTune(…), or "
+            'estimator="shed"'
+        )
+    return credit
+
+
+def _check_mean(game: Game) -> None:
+    """Each item by itself must count alike."""
+    n_items = game.outcomes(np.zeros((1, game.n_players), np.bool_)).shape[1]
+    if not np.allclose(game.aggregate(np.eye(n_items)), 1 / n_items):
+        raise InputError(
+            "credits are of the mean outcome, and this game's utility is another function of the outcomes; pass an "
+            'objective of single items, such as "loss", or estimator="shed"'
+        )
+
+
+def _of_sum(shares: FloatVector) -> float:
+    return float(shares.std(ddof=1) * np.sqrt(len(shares))) if len(shares) > 1 else float("nan")

@@ -1,0 +1,125 @@
+"""Shapley values by regression: every coalition measured says something about every player.
+
+`LeastSquares` asks for complementary pairs of coalitions and reads the values off a posterior (see `posterior`). With
+``prior="embedding"`` players whose clusters lie near each other are expected to be worth alike, as far as the outcomes
+bear that out; with ``prior="independent"`` they are not; ``prior=None`` is plain KernelSHAP (Lundberg & Lee 2017):
+least squares with the Shapley kernel's weights and a ridge chosen by cross-validation.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from shed_hf.arrays import FloatMatrix, FloatVector
+from shed_hf.errors import InputError
+from shed_hf.estimators.chance import p_value_of_coalitions
+from shed_hf.estimators.design import draw_pairs
+from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.measured import Measured, measure, pairs_of, recorded
+from shed_hf.estimators.posterior import Observed, Posterior, complete, posterior, refit, roots_of
+from shed_hf.estimators.ridge import ridge
+from shed_hf.game import Game
+
+Prior = Literal["embedding", "independent"]
+
+PER_PLAYER, AT_LEAST = 3, 24
+SPLITS = 10
+"""How many times the pairs are split into halves to see how far these agree."""
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Shapley values from ``n_coalitions`` in complementary pairs; a budget pays for fewer or more.
+
+    ``None`` is three for every player, at least 24. Standard errors are those of the posterior, which knows of the
+    noise of measuring and of the coalitions that were not measured, and of the evaluation items.
+    """
+
+    n_coalitions: int | None = None
+    prior: Prior | None = "embedding"
+
+    def __post_init__(self) -> None:
+        n = self.n_coalitions
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2):
+            raise InputError(f"n_coalitions={n!r} is not a whole number >= 2; pass one")
+        if self.prior is not None and self.prior not in get_args(Prior):
+            raise InputError(f"prior={self.prior!r} is unknown; pass one of {list(get_args(Prior))} or None")
+
+    def cost(self, n_players: int, budget: int | None = None) -> Cost:
+        """The coalitions, half of the players in each on average, and v(N)."""
+        n = 2 * self._pairs(n_players, budget)
+        return Cost(n + 1, n * n_players / 2 + n_players)
+
+    def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
+        """The values of the posterior; measuring ends early where the game says that the choice is settled."""
+        coalitions = draw_pairs(game.n_players, self._pairs(game.n_players, budget), rng)
+        step = 2 * max(game.n_players // 4, 4)
+        for end in range(2 * step, len(coalitions), step):
+            if game.settled is None:
+                break
+            found = measure(game, coalitions[:end])
+            fit = self.fit(game, found.observed(game))
+            if game.settled(fit.mean, fit.covariance):
+                return self._estimate(
+                    game, found, f"the choice was settled after {end} of {len(coalitions)} coalitions"
+                )
+        return self._estimate(game, measure(game, coalitions))
+
+    def from_ledger(self, game: Game) -> ValueEstimate:
+        """The same from whatever the game's ledger holds. Raises `InputError` where v(∅), v(N) or all else is
+        missing.
+        """
+        return self._estimate(game, recorded(game))
+
+    def _pairs(self, n_players: int, budget: int | None) -> int:
+        check_budget(budget, 3, "a coalition, its complement and v(N)")
+        wanted = self.n_coalitions or max(PER_PLAYER * n_players, AT_LEAST)
+        most = 2 ** min(n_players - 1, 62) - 1
+        return int(min(max((wanted if budget is None else budget - 1) // 2, 1), most))
+
+    def fit(self, game: Game, observed: Observed) -> Posterior:
+        """What these coalitions say of the players of a game; where they are all there are, the exact values."""
+        if len(observed.coalitions) == 2 ** min(game.n_players, 62) - 2:
+            return complete(observed)
+        if self.prior is None:
+            return ridge(observed, pairs_of(observed.coalitions))
+        positions = game.positions if self.prior == "embedding" else None
+        return posterior(observed, roots_of(positions, game.n_players))
+
+    def _estimate(self, game: Game, found: Measured, stopped: str = "") -> ValueEstimate:
+        return estimate_of(game, found, self.fit(game, found.observed(game)), stopped)
+
+
+def estimate_of(game: Game, found: Measured, fit: Posterior, stopped: str = "") -> ValueEstimate:
+    """The posterior as an estimate, with what two halves of the coalitions say."""
+    observed = found.observed(game)
+    per_item = found.per_item(fit.weights)
+    variance = np.diag(fit.covariance).clip(0) + spread_over_items(per_item, game) ** 2
+    return ValueEstimate(
+        values=fit.mean,
+        stderr=np.sqrt(variance),
+        counts=(observed.coalitions * observed.times[:, None]).sum(axis=0).astype(np.int64) + 1,
+        semivalue="shapley",
+        v_empty=observed.v_empty,
+        v_grand=observed.v_grand,
+        n_evaluations=game.n_evaluations,
+        halves=_halves(observed, fit),
+        per_item=per_item,
+        p_value=p_value_of_coalitions(observed),
+        stopped=stopped,
+    )
+
+
+def _halves(observed: Observed, fit: Posterior) -> FloatMatrix:
+    """The values of random halves of the pairs ``(2·splits, n)``, a half after its other."""
+    pairs = pairs_of(observed.coalitions)
+    n_pairs = int(pairs.max(initial=-1)) + 1
+    if n_pairs < 2 or not np.ptp(observed.beyond_size):
+        return np.empty((0, 0))
+    rng = np.random.default_rng(0)
+    lines: list[FloatVector] = []
+    for _ in range(SPLITS):
+        first = np.isin(pairs, rng.permutation(n_pairs)[: n_pairs // 2])
+        lines += [refit(observed.part(half), fit.models) for half in (first, ~first)]
+    return np.stack(lines)

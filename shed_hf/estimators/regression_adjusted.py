@@ -1,0 +1,112 @@
+"""Shapley values by regression, made right on average by what the regression missed.
+
+A surrogate f, fitted to the coalitions measured, has exact Shapley values φ(f); what is left of them is estimated from
+the coalitions' own residuals (Witter et al. 2025, arXiv 2506.11849, algorithm 1)::
+
+    φ̃ᵢ = φᵢ(f) + Σ_S (v(S) − f(S)) · (1[i ∈ S]/s − 1[i ∉ S]/(n − s)) / m_s
+
+over the m_s coalitions measured of each size s. Each residual is taken from an f that did not see that coalition, so
+where every size was measured the estimate is right on average however wrong f is, and the better f is the less is left
+to chance. What is right on average is not nearest in a single run: on few coalitions `LeastSquares` alone errs less.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from shed_hf.arrays import CoalitionMatrix, FloatMatrix
+from shed_hf.errors import InputError
+from shed_hf.estimators.design import draw_pairs
+from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.in_run import InRun
+from shed_hf.estimators.least_squares import LeastSquares, estimate_of
+from shed_hf.estimators.measured import measure, pairs_of
+from shed_hf.estimators.posterior import Observed, Posterior, posterior, roots_of
+from shed_hf.game import Game
+
+FOLDS = 10
+
+
+@dataclass(frozen=True)
+class RegressionAdjusted:
+    """Shapley values by ``surrogate``, plus the unbiased correction; ``n_coalitions`` and budgets are the surrogate's.
+
+    A `LeastSquares` learns from the coalitions alone. An `InRun` gives a first guess of every player from one more
+    training run, which the regression leans on as far as the outcomes bear it out.
+    """
+
+    surrogate: LeastSquares | InRun = field(default_factory=LeastSquares)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.surrogate, LeastSquares | InRun):
+            raise InputError(f"surrogate={self.surrogate!r} is none; pass LeastSquares(…) or InRun(…)")
+
+    def cost(self, n_players: int, budget: int | None = None) -> Cost:
+        """The coalitions, v(N), and the run with credits if there is one."""
+        check_budget(budget, 3 + self._runs, f"a coalition, its complement, v(N){' and the run' * self._runs}")
+        cost = self._regression.cost(n_players, self._left(budget))
+        return Cost(cost.fine_tunings + self._runs, cost.players_trained + self._runs * n_players)
+
+    def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
+        """The adjusted values, with standard errors from the spread of the residuals over pairs."""
+        pairs = (self.cost(game.n_players, budget).fine_tunings - 1 - self._runs) // 2
+        coalitions = draw_pairs(game.n_players, pairs, rng)
+        guess = self.surrogate(game, rng).values if isinstance(self.surrogate, InRun) else None
+        found = measure(game, coalitions)
+        observed = found.observed(game)
+
+        def fit(part: Observed) -> Posterior:
+            if isinstance(self.surrogate, LeastSquares):
+                return self.surrogate.fit(game, part)
+            return posterior(part, roots_of(game.positions, game.n_players, guess))
+
+        plain = estimate_of(game, found, fit(observed))
+        if len(coalitions) < 2 * FOLDS:
+            return plain
+        weights, covariance = _adjusted(observed, fit)
+        per_item = found.per_item(weights)
+        variance = covariance.diagonal() + spread_over_items(per_item, game) ** 2
+        total = (observed.v_grand - observed.v_empty) / game.n_players
+        return replace(
+            plain, values=total + weights @ observed.beyond_size, stderr=np.sqrt(variance), per_item=per_item
+        )
+
+    @property
+    def _regression(self) -> LeastSquares:
+        return self.surrogate if isinstance(self.surrogate, LeastSquares) else LeastSquares()
+
+    @property
+    def _runs(self) -> int:
+        return int(isinstance(self.surrogate, InRun))
+
+    def _left(self, budget: int | None) -> int | None:
+        return None if budget is None else budget - self._runs
+
+
+def _adjusted(observed: Observed, fit: Callable[[Observed], Posterior]) -> tuple[FloatMatrix, FloatMatrix]:
+    """The weights ``(n, m)`` of the observations in the adjusted values beyond Δ/n, and their covariance ``(n, n)`` by
+    the spread of what each pair corrects.
+    """
+    m, n = observed.coalitions.shape
+    pairs = pairs_of(observed.coalitions)
+    folds = np.random.default_rng(0).permutation(int(pairs.max()) + 1)[pairs] % FOLDS
+    credit = _credit(observed.coalitions)  # (n, m)
+    surrogate, missed = np.zeros((n, m)), np.eye(m)
+    for fold in range(FOLDS):
+        inside, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        of_fold = fit(observed.part(folds != fold))
+        surrogate[:, others] += of_fold.weights / FOLDS
+        missed[np.ix_(inside, others)] -= of_fold.expectation(observed.coalitions[inside])
+    residuals = missed @ observed.beyond_size
+    of_pairs = np.zeros((int(pairs.max()) + 1, n))
+    np.add.at(of_pairs, pairs, (credit * residuals).T)
+    away = of_pairs - of_pairs.mean(axis=0)
+    return surrogate + credit @ missed, away.T @ away * (len(away) / max(len(away) - 1, 1))
+
+
+def _credit(coalitions: CoalitionMatrix) -> FloatMatrix:
+    """(1[i ∈ S]/s − 1[i ∉ S]/(n − s)) / m_s for every player and coalition ``(n, m)``."""
+    n, sizes = coalitions.shape[1], coalitions.sum(axis=1)
+    measured = np.bincount(sizes)[sizes]
+    return np.asarray(np.where(coalitions.T, 1 / sizes, -1 / (n - sizes)) / measured, dtype=np.float64)

@@ -1,0 +1,132 @@
+"""The bill before anything is bought, and what more would buy."""
+
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from shed_hf.budget import Speed, fine_tunings_within, seconds_of
+from shed_hf.errors import InputError
+from shed_hf.estimators import Cost, LeastSquares
+from shed_hf.estimators.measured import recorded
+from shed_hf.game import Game
+from shed_hf.preparation import Prepared
+from shed_hf.report import duration, plural
+from shed_hf.valuation import AFFORDS_REPEATS, REPEATS, with_repeats
+
+SMALL, LARGER = 16, 64
+"""About how many rows the two timed fine-tunings train on."""
+LEAST_PILOT = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a curation would take.
+
+    ``tokens`` and ``flops`` are 0 where the utility can't tell; ``seconds`` are judged by two timed fine-tunings,
+    ``memory_bytes`` is the most that was held so far, of the accelerator or else of the process. ``reliability`` is
+    what `ValueEstimate.reliability` is expected to be at half, the same and double the fine-tunings; empty where too
+    little was measured to foretell it.
+    """
+
+    players: int
+    rows_per_player: float
+    fine_tunings: int
+    in_ledger: int
+    rows_trained: int
+    tokens: int
+    flops: float
+    seconds: float
+    memory_bytes: int
+    reliability: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{plural(self.players, 'player')} of {self.rows_per_player:.3g} rows; at most "
+            f"{plural(self.fine_tunings, 'fine-tuning')}, {self.in_ledger} outcomes in the ledger already",
+            f"{self.rows_trained:,} rows trained" + (f", {self.tokens:,} tokens" if self.tokens else "")
+            + (f", {self.flops:.2g} FLOPs" if self.flops else ""),
+            f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**30:.2f} GiB",
+        ]  # fmt: skip
+        foretold = ", ".join(f"{share} {value:.2f}" for share, value in self.reliability.items())
+        lines.append(f"reliability to expect: {foretold or 'unknown; pass pilot=16 to measure a little beforehand'}")
+        return "\n".join(lines)
+
+
+def planned(prepared: Prepared, game: Game, pilot: int) -> Plan:
+    """Time two small fine-tunings, measure the ``pilot``'s, and add up."""
+    if (
+        isinstance(pilot, bool)
+        or not isinstance(pilot, int | np.integer)
+        or (pilot and pilot < LEAST_PILOT)
+        or pilot < 0
+    ):
+        raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
+    rows = np.concatenate(game.players)
+    speed = _timed(game)
+    if pilot:
+        LeastSquares()(game, prepared.chance.for_values, int(pilot))
+    cost = _cost(prepared, game, speed)
+    share = cost.players_trained / game.n_players
+    tokens = share * game.utility.n_tokens(rows)
+    flops = getattr(game.utility, "flops", None)
+    return Plan(
+        players=game.n_players,
+        rows_per_player=len(rows) / game.n_players,
+        fine_tunings=cost.fine_tunings,
+        in_ledger=len(game.ledger),
+        rows_trained=round(share * len(rows)),
+        tokens=round(tokens),
+        flops=0.0 if flops is None else float(flops(tokens, cost.fine_tunings + 1)),
+        seconds=speed.seconds(cost, game.n_players),
+        memory_bytes=_memory(),
+        reliability=_foretold(game, cost.fine_tunings),
+    )
+
+
+def _cost(prepared: Prepared, game: Game, speed: Speed) -> Cost:
+    """What the estimator asks for within the budget, with v(N) repeated as valuing does."""
+    budget, estimator = prepared.request.budget, prepared.estimator
+    seconds = seconds_of(budget)
+    most = budget if seconds is None else fine_tunings_within(seconds, estimator, game.n_players, speed)
+    repeats = REPEATS if most is None or int(most) >= AFFORDS_REPEATS else 0
+    left = None if most is None else int(most) - repeats
+    return with_repeats(estimator.cost(game.n_players, left), repeats, game.n_players)
+
+
+def _timed(game: Game) -> Speed:
+    """From v(∅) and two small coalitions: what an evaluation takes, and training on all players' rows."""
+    game(np.zeros((1, game.n_players), np.bool_))
+    sizes = np.cumsum([len(rows) for rows in game.players])
+    measured = []
+    for rows in (SMALL, LARGER):
+        few = np.arange(game.n_players) <= np.searchsorted(sizes, rows)
+        game(few[None])
+        measured.append((int(sizes[few][-1]), game.entry(np.flatnonzero(few)).seconds))
+    evaluating = game.entry(np.empty(0, dtype=np.int64)).seconds
+    per_row = max(measured[-1][1] - evaluating, 0.0) / measured[-1][0]
+    return Speed(evaluating, per_row * float(sizes[-1]))
+
+
+def _foretold(game: Game, fine_tunings: int) -> dict[str, float]:
+    """By Spearman and Brown: k times the coalitions make a reliability r into k·r / (1 + (k − 1)·r)."""
+    try:
+        n = len(recorded(game).coalitions)
+    except InputError:  # not even v(N)
+        return {}
+    r = LeastSquares().from_ledger(game).reliability if n >= LEAST_PILOT - 2 else float("nan")
+    if np.isnan(r):
+        return {}
+    r = min(max(r, 0.0), 0.999)
+    times = {"half": fine_tunings / 2 / n, "same": fine_tunings / n, "double": fine_tunings * 2 / n}
+    return {name: k * r / (1 + (k - 1) * r) for name, k in times.items()}
+
+
+def _memory() -> int:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

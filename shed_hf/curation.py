@@ -120,5 +120,5 @@ def _valued(prepared: Prepared, estimate: ValueEstimate, ledger: Ledger) -> Valu
         format=pool.format,
         encoder=admitted.encoder,
         source=prepared.source.select(admitted.rows),
-        merit=prepared.merit,
+        merit=prepared.merit.of_rows(prepared.chance.for_merit),
     )

@@ -3,6 +3,7 @@
 ShedError
 ├── InputError    (ValueError)       what the caller passed: size, columns, rows, budget, labels ...
 ├── LedgerError   (RuntimeError)     a ledger that belongs to another run or is damaged
+├── NoSignal      (ValueError)       values that can't be told from noise, where a real ranking was required
 ├── HubError      (RuntimeError)     the Hub refused, could not be reached, or has no such repository
 └── Diverged      (ArithmeticError)  a fine-tuning ended in outcomes that are not finite
 """
@@ -24,7 +25,7 @@ class HubError(ShedError, RuntimeError):
     """The Hub refused a push or a pull, or could not be reached; what was to be pushed is kept on the disk."""
 
 
-class NoSignal(ShedError):
+class NoSignal(ShedError, ValueError):
     """Values that can't be told from noise, where a ranking that is real was required."""
 
 

@@ -188,12 +188,20 @@ class Game:
         return float(empty[0]), float(grand[0])
 
     def in_other_orders(self, n_orders: int) -> FloatVector:
-        """v(N) ``(n_orders,)`` when its rows are trained in other orders: how far chance alone moves a utility."""
+        """v(N) when its rows are trained in other orders, ``(n_orders,)`` or fewer where there are no more: how far
+        chance alone moves a utility.
+        """
         everyone = self.rows(np.arange(self.n_players))
-        walks = [
-            [np.array(sorted(everyone.tolist(), key=lambda row: _hash(self._digests[row], key=key)), dtype=np.int64)]
-            for key in range(2**64, 2**64 + n_orders)
-        ]
+        orders = {tuple(self._keys([everyone])): everyone}
+        for key in range(2**64, 2**64 + 50 * n_orders):
+            rank = {row: _hash(self._digests[row], key=key) for row in everyone.tolist()}
+            order = np.array(sorted(rank, key=rank.__getitem__), dtype=np.int64)
+            orders.setdefault(tuple(self._keys([order])), order)
+            if len(orders) > n_orders:
+                break
+        walks = [[order] for order in list(orders.values())[1:]]
+        if not walks:
+            return np.empty(0)
         return self.aggregate(np.stack([outcomes[-1] for outcomes in self._measure(walks)]))
 
     def seconds_of_ends(self) -> tuple[float, float]:
@@ -223,7 +231,7 @@ class Game:
 
         def record(walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
             nonlocal clock
-            seconds = time.perf_counter() - clock
+            seconds = round(time.perf_counter() - clock, 4)  # as the ledger writes it
             blocks = walks[walk][: block + 1]
             self._check(blocks, outcome)
             self._check_items(len(outcome))

@@ -1,20 +1,21 @@
 """The bill before anything is bought, and what more would buy."""
 
-import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from shed_hf.budget import Speed, fine_tunings_within, seconds_of
+from shed_hf.budget import Speed
 from shed_hf.errors import InputError
 from shed_hf.estimators import Cost, LeastSquares
+from shed_hf.estimators.design import draw_pairs
+from shed_hf.estimators.estimate import check_budget
 from shed_hf.estimators.measured import recorded
 from shed_hf.game import Game
 from shed_hf.preparation import Prepared
 from shed_hf.report import duration, plural
-from shed_hf.valuation import AFFORDS_REPEATS, REPEATS, with_repeats
+from shed_hf.valuation import cost_of, fine_tunings_of
 
 SMALL, LARGER = 16, 64
 """About how many rows the two timed fine-tunings train on."""
@@ -25,10 +26,11 @@ LEAST_PILOT = 8
 class Plan:
     """What a curation would take.
 
-    ``tokens`` and ``flops`` are 0 where the utility can't tell; ``seconds`` are judged by two timed fine-tunings,
-    ``memory_bytes`` is the most that was held so far, of the accelerator or else of the process. ``reliability`` is
-    what `ValueEstimate.reliability` is expected to be at half, the same and double the fine-tunings; empty where too
-    little was measured to foretell it.
+    ``fine_tunings``, ``tokens`` and ``flops`` (0 where the utility can't tell) are those of the game; where rows are
+    credited, one run over all of them is in ``rows_trained`` and ``seconds`` as well. ``seconds`` are judged by two
+    timed fine-tunings, ``memory_bytes`` is the most that was held so far, of the accelerator or else of the process.
+    ``reliability`` is what `ValueEstimate.reliability` is expected to be at half, the same and double the fine-tunings;
+    empty where too little was measured to foretell it.
     """
 
     players: int
@@ -65,10 +67,15 @@ def planned(prepared: Prepared, game: Game, pilot: int) -> Plan:
     ):
         raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
     rows = np.concatenate(game.players)
+    if not isinstance(prepared.request.budget, str):
+        check_budget(prepared.request.budget, 1, "one fine-tuning")
     speed = _timed(game)
-    if pilot:
-        LeastSquares()(game, prepared.chance.for_values, int(pilot))
     cost = _cost(prepared, game, speed)
+    if pilot:  # the first coalitions that the run itself will ask for
+        n_pairs = max((cost.fine_tunings - 3) // 2, int(pilot) // 2)  # v(N) and its repeats are no coalitions
+        game.ends()
+        game.outcomes(draw_pairs(game.n_players, n_pairs, prepared.chance.for_values)[: int(pilot) // 2 * 2])
+    credited = len(prepared.admitted.rows) if prepared.merit.kind == "credit" else 0
     share = cost.players_trained / game.n_players
     tokens = share * game.utility.n_tokens(rows)
     flops = getattr(game.utility, "flops", None)
@@ -77,10 +84,10 @@ def planned(prepared: Prepared, game: Game, pilot: int) -> Plan:
         rows_per_player=len(rows) / game.n_players,
         fine_tunings=cost.fine_tunings,
         in_ledger=len(game.ledger),
-        rows_trained=round(share * len(rows)),
+        rows_trained=round(share * len(rows)) + credited,
         tokens=round(tokens),
         flops=0.0 if flops is None else float(flops(tokens, cost.fine_tunings + 1)),
-        seconds=speed.seconds(cost, game.n_players),
+        seconds=speed.seconds(cost, game.n_players) + credited * speed.training / len(rows),
         memory_bytes=_memory(),
         reliability=_foretold(game, cost.fine_tunings),
     )
@@ -88,12 +95,8 @@ def planned(prepared: Prepared, game: Game, pilot: int) -> Plan:
 
 def _cost(prepared: Prepared, game: Game, speed: Speed) -> Cost:
     """What the estimator asks for within the budget, with v(N) repeated as valuing does."""
-    budget, estimator = prepared.request.budget, prepared.estimator
-    seconds = seconds_of(budget)
-    most = budget if seconds is None else fine_tunings_within(seconds, estimator, game.n_players, speed)
-    repeats = REPEATS if most is None or int(most) >= AFFORDS_REPEATS else 0
-    left = None if most is None else int(most) - repeats
-    return with_repeats(estimator.cost(game.n_players, left), repeats, game.n_players)
+    most = fine_tunings_of(prepared.request.budget, prepared.estimator, game.n_players, lambda: speed)
+    return cost_of(prepared.estimator, game.n_players, most)[0]
 
 
 def _timed(game: Game) -> Speed:
@@ -128,5 +131,9 @@ def _memory() -> int:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else peak * 1024)

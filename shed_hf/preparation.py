@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.admission import Admitted, Items, admit, items_from
-from shed_hf.arrays import FloatVector, IntVector
+from shed_hf.arrays import IntVector
 from shed_hf.assembly import check_columns, resolve_size
 from shed_hf.clustering import Clusterer, Clustering, cluster, clusterer_from
 from shed_hf.errors import InputError
@@ -18,7 +18,7 @@ from shed_hf.features import Features, beside, features_from
 from shed_hf.game import Aggregate, Game, Utility, WalkUtility, as_walk_utility
 from shed_hf.grouping import Grouped, OverGroups, split
 from shed_hf.ledger import Ledger
-from shed_hf.merit import merit_of
+from shed_hf.merit import Merit, merit_of
 from shed_hf.objectives import Objective
 from shed_hf.players import Players, send_players
 from shed_hf.pool import Pool, load_source, read_pool
@@ -79,8 +79,7 @@ class Prepared:
     clustering: Clustering
     nearest: list[IntVector]
     players: Players
-    merit: FloatVector | None
-    merit_kind: str | None
+    merit: Merit
     warmup_rows: IntVector
     training_seed: int
     estimator: Estimator
@@ -152,8 +151,7 @@ def prepare(request: Request) -> Prepared:
         clustering=clustering,
         nearest=nearest,
         players=players,
-        merit=merit.of_rows(chance.for_merit),
-        merit_kind=merit.kind,
+        merit=merit,
         warmup_rows=warmup_rows,
         training_seed=training_seed,
         estimator=estimator,

@@ -87,8 +87,7 @@ def make_recipe(prepared: "Prepared", game: Game, seconds: float) -> dict[str, A
 
 def _merit(prepared: "Prepared") -> str | None:
     """What ranks the rows of a cluster, in words; None where chance does."""
-    given = prepared.merit is not None and prepared.merit_kind is None
-    return "numbers of the caller's" if given else prepared.merit_kind
+    return "numbers of the caller's" if prepared.merit.given is not None else prepared.merit.kind
 
 
 def bill_of(game: Game, seconds: float) -> dict[str, Any]:

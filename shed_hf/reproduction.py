@@ -11,7 +11,7 @@ from shed_hf.terms import excerpt
 _CALLABLE = re.compile(r"#[0-9a-f]{12}$")
 """How the name of a function ends in a recipe: with a digest of its code."""
 _PLAIN: tuple[tuple[str, Any], ...] = (
-    ("proxies_per_cluster", 1), ("proxy_sets", 1), ("warmup", 0), ("budget", None), ("columns", None),
+    ("proxies_per_cluster", 4), ("proxy_sets", 1), ("warmup", 0), ("budget", None), ("columns", None),
     ("drop_invalid", False),
 )  # fmt: skip
 """Arguments that are written as they are, with what they are where nothing was said."""
@@ -89,10 +89,6 @@ def _arguments(recipe: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str
         )
     if recipe["features"] is not None:
         known["features"] = _part(recipe["features"]) or "..."
-    if recipe["grouping"] is not None:
-        unknown["objective"] = (
-            f"{recipe['grouping']['kind']} over {len(set(recipe['grouping']['groups']))} groups of items"
-        )
     for name in ("embedder", "clusterer", "estimator", "sampler"):
         code = _part(recipe[name])
         (known if code else unknown)[name] = code or _IN_WORDS.get(recipe[name]["name"], recipe[name]["name"])
@@ -103,6 +99,12 @@ def _arguments(recipe: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str
         known |= _tuner(tuner)
         if tuner["objective"] is not None and _objective(tuner["objective"]) is None:
             unknown["objective"] = ", ".join(str(part) for part in tuner["objective"].values())
+    if recipe["grouping"] is not None:
+        measure = known.pop("objective", "") or unknown.pop("objective", "")
+        unknown["objective"] = (
+            f"{recipe['grouping']['kind']} over {len(set(recipe['grouping']['groups']))} groups of items"
+            + (f", each measured by {measure}" if measure else "")
+        )
     return known, unknown
 
 

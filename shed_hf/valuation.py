@@ -4,7 +4,7 @@ import hashlib
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from shed_hf.budget import Speed, fine_tunings_within, seconds_of
-from shed_hf.errors import NoSignal
+from shed_hf.errors import InputError, NoSignal
 from shed_hf.estimators import Cost, Estimator, ValueEstimate
 from shed_hf.estimators.estimate import check_budget
 from shed_hf.game import Game
@@ -36,10 +36,10 @@ def value(
     can't be told from noise though ``require_signal`` asks for it.
     """
     with _keeping(game.ledger):
-        most = _fine_tunings(game, estimator, budget)
-        repeats = REPEATS if most is None or most >= AFFORDS_REPEATS else 0
+        # as when v(∅) and v(N) were measured, so that a run that goes on has the budget it began with
+        most = fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(*game.seconds_of_ends()))
+        cost, repeats = cost_of(estimator, game.n_players, most)
         left = None if most is None else most - repeats
-        cost = with_repeats(estimator.cost(game.n_players, left), repeats, game.n_players)
         rows = np.concatenate(game.players)
         say(bill(repr(estimator), cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
         with progress(max(cost.fine_tunings + 1 - len(game.ledger), 1)) as advance:
@@ -52,6 +52,18 @@ def value(
     return estimate
 
 
+def cost_of(estimator: Estimator, n_players: int, budget: int | None) -> tuple[Cost, int]:
+    """What valuing takes, and how often v(N) is repeated: not at all where the estimator needs the whole budget."""
+    if budget is None:
+        return with_repeats(estimator.cost(n_players, None), REPEATS, n_players), REPEATS
+    if budget >= AFFORDS_REPEATS:
+        try:
+            return with_repeats(estimator.cost(n_players, budget - REPEATS), REPEATS, n_players), REPEATS
+        except InputError:
+            pass
+    return estimator.cost(n_players, budget), 0
+
+
 def with_repeats(cost: Cost, repeats: int, n_players: int) -> Cost:
     """The cost with v(N) measured that many times more."""
     return Cost(cost.fine_tunings + repeats, cost.players_trained + repeats * n_players)
@@ -62,23 +74,23 @@ def speed_of(seconds_empty: float, seconds_grand: float) -> Speed:
     return Speed(seconds_empty, max(seconds_grand - seconds_empty, 0.0))
 
 
-def _fine_tunings(game: Game, estimator: Estimator, budget: int | str | None) -> int | None:
-    """The budget in fine-tunings; a time is judged by how long v(∅) and v(N) took when they were measured, so that a
-    run that goes on has the budget it began with.
-    """
+def fine_tunings_of(
+    budget: int | str | None, estimator: Estimator, n_players: int, speed: Callable[[], Speed]
+) -> int | None:
+    """The budget in fine-tunings; the ``speed`` is asked for where it is a time."""
     seconds = seconds_of(budget)
     if seconds is None:
         most: int | None = budget  # type: ignore[assignment]  # a string has its seconds
         check_budget(most, 1, "one fine-tuning")
         return most
-    return fine_tunings_within(seconds, estimator, game.n_players, speed_of(*game.seconds_of_ends()))
+    return fine_tunings_within(seconds, estimator, n_players, speed())
 
 
 def _noise_floor(game: Game, repeats: int) -> float:
     if not repeats:
         return float("nan")
     again = np.append(game.in_other_orders(repeats), game.ends()[1])
-    return float(again.std(ddof=1))
+    return float(again.std(ddof=1)) if len(again) > 1 else float("nan")
 
 
 def _judge(estimate: ValueEstimate, require_signal: bool) -> None:

@@ -198,11 +198,12 @@ def test_a_model_tells_tokens_flops_and_memory(tiny_model: Path, items: Dataset)
     from shed_hf import FineTune
 
     given = arguments(eval_dataset=items, utility=FineTune(str(tiny_model), "loss"), estimator=LeastSquares(4))
-    given |= {"proxies_per_cluster": 2, "clusterer": "topic"}
+    given |= {"proxies_per_cluster": 2, "clusterer": "topic", "merit": None}
     planned, curated = plan(POOL, 30, **given), curate(POOL, 30, **given)
     bill = curated.recipe["bill"]
     assert (planned.fine_tunings, planned.tokens) == (bill["all_fine_tunings"], bill["tokens"])
     assert planned.rows_trained == 4 * 4 + 3 * 8
+    assert plan(POOL, 30, **given | {"merit": "credit"}).rows_trained > planned.rows_trained + 30
     assert planned.seconds > 0
     parameters, evaluated = sizes(tiny_model, items)
     trained, read = 4 * planned.tokens, 2 * evaluated * (planned.fine_tunings + 1)

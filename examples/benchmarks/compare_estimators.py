@@ -25,6 +25,8 @@ from shed_hf.recipe import versions
 
 BUDGETS = (11, 21, 41, 81, 161, 321)
 BEST = 3
+FIGURES = ("rank", "best", "error", "covered elsewhere", "regret", "auc")
+"""``auc``: how well damaged players rank last."""
 OURS: dict[str, Any] = {
     "SHED, blocks of 1": shed_hf.Shed(group_size=1),
     "SHED, blocks of 2": shed_hf.Shed(group_size=2),
@@ -74,7 +76,8 @@ def figures(found: tuple[Any, Any], exact: Any, elsewhere: Any, others: Recorded
     """What one estimate is worth; NaN where the budget was too small for it."""
     values, stderr = found
     if values is None or not np.ptp(values):
-        return dict.fromkeys(("rank", "best", "error", "covered", "covered elsewhere", "regret"), float("nan"))
+        return dict.fromkeys((*FIGURES, "covered"), float("nan"))
+    hurt = others.damaged
     best, chosen = np.argsort(-exact)[:BEST], np.argsort(-values)[:BEST]
     outcome = [float(others.of(_coalition(players, len(values))[None]).mean()) for players in (best, chosen)]
     known = stderr is not None and np.isfinite(stderr).all()
@@ -87,12 +90,13 @@ def figures(found: tuple[Any, Any], exact: Any, elsewhere: Any, others: Recorded
         if known
         else float("nan"),
         "regret": outcome[0] - outcome[1],
+        "auc": float((values[~hurt][:, None] > values[hurt][None]).mean()) if hurt.any() else float("nan"),
     }
 
 
 def show(name: str, records: list[dict[str, Any]]) -> None:
     """Rank correlation ± its spread over seeds by budget, then coverage and regret."""
-    for figure in ("rank", "best", "error", "covered elsewhere", "regret"):
+    for figure in FIGURES:
         print(f"\n{name}: {figure}\n{'':32}" + "".join(f"{budget:>16}" for budget in BUDGETS))
         for estimator in dict.fromkeys(record["estimator"] for record in records):
             line = [record for record in records if record["estimator"] == estimator]

@@ -209,6 +209,10 @@ class Game:
         self.ends()
         return self.entry(np.arange(0)).seconds, self.entry(np.arange(self.n_players)).seconds
 
+    def knows(self, coalition: BoolVector) -> bool:
+        """Whether the outcome of a coalition ``(n_players,)`` is in the ledger."""
+        return self._keys([self.rows(np.flatnonzero(coalition))])[-1] in self.ledger
+
     def entry(self, players: IntVector) -> Entry:
         """What the ledger holds of a coalition that was measured."""
         return self.ledger.entry(self._keys([self.rows(players)])[-1])

@@ -74,7 +74,9 @@ def planned(prepared: Prepared, game: Game, pilot: int) -> Plan:
     if pilot:  # the first coalitions that the run itself will ask for
         n_pairs = max((cost.fine_tunings - 3) // 2, int(pilot) // 2)  # v(N) and its repeats are no coalitions
         game.ends()
-        game.outcomes(draw_pairs(game.n_players, n_pairs, prepared.chance.for_values)[: int(pilot) // 2 * 2])
+        coalitions = draw_pairs(game.n_players, n_pairs, prepared.chance.for_values)[: int(pilot) // 2 * 2]
+        if len(coalitions):
+            game.outcomes(coalitions)
     credited = len(prepared.admitted.rows) if prepared.merit.kind == "credit" else 0
     share = cost.players_trained / game.n_players
     tokens = share * game.utility.n_tokens(rows)

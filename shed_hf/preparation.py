@@ -11,7 +11,7 @@ import numpy as np
 from shed_hf.admission import Admitted, Items, admit, items_from
 from shed_hf.arrays import IntVector
 from shed_hf.assembly import check_columns, resolve_size
-from shed_hf.clustering import Clusterer, Clustering, cluster, clusterer_from
+from shed_hf.clustering import Clusterer, Clustering, Given, cluster, clusterer_from
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, estimator_from
 from shed_hf.features import Features, beside, features_from
@@ -129,6 +129,11 @@ def prepare(request: Request) -> Prepared:
             f"size={wanted} exceeds the {len(admitted.rows)} rows left ({admitted.told}); pass a smaller size"
         )
     clusterer = clusterer_from(request.clusterer, lambda name: _column(pool, name), admitted.rows, len(pool))
+    if features is not None and isinstance(clusterer, Given):
+        raise InputError(
+            f"features={list(features.names)} are for a clusterer that looks at them, and the labels are given; pass "
+            'features=None, or a clusterer such as "kmeans"'
+        )
     merit = merit_of(request.merit, features, utility, admitted.rows, len(pool))
     wide = None if features is None else beside(admitted.embeddings, merit.features, features.names, features.scale)
     clustering = cluster(admitted.embeddings, clusterer, chance.for_clusters, wide)

@@ -33,6 +33,7 @@ def lacking(estimate: ValueEstimate) -> str | None:
 
 
 def passed(estimate: ValueEstimate) -> bool:
-    """Whether the ranking is shown to be real: nothing is lacking, and something is known."""
-    known = not np.isnan(estimate.reliability) or not np.isnan(estimate.p_value)
-    return known and lacking(estimate) is None
+    """Whether the ranking is shown to be real: nothing is lacking, and enough was measured to ask whether chance made
+    it.
+    """
+    return not np.isnan(estimate.p_value) and lacking(estimate) is None

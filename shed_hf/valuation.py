@@ -100,6 +100,12 @@ def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
             f"the values cannot be told from noise ({problem or 'too little was measured to say'}), and "
             f"require_signal=True; {REMEDY}, or pass require_signal=False to choose by them all the same"
         )
+    if problem is None and not passed(estimate):
+        warnings.warn(
+            "too little was measured to say whether the values are more than noise; use a larger budget before "
+            "trusting the ranking",
+            stacklevel=4,
+        )
     if problem and len(estimate.values) > 1:
         same = not np.ptp(estimate.values)
         remedy = "use smaller blocks of players, or an evaluation set that the rows can move" if same else REMEDY

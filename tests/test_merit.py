@@ -139,7 +139,9 @@ def test_a_utility_without_a_model_has_no_opinion_of_rows() -> None:
     assert of(np.ones(10), None, Plain()).of_rows(np.random.default_rng(0)).tolist() == [1.0] * 3
 
 
-@pytest.mark.parametrize("changes", [{"merit": kind} for kind in KINDS] + [{"features": "loss"}, {"merit": [1.0]}])
+@pytest.mark.parametrize(
+    "changes", [{"merit": kind} for kind in KINDS] + [{"features": "loss", "clusterer": "kmeans"}, {"merit": [1.0]}]
+)
 def test_a_curation_says_so_before_anything_is_measured(pool: Dataset, changes: dict[str, Any]) -> None:
     utility = ByTopic(pool)
     with pytest.raises(InputError, match="merit"):
@@ -285,3 +287,8 @@ def test_features_part_clusters_and_merit_uses_the_same_figures(
     ranges = sorted((m.min(), m.max()) for m in curated.valued.merits[:3])
     assert all(one[1] <= two[0] for one, two in pairwise(ranges))
     assert "features=shed_hf.Features(names=['loss'], scale=50.0)" in code_of(curated.recipe)
+
+
+def test_features_have_no_say_in_given_labels(pool: Dataset) -> None:
+    with pytest.raises(InputError, match=r"features=\['loss'\] are for a clusterer that looks at them"):
+        curated_of(pool, utility=ByTopic(pool), features="loss")

@@ -66,7 +66,7 @@ def test_the_python_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.M
     assert (tmp_path / "dolly-shed-10pct").is_dir()
     assert (tmp_path / "dolly.ledger").is_file()
     assert (len(names["curated"]), len(names["smaller"])) == (12, 6)
-    assert names["banzhaf"].estimate.semivalue == "banzhaf"
+    assert names["refined"].estimate.semivalue == "shapley"
     assert hub.commits("me/dolly-shed-10pct")[1:] == ["initial commit"]
     assert not hub.is_private("me/dolly-shed-10pct")  # its source is public
     assert len(names["scorer"].values) == len(names["curated"].clusters)

@@ -67,7 +67,8 @@ def main() -> None:
     records = []
     for seed in range(arguments.seeds):
         rng = np.random.default_rng([seed, 1])
-        sets = {"random": rng.choice(len(rows), size=_size(arguments), replace=False)}
+        sets: dict[str, Any] = {"untuned": np.empty(0, dtype=np.int64)} if not seed else {}
+        sets |= {"random": rng.choice(len(rows), size=_size(arguments), replace=False)}
         sets |= {name: choose(seed) for name, choose in chosen.items()}
         for name, picked in sets.items():
             figures = tuned(judge, picked, seed)
@@ -171,7 +172,7 @@ def report(records: list[Any], arguments: argparse.Namespace) -> None:
         + "  damaged  sound csqa"
     )
     summary = []
-    for way in dict.fromkeys(record["way"] for record in records):
+    for way in dict.fromkeys(record["way"] for record in records if record["way"] != "untuned"):
         line = {"way": way}
         for figure in FIGURES:
             mine, chance = (
@@ -223,8 +224,8 @@ def _dataset(rows: list[Any]) -> Dataset:
 def _of_rows(rows: list[Any]) -> dict[str, float]:
     sound = [row for row in rows if not row["damaged"]]
     return {
-        "damaged": 1 - len(sound) / len(rows),
-        "sound csqa": sum(row["source"] == "csqa_train" for row in sound) / len(rows),
+        "damaged": 1 - len(sound) / max(len(rows), 1),
+        "sound csqa": sum(row["source"] == "csqa_train" for row in sound) / max(len(rows), 1),
     }
 
 

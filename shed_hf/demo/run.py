@@ -35,6 +35,7 @@ class Setting:
     batch_size: int
     n_items: int
     n_test: int
+    merit: str | None
     targets: str | tuple[str, ...] = "all-linear"
 
 
@@ -48,6 +49,7 @@ SMOLLM2 = Setting(
     batch_size=4,
     n_items=15,
     n_test=27,
+    merit=None,
     targets=("q_proj", "v_proj"),
 )
 SMALL = Setting(
@@ -60,6 +62,7 @@ SMALL = Setting(
     batch_size=8,
     n_items=48,
     n_test=80,
+    merit="credit",
 )
 SHARE = 0.1
 COMPARISONS = 3
@@ -124,6 +127,7 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         utility=tuner,
         estimator=setting.estimator,
         sampler=QWCS(sharpness=3),
+        merit=setting.merit,
         seed=seed,
     )
     say(

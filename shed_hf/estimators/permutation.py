@@ -14,8 +14,9 @@ import numpy as np
 
 from shed_hf.arrays import FloatMatrix, IntVector
 from shed_hf.errors import InputError
-from shed_hf.estimators.chance import p_value_of_replicates
+from shed_hf.estimators.chance import p_value_of_coalitions, p_value_of_replicates
 from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.measured import measure
 from shed_hf.game import Game
 
 Order: TypeAlias = list[IntVector]
@@ -155,7 +156,7 @@ def _estimate(
         n_evaluations=game.n_evaluations,
         replicates=replicates,
         per_item=per_item,
-        p_value=p_value_of_replicates(replicates),
+        p_value=p_value_of_replicates(replicates) if continuing else _p_value(game, orders),
     )
 
 
@@ -183,6 +184,17 @@ def _continued(game: Game, orders: Sequence[Order]) -> FloatMatrix:
     """The same, from one training run through each order."""
     empty = game.outcomes(np.zeros((1, game.n_players), dtype=np.bool_))
     return np.stack([np.concatenate([empty, along]) for along in game.outcomes_along(orders)])
+
+
+def _p_value(game: Game, orders: Sequence[Order]) -> float:
+    """From the coalitions walked through: orders share some of them, so they are no independent replicates."""
+    inside = [
+        np.isin(np.arange(game.n_players), np.concatenate(order[:end]))
+        for order in orders
+        for end in range(1, len(order))
+    ]
+    known = [coalition for coalition in inside if game.knows(coalition)]  # a truncated walk has not measured its end
+    return p_value_of_coalitions(measure(game, np.stack(known)).observed(game)) if known else float("nan")
 
 
 def _pair_means(marginals: FloatMatrix) -> FloatMatrix:

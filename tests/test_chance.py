@@ -227,7 +227,7 @@ CONTRARY = AGREEING * [[1], [-1]]
 )
 def test_what_is_lacking_is_said_in_words(estimate: ValueEstimate, lacking: str | None) -> None:
     assert signal.lacking(estimate) == lacking
-    assert signal.passed(estimate) == (lacking is None)
+    assert signal.passed(estimate) == (lacking is None and not np.isnan(estimate.p_value))
 
 
 def test_nothing_known_is_nothing_shown() -> None:

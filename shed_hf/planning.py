@@ -105,14 +105,11 @@ def _timed(game: Game) -> Speed:
     """From v(∅) and two small coalitions: what an evaluation takes, and training on all players' rows."""
     game(np.zeros((1, game.n_players), np.bool_))
     sizes = np.cumsum([len(rows) for rows in game.players])
-    measured = []
-    for rows in (SMALL, LARGER):
+    for rows in (SMALL, LARGER):  # the first starts things up, the second is judged by
         few = np.arange(game.n_players) <= np.searchsorted(sizes, rows)
         game(few[None])
-        measured.append((int(sizes[few][-1]), game.entry(np.flatnonzero(few)).seconds))
-    evaluating = game.entry(np.empty(0, dtype=np.int64)).seconds
-    per_row = max(measured[-1][1] - evaluating, 0.0) / measured[-1][0]
-    return Speed(evaluating, per_row * float(sizes[-1]))
+    evaluating, seconds = (game.entry(players).seconds for players in (np.arange(0), np.flatnonzero(few)))
+    return Speed(evaluating, max(seconds - evaluating, 0.0) * float(sizes[-1] / sizes[few][-1]))
 
 
 def _foretold(game: Game, fine_tunings: int) -> dict[str, float]:

@@ -34,30 +34,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """The arguments of `curate`, as they are documented there."""
+    """The arguments of `curate`, which has their documentation and their defaults."""
 
     dataset: Any
     size: int | float
-    eval_dataset: Any = None
-    model: Any = None
+    eval_dataset: Any
+    model: Any
     embedder: Any
     clusterer: Any
-    features: Any = None
+    features: Any
     proxies_per_cluster: int | None
-    proxy_sets: int = 1
-    utility: "str | FineTune | Utility | WalkUtility" = "fine-tune"
-    objective: str | Objective | Grouped | None = None
-    warmup: int = 0
+    proxy_sets: int
+    utility: "str | FineTune | Utility | WalkUtility"
+    objective: str | Objective | Grouped | None
+    warmup: int
     estimator: str | Estimator
-    budget: int | str | None = None
-    require_signal: bool = False
+    budget: int | str | None
+    require_signal: bool
     sampler: str | Sampler
-    merit: Any = None
-    seed: int = 0
-    ledger: str | os.PathLike[str] | None = None
-    split: str | None = None
-    columns: Mapping[str, str] | None = None
-    drop_invalid: bool = False
+    merit: Any
+    seed: int
+    ledger: str | os.PathLike[str] | None
+    split: str | None
+    columns: Mapping[str, str] | None
+    drop_invalid: bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ from conftest import make_rows
 from datasets import Dataset
 from test_curated import ByTopic, curated_of
 
-from shed_hf import CuratedDataset, FineTune, InputError, LedgerError, read_ledger
+from shed_hf import CuratedDataset, FineTune, InputError, LedgerError, curate, read_ledger
 from shed_hf.pool import read_pool
 from shed_hf.preparation import Prepared, Request, prepare
 from shed_hf.utilities.fine_tune import TrainerUtility
@@ -28,9 +28,10 @@ def prepared_of(model: Path, **changes: Any) -> Prepared:
     arguments: dict[str, Any] = {
         "dataset": Dataset.from_list(make_rows(80)), "size": 10, "eval_dataset": ITEMS, "embedder": np.eye(80),
         "clusterer": "topic", "proxies_per_cluster": 2, "utility": FineTune(str(model), "loss"),
-        "estimator": "exact", "sampler": "qocs",
+        "estimator": "exact", "sampler": "qocs", "merit": None,
     }  # fmt: skip
-    return prepare(Request(**(arguments | changes)))
+    usual = {name: default for name, default in curate.__kwdefaults__.items() if name not in arguments}
+    return prepare(Request(**(usual | arguments | changes)))
 
 
 # ---- the model

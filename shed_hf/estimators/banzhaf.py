@@ -18,7 +18,7 @@ from shed_hf.arrays import CoalitionMatrix, FloatMatrix, FloatVector
 from shed_hf.coalitions import coalitions_of
 from shed_hf.errors import InputError
 from shed_hf.estimators.chance import p_value_of_coalitions
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.estimate import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
 from shed_hf.estimators.measured import measure
 from shed_hf.game import Game
 
@@ -39,26 +39,22 @@ class BanzhafMSR:
     n_coalitions: int | None = None
 
     def __post_init__(self) -> None:
-        n = self.n_coalitions
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2):
-            raise InputError(f"n_coalitions={n!r} is not a whole number >= 2; pass one")
+        check_coalitions(self.n_coalitions)
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
         """The coalitions, half of the players in each, and v(N)."""
-        check_budget(budget, 3, "a coalition, its complement and v(N)")
         n = self._pairs(n_players, budget) * 2
         return Cost(n + 1, n * n_players / 2 + n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
         """Means over the coalitions with and without each player."""
-        check_budget(budget, 3, "a coalition, its complement and v(N)")
-        half = rng.random((self._pairs(game.n_players, budget), game.n_players)) < 0.5
+        pairs = self._pairs(game.n_players, budget)
+        half = rng.random((pairs, game.n_players)) < 0.5
         v_empty, v_grand = game.ends()
         inside, outside = game.outcomes(half), game.outcomes(~half)
         difference = game.aggregate(inside) - game.aggregate(outside)  # (pairs,)
         sign = np.where(half, 1.0, -1.0)  # (pairs, n_players)
         contributions = sign * difference[:, None]
-        pairs = len(half)
         per_item = sign.T @ (inside - outside) / pairs
         spread = contributions.std(axis=0, ddof=1) / np.sqrt(pairs) if pairs > 1 else np.full(game.n_players, np.nan)
         return ValueEstimate(
@@ -110,12 +106,11 @@ class BanzhafMSR:
             n_evaluations=len(coalitions),
             replicates=_replicates(coalitions, game.aggregate(outcomes), weights),
             per_item=per_item,
-            p_value=p_value_of_coalitions(measure(game, coalitions[inner]).observed(game)),
+            p_value=p_value_of_coalitions(measure(game, coalitions).observed(game)),
         )
 
     def _pairs(self, n_players: int, budget: int | None) -> int:
-        wanted = self.n_coalitions or max(4 * n_players, 32)
-        return max((wanted if budget is None else budget - 1) // 2, 1)
+        return pairs_within(self.n_coalitions or max(4 * n_players, 32), budget)
 
 
 def _weights(coalitions: CoalitionMatrix) -> FloatVector:

@@ -129,6 +129,19 @@ def check_budget(budget: int | None, least: int, need: str) -> None:
         raise InputError(f"budget={budget} is too small: {need} takes {least} fine-tunings; pass budget >= {least}")
 
 
+def check_coalitions(n_coalitions: int | None) -> None:
+    """Raise `InputError` when ``n_coalitions`` is neither None nor a whole number >= 2."""
+    n = n_coalitions
+    if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2):
+        raise InputError(f"n_coalitions={n!r} is not a whole number >= 2; pass one")
+
+
+def pairs_within(wanted: int, budget: int | None) -> int:
+    """How many coalitions with their complements the budget pays for beside v(N); without one, half of ``wanted``."""
+    check_budget(budget, 3, "a coalition, its complement and v(N)")
+    return max((wanted if budget is None else budget - 1) // 2, 1)
+
+
 def _correlation(a: FloatVector, b: FloatVector) -> float:
     if a.std() == 0 or b.std() == 0:
         return 0.0

@@ -15,7 +15,7 @@ from shed_hf.arrays import FloatMatrix, FloatVector
 from shed_hf.errors import InputError
 from shed_hf.estimators.chance import p_value_of_coalitions
 from shed_hf.estimators.design import draw_pairs
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.estimate import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
 from shed_hf.estimators.measured import Measured, measure, pairs_of, recorded
 from shed_hf.estimators.posterior import Observed, Posterior, complete, posterior, refit, roots_of
 from shed_hf.estimators.ridge import ridge
@@ -40,9 +40,7 @@ class LeastSquares:
     prior: Prior | None = "embedding"
 
     def __post_init__(self) -> None:
-        n = self.n_coalitions
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2):
-            raise InputError(f"n_coalitions={n!r} is not a whole number >= 2; pass one")
+        check_coalitions(self.n_coalitions)
         if self.prior is not None and self.prior not in get_args(Prior):
             raise InputError(f"prior={self.prior!r} is unknown; pass one of {list(get_args(Prior))} or None")
 
@@ -61,9 +59,8 @@ class LeastSquares:
             found = measure(game, coalitions[:end])
             fit = self.fit(game, found.observed(game))
             if game.settled(fit.mean, fit.covariance):
-                return self._estimate(
-                    game, found, f"the choice was settled after {end} of {len(coalitions)} coalitions"
-                )
+                told = f"the choice was settled after {end} of {len(coalitions)} coalitions"
+                return estimate_of(game, found, fit, told)
         return self._estimate(game, measure(game, coalitions))
 
     def from_ledger(self, game: Game) -> ValueEstimate:
@@ -73,10 +70,8 @@ class LeastSquares:
         return self._estimate(game, recorded(game))
 
     def _pairs(self, n_players: int, budget: int | None) -> int:
-        check_budget(budget, 3, "a coalition, its complement and v(N)")
         wanted = self.n_coalitions or max(PER_PLAYER * n_players, AT_LEAST)
-        most = 2 ** min(n_players - 1, 62) - 1
-        return int(min(max((wanted if budget is None else budget - 1) // 2, 1), most))
+        return int(min(pairs_within(wanted, budget), 2 ** min(n_players - 1, 62) - 1))
 
     def fit(self, game: Game, observed: Observed) -> Posterior:
         """What these coalitions say of the players of a game; where they are all there are, the exact values."""
@@ -87,8 +82,8 @@ class LeastSquares:
         positions = game.positions if self.prior == "embedding" else None
         return posterior(observed, roots_of(positions, game.n_players))
 
-    def _estimate(self, game: Game, found: Measured, stopped: str = "") -> ValueEstimate:
-        return estimate_of(game, found, self.fit(game, found.observed(game)), stopped)
+    def _estimate(self, game: Game, found: Measured) -> ValueEstimate:
+        return estimate_of(game, found, self.fit(game, found.observed(game)))
 
 
 def estimate_of(game: Game, found: Measured, fit: Posterior, stopped: str = "") -> ValueEstimate:

@@ -105,7 +105,7 @@ class OutcomeGradient:
         self.maps = linear_maps(self.model)
         self.weights = list({id(one.weight): one.weight for one in self.maps}.values())
         self.n_items, groups = len(evaluation.items), evaluation._groups
-        self.n_tokens = sum(len(candidate.ids) for group in groups for candidate in group)
+        self.n_tokens = evaluation.n_tokens
         vocabulary, device = self.model.config.get_text_config().vocab_size, self.weights[0].device
         self._parts: list[tuple[list[Example], list[int], LikelihoodBatches]] = []
         for places in _together(groups, vocabulary):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shed_hf.arrays import BoolVector, EmbeddingMatrix, IntVector
+from shed_hf.crew import Crew
 from shed_hf.embedding import Encoder, FittedLexical, embed, encode_texts, selected
 from shed_hf.errors import InputError
 from shed_hf.formats import Example
@@ -87,14 +88,14 @@ def items_from(
     return Items(pool.examples(held_out), held_out, columns=_Columns(pool, held_out))
 
 
-def admit(pool: Pool, items: Items | None, embedder: Any) -> Admitted:
+def admit(pool: Pool, items: Items | None, embedder: Any, crew: Crew | None = None) -> Admitted:
     """Embed the readable rows and leave out held-out ones and those that repeat an item.
 
     A row repeats an item when they are equal but for case and blanks, or when their vectors' cosine is at least 0.95
     (checked where the embedder can embed the items). Raises `InputError` when no row is left.
     """
     readable = np.flatnonzero(~pool.invalid)
-    embeddings, encoder = embed(pool, readable, embedder)
+    embeddings, encoder = embed(pool, readable, embedder, crew)
     held_out = np.zeros(len(readable), dtype=np.bool_)
     leaking = np.zeros(len(readable), dtype=np.bool_)
     if items is not None:

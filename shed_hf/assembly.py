@@ -31,10 +31,10 @@ def check_columns(source: "Dataset") -> None:
 def assembled(valued: Valued, recipe: dict[str, Any], sampler: Sampler, rng: np.random.Generator) -> CuratedDataset:
     """Choose ``recipe["size"]`` rows by value, and put rows and clusters together with what led to them."""
     rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng, valued.merits)
-    return CuratedDataset(_with_values(valued, rows), rows, clusters_table(valued, rows), recipe, valued)
+    return CuratedDataset(with_values(valued, rows), rows, clusters_table(valued, rows), recipe, valued)
 
 
-def _with_values(valued: Valued, rows: IntVector) -> "Dataset":
+def with_values(valued: Valued, rows: IntVector) -> "Dataset":
     """The chosen rows with every column of the source, and ``shed_row``, ``shed_cluster`` and ``shed_value`` (None: not
     valued).
     """

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shed_hf.errors import InputError
 from shed_hf.estimators import Cost, Estimator
+from shed_hf.estimators.estimate import check_budget
 from shed_hf.report import duration
 
 _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -40,8 +41,15 @@ def seconds_of(budget: object) -> float | None:
     return seconds
 
 
+def check(budget: object) -> None:
+    """Raise `InputError` for what is neither a time, nor a whole number of fine-tunings >= 1, nor None."""
+    if seconds_of(budget) is None:
+        check_budget(budget, 1, "v(N)")  # type: ignore[arg-type]  # which is what it is checked for
+
+
 def fine_tunings_within(seconds: float, estimator: Estimator, n_players: int, speed: Speed) -> int:
     """The most fine-tunings that the estimator can make in that time. Raises `InputError` where it is too short."""
+    estimator.cost(n_players)  # what no time would pay for is refused as such
 
     def fits(budget: int) -> bool:
         try:

@@ -5,6 +5,7 @@ of coalition after coalition; at each boundary the callback evaluates, records t
 and learning-rate schedule back to where they began (θ₀). The outcomes are those of a fresh trainer for every coalition.
 """
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -82,17 +83,30 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         self.outcomes: list[FloatVector] = []
         self._record: Record = self._keep if record is None else record
         self._origin = origin
+        self._recorded, self._split = 0, 1
+        self._accumulation: int | None = None
         self._schedule = Schedule((), ())
         self._factors: dict[int, list[float]] = {}
         self._rates: list[float] = []
 
     @classmethod
     def of_walks(
-        cls, walks: Sequence[Walk], evaluation: Measure, record: Record, origin: Origin
+        cls,
+        walks: Sequence[Walk],
+        evaluation: Measure,
+        record: Record,
+        origin: Origin,
+        *,
+        recorded: int = 0,
+        split: int = 1,
     ) -> "ProxyValueCallback":
-        """A callback for walks of several blocks, which trains on from one block to the next."""
+        """A callback for walks of several blocks, which trains on from one block to the next.
+
+        The first ``recorded`` blocks of the first walk are trained and not measured. Steps are split into ``split``
+        times as many micro-batches as the trainer's arguments say.
+        """
         callback = cls([], evaluation, record=record, origin=origin)
-        callback.walks = list(walks)
+        callback.walks, callback._recorded, callback._split = list(walks), recorded, split
         return callback
 
     def attach(self, trainer: Trainer, rows: Any = None) -> None:
@@ -106,6 +120,9 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
             args.per_device_train_batch_size,
             args.gradient_accumulation_steps,
             math.ceil(args.num_train_epochs),
+            trainer.accelerator.process_index,
+            trainer.accelerator.num_processes,
+            self._split,
         )
         self._origin = self._origin or Origin(trainer.model)
         source = _WithNullRow(trainer.train_dataset if rows is None else rows)
@@ -114,12 +131,17 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         )
         trainer.get_train_dataloader = lambda: loader
         args.max_steps = len(self._schedule.steps)
+        if self._split > 1:
+            self._accumulation = args.gradient_accumulation_steps
+            args.gradient_accumulation_steps *= self._split
         if self not in trainer.callback_handler.callbacks:
             trainer.add_callback(self)
 
     def detach(self, trainer: Trainer) -> None:
         """Give the trainer its own order of training back."""
         trainer.__dict__.pop("get_train_dataloader", None)
+        if self._accumulation is not None:
+            trainer.args.gradient_accumulation_steps, self._accumulation = self._accumulation, None
         trainer.remove_callback(self)
 
     def on_train_begin(
@@ -144,20 +166,21 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """At the end of a block: evaluate and record; at the end of a walk: back to θ₀."""
         step = self._schedule.steps[state.global_step - 1]
-        if step.ends_block is not None:
+        if step.ends_block is not None and (step.walk > 0 or step.ends_block >= self._recorded):
             self._measure(step.walk, step.ends_block, kwargs["model"], args.learning_rate)
         if step.ends_walk:
             self._start().restore(kwargs["optimizer"])
 
     def _measure(self, walk: int, block: int, model: PreTrainedModel, learning_rate: float) -> None:
-        outcome, beside = self.evaluation.measure(model)
         try:
-            self._record(walk, block, outcome, beside)
-        except Diverged as error:
-            raise Diverged(
-                f"{error}; training diverged at learning_rate={learning_rate:g}: lower it, in "
-                "args=SFTConfig(learning_rate=…), or set max_grad_norm=1.0"
+            outcome, beside = self.evaluation.measure(model)
+        except torch.OutOfMemoryError as error:  # smaller steps of training would not help
+            raise InputError(
+                f"memory ran out in an evaluation ({str(error).splitlines()[0]}); pass an objective that generates "
+                "fewer tokens, shorter evaluation items, or a smaller model"
             ) from error
+        with told_to_lower(learning_rate):
+            self._record(walk, block, outcome, beside)
 
     def _keep(self, walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
         if not np.isfinite(outcome).all():
@@ -173,6 +196,18 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         if step.length not in self._factors:
             self._factors[step.length] = schedule_factors(args, step.length)
         return self._factors[step.length][step.place]
+
+
+@contextlib.contextmanager
+def told_to_lower(learning_rate: float) -> Iterator[None]:
+    """Add to `Diverged` what to do about a training that diverges."""
+    try:
+        yield
+    except Diverged as error:
+        raise Diverged(
+            f"{error}; training diverged at learning_rate={learning_rate:g}: lower it, in "
+            "args=SFTConfig(learning_rate=…), or set max_grad_norm=1.0"
+        ) from error
 
 
 def schedule_factors(args: TrainingArguments, n_steps: int) -> list[float]:

@@ -99,6 +99,7 @@ def curate(
     """Keep the rows of DATASET most worth fine-tuning on, and save them with their values, or publish them."""
     from shed_hf.bundle import check_free
     from shed_hf.curation import curate as curate_dataset
+    from shed_hf.distributed import leads
     from shed_hf.embedding import DEFAULT_EMBEDDER
     from shed_hf.hub import check_name, client
 
@@ -131,6 +132,8 @@ def curate(
         ledger=ledger,
         drop_invalid=drop_invalid,
     )
+    if not leads():  # every rank of a launch has the result; one is enough to save and publish it
+        return
     if output is not None:
         curated.save_to_disk(output)
         print(f"saved to {output}; load the rows with datasets.load_dataset({str(output)!r}, split='train')")

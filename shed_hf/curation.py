@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 
 from shed_hf.assembly import assembled
 from shed_hf.clustering import Clusterer
+from shed_hf.crew import Ranks
 from shed_hf.curated import CuratedDataset
+from shed_hf.distributed import crew_of_launch
 from shed_hf.embedding import DEFAULT_EMBEDDER, Encoder
 from shed_hf.estimators import Estimator, ValueEstimate
 from shed_hf.features import Features
+from shed_hf.following import follow_curation, follow_plan, to_followers
 from shed_hf.game import Utility, WalkUtility
 from shed_hf.grouping import Grouped
 from shed_hf.ledger import Ledger
@@ -79,13 +82,18 @@ def curate(
     """
     arguments = locals()
     watch = Stopwatch()
-    prepared = prepare(Request(**arguments))
-    with prepared.ledger() as ledger_of_run:
-        game = prepared.game(ledger_of_run)
-        estimate = value(game, prepared.estimator, prepared.chance.for_values, budget, require_signal)
-    valued = _valued(prepared, estimate, ledger_of_run)
-    recipe = make_recipe(prepared, game, watch.seconds)
-    curated = assembled(valued, recipe, prepared.sampler, prepared.chance.for_rows)
+    request = Request(**arguments)
+    with crew_of_launch() as crew:
+        if isinstance(crew, Ranks) and not crew.leads:
+            return follow_curation(request, crew)
+        prepared = prepare(request, crew)
+        with prepared.ledger() as ledger_of_run:
+            game = prepared.game(ledger_of_run)
+            estimate = value(game, prepared.estimator, prepared.chance.for_values, budget, require_signal)
+        valued = _valued(prepared, estimate, ledger_of_run.in_order(game.asked))
+        recipe = make_recipe(prepared, game, watch.seconds)
+        curated = assembled(valued, recipe, prepared.sampler, prepared.chance.for_rows)
+        crew.end(to_followers(curated))
     say(summary(curated))
     return curated
 
@@ -99,13 +107,19 @@ def plan(dataset: Any, size: int | float = 0.1, *, pilot: int = 0, **arguments: 
     `TypeError` for an argument that it has not.
     """
     defaults = {name: default for name, default in (curate.__kwdefaults__ or {}).items() if name not in arguments}
-    prepared = prepare(Request(dataset=dataset, size=size, **arguments, **defaults))
-    with prepared.ledger() as ledger:
-        return planned(prepared, prepared.game(ledger), pilot)
+    request = Request(dataset=dataset, size=size, **arguments, **defaults)
+    with crew_of_launch() as crew:
+        if isinstance(crew, Ranks) and not crew.leads:
+            return follow_plan(request, crew)
+        prepared = prepare(request, crew)
+        with prepared.ledger() as ledger:
+            found = planned(prepared, prepared.game(ledger), pilot)
+        crew.end(found)
+    return found
 
 
 def _valued(prepared: Prepared, estimate: ValueEstimate, ledger: Ledger) -> Valued:
-    pool, admitted = prepared.pool, prepared.admitted
+    pool, admitted = prepared.bound.pool, prepared.admitted
     terms, excerpts = wording(pool, prepared.nearest, prepared.players.proxies)
     return Valued(
         pool_rows=admitted.rows,
@@ -119,6 +133,6 @@ def _valued(prepared: Prepared, estimate: ValueEstimate, ledger: Ledger) -> Valu
         excerpts=excerpts,
         format=pool.format,
         encoder=admitted.encoder,
-        source=prepared.source.select(admitted.rows),
+        source=prepared.bound.source.select(admitted.rows),
         merit=prepared.merit.of_rows(prepared.chance.for_merit),
     )

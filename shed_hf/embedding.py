@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shed_hf.arrays import BoolVector, EmbeddingMatrix, IntVector
+from shed_hf.crew import Alone, Crew
 from shed_hf.errors import InputError
 from shed_hf.pool import Pool
 
@@ -38,6 +39,15 @@ class SentenceTransformerEncoder:
 
     def encode(self, sentences: list[str], /) -> NDArray[np.float32]:
         """Unit vectors ``(n, d)`` float32."""
+        vectors = self._model().encode(sentences, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
+        return np.asarray(vectors, dtype=np.float32)
+
+    def move_to(self, device: str) -> None:
+        """Encode on this device from now on."""
+        if str(self._model().device) != device:
+            self._model().to(device)
+
+    def _model(self) -> Any:
         if not self._loaded:
             from sentence_transformers import SentenceTransformer
 
@@ -49,8 +59,7 @@ class SentenceTransformerEncoder:
                     f"embedder={self.model!r} could not be loaded ({first}); pass one that can be reached, a folder "
                     'with one, or "lexical", which downloads nothing'
                 ) from error
-        vectors = self._loaded[0].encode(sentences, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
-        return np.asarray(vectors, dtype=np.float32)
+        return self._loaded[0]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"model": self.model}
@@ -152,19 +161,26 @@ def encoder_from(embedder: "str | Encoder | NDArray[np.floating[Any]]") -> "Enco
 
 
 def embed(
-    pool: Pool, rows: IntVector, embedder: "str | Encoder | NDArray[np.floating[Any]]"
+    pool: Pool, rows: IntVector, embedder: "str | Encoder | NDArray[np.floating[Any]]", crew: Crew | None = None
 ) -> tuple[EmbeddingMatrix, Encoder | None]:
     """Unit vectors ``(len(rows), d)`` float32, and the encoder that embeds further texts (None for a matrix).
 
-    Texts are read and encoded in chunks; past 1 GiB the matrix lives in a temporary file. Raises `InputError` naming
+    Texts are read and encoded in chunks, which a ``crew`` shares; past 1 GiB the matrix lives in a temporary file.
+    `Lexical` is quick, and is left to the rank that asks. Raises `InputError` naming
     the row when a vector is not finite, or when a given matrix has another number of rows than the pool.
     """
     encoder = encoder_from(embedder)
     if isinstance(encoder, Lexical):
         encoder = encoder.fit(pool.texts(rows))
+        crew = None
     if encoder is None:
         return _given(np.asarray(embedder), len(pool), rows), None
-    return _encoded(pool, rows, encoder), encoder
+    return _encoded(pool, rows, encoder, crew or Alone()), encoder
+
+
+def encode_rows(pool: Pool, rows: IntVector, encoder: Encoder) -> EmbeddingMatrix:
+    """Unit vectors of some rows of the pool."""
+    return encode_texts(encoder, pool.texts(rows), rows)
 
 
 def unit(vectors: NDArray[np.floating[Any]], rows: IntVector) -> EmbeddingMatrix:
@@ -190,20 +206,19 @@ def encode_texts(encoder: Encoder, texts: list[str], rows: IntVector) -> Embeddi
     return unit(vectors, rows)
 
 
-def _encoded(pool: Pool, rows: IntVector, encoder: Encoder) -> EmbeddingMatrix:
+def _encoded(pool: Pool, rows: IntVector, encoder: Encoder, crew: Crew) -> EmbeddingMatrix:
     from tqdm.auto import tqdm
 
     from shed_hf.report import quiet
 
     matrix: EmbeddingMatrix | None = None
     with tqdm(total=len(rows), desc="embedding", unit="row", disable=quiet()) as bar:
-        for start in range(0, len(rows), CHUNK):
-            chunk = rows[start : start + CHUNK]
-            vectors = encode_texts(encoder, pool.texts(chunk), chunk)
+        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        for number, vectors in crew.share("embed", chunks, lambda chunk: encode_rows(pool, chunk, encoder)):
             if matrix is None:
                 matrix = _allocate(len(rows), vectors.shape[1])
-            matrix[start : start + len(chunk)] = vectors
-            bar.update(len(chunk))
+            matrix[number * CHUNK : number * CHUNK + len(vectors)] = vectors
+            bar.update(len(vectors))
     return np.zeros((0, 1), dtype=np.float32) if matrix is None else matrix
 
 

@@ -1,8 +1,7 @@
 """Features: what a model makes of a row, beside what the row is about.
 
 Damaged rows lie among the sound ones of their topic, so no value of a cluster of topics parts them; a model finds their
-completions harder, or no easier with the prompt than without it. Here its figures become columns beside an embedding,
-and an order of rows.
+completions harder, or no easier with the prompt than without it. Here its figures become columns beside an embedding.
 """
 
 import math
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from shed_hf.arrays import EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
+from shed_hf.arrays import EmbeddingMatrix, FloatMatrix, FloatVector
 from shed_hf.errors import InputError
 
 FEATURES = ("loss", "ifd", "length")
@@ -59,11 +58,6 @@ def named(features: FloatMatrix) -> dict[str, FloatVector]:
         )
     loss, unconditional, length = features.T
     return {"loss": loss, "ifd": unconditional - loss, "length": length}
-
-
-def order_by(features: FloatMatrix, name: str) -> IntVector:
-    """Positions of the rows from the lowest value of one feature to the highest; ties keep their order, NaN is last."""
-    return np.argsort(named(features)[_checked_names((name,))[0]], kind="stable").astype(np.int64)
 
 
 def beside(embeddings: EmbeddingMatrix, features: FloatMatrix, names: Sequence[str], scale: float) -> EmbeddingMatrix:

@@ -202,8 +202,8 @@ def _options(choices: Any, column: str) -> tuple[tuple[str, ...], tuple[Any, ...
     labelled = isinstance(choices, Mapping)
     texts = choices.get("text") if labelled else choices
     options = tuple(texts) if isinstance(texts, Sequence) and not isinstance(texts, str) else ()
-    if len(options) < 2 or not all(isinstance(option, str) and option.strip() for option in options):
-        raise InvalidCell(column, f"holds {choices!r:.60}, not two or more texts")
+    if not all(isinstance(option, str) and option.strip() for option in options) or len(set(options)) < 2:
+        raise InvalidCell(column, f"holds {choices!r:.60}, not two or more different texts")
     labels = (choices.get("label") or ()) if labelled else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     return options, tuple(labels)[: len(options)]
 

@@ -5,15 +5,16 @@ see a coalition. Between them the game turns coalitions into rows, asks the ledg
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from shed_hf.arrays import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector, IntVector, Walk
-from shed_hf.errors import Diverged, InputError
+from shed_hf.crew import Alone, Crew
+from shed_hf.errors import InputError
 from shed_hf.ledger import Entry, Ledger
+from shed_hf.measuring import Batch, dealt, measured, shortened
 from shed_hf.naming import stable_name
 
 Record: TypeAlias = Callable[[int, int, FloatVector, Mapping[str, float]], None]
@@ -111,6 +112,7 @@ class Game:
     does not depend on who asks for it or when. ``positions`` ``(n_players, d)`` say where the players stand, so that
     estimators may expect neighbours to be alike. ``watch`` is called with the value of every newly measured outcome;
     ``settled`` tells estimators, from values and covariance, that more coalitions would not change what is chosen.
+    The ``crew`` is who measures. ``asked`` are the ledger's keys asked for, in order.
     """
 
     def __init__(
@@ -124,10 +126,11 @@ class Game:
         watch: Callable[[float], None] | None = None,
         positions: FloatMatrix | None = None,
         settled: Settled | None = None,
+        crew: Crew | None = None,
     ) -> None:
         without = [number for number, rows in enumerate(players) if not len(rows)]
         if not len(players) or without:
-            got = f"players {_shortened(without)} bring none" if without else "got no players"
+            got = f"players {shortened(without)} bring none" if without else "got no players"
             raise InputError(f"every player of a game needs at least one row, {got}; leave out clusters without one")
         self.players = [np.asarray(rows, dtype=np.int64) for rows in players]
         self.utility = as_walk_utility(utility)
@@ -135,7 +138,9 @@ class Game:
         self.aggregate: Aggregate = _mean if aggregate is None else aggregate
         self.watch = watch
         self.positions, self.settled = positions, settled
-        self.asked: set[str] = set()
+        self.crew: Crew = Alone() if crew is None else crew
+        self.asked: dict[str, None] = {}
+        self._ends: set[str] = set()
         self.n_fine_tunings = 0
         rows = np.unique(np.concatenate(self.players))
         self._digests = hashed({int(row): digests[int(row)] if digests else b"%d" % row for row in rows})
@@ -145,6 +150,16 @@ class Game:
     def n_players(self) -> int:
         """The number of players."""
         return len(self.players)
+
+    @property
+    def together(self) -> bool:
+        """Whether all ranks train every coalition together, since its utility spreads one model over them."""
+        return self.crew.size > 1 and bool(getattr(self.utility, "lockstep", False))
+
+    @property
+    def n_apart(self) -> int:
+        """How many ranks measure coalitions of their own at a time."""
+        return 1 if self.together else self.crew.size
 
     @property
     def n_evaluations(self) -> int:
@@ -224,40 +239,32 @@ class Game:
 
     def _measure(self, walks: Sequence[Walk]) -> list[list[FloatVector]]:
         keys = [self._keys(walk) for walk in walks]
-        self.asked.update(key for walk_keys in keys for key in walk_keys)
+        self.asked.update((key, None) for walk_keys in keys for key in walk_keys)
         missing = {k[-1]: w for w, k in enumerate(keys) if any(key not in self.ledger for key in k)}
         if missing:
-            self._run([walks[w] for w in missing.values()], [keys[w] for w in missing.values()])
+            self._run(Batch(walks, keys).part(list(missing.values())))
         return [[self.ledger[key] for key in walk_keys] for walk_keys in keys]
 
-    def _run(self, walks: Sequence[Walk], keys: Sequence[Sequence[str]]) -> None:
-        clock = time.perf_counter()
+    def _run(self, batch: Batch) -> None:
+        self._ends = {keys[-1] for keys in batch.keys}
+        if self.together:
+            self.crew.each("fine-tune together", batch, self._measured_here)
+            return
+        parts = dealt(batch, self.crew.size, getattr(self.utility, "at_once", 1))
+        for _, entries in self.crew.share("fine-tune", parts, self._measured_here):
+            for entry in entries:  # those of other ranks are news
+                if entry.key not in self.ledger:
+                    self._keep(entry)
 
-        def record(walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
-            nonlocal clock
-            seconds = round(time.perf_counter() - clock, 4)  # as the ledger writes it
-            blocks = walks[walk][: block + 1]
-            self._check(blocks, outcome)
-            self._check_items(len(outcome))
-            rows = tuple(tuple(int(row) for row in rows) for rows in blocks)
-            self.ledger.put(Entry(keys[walk][block], rows, np.asarray(outcome, np.float64), seconds, beside))
-            clock = time.perf_counter()
-            self.n_fine_tunings += block == len(walks[walk]) - 1 and any(rows)
-            if self.watch is not None:
-                self.watch(float(self.aggregate(outcome[None])[0]))
+    def _measured_here(self, batch: Batch) -> list[Entry]:
+        return measured(self.utility, batch, self.players, self._keep)
 
-        self.utility.measure(walks, record)
-
-    def _check(self, blocks: Walk, outcome: FloatVector) -> None:
-        bad = int(np.sum(~np.isfinite(outcome)))
-        if bad or not len(outcome):
-            rows = np.concatenate(list(blocks))
-            inside = [i for i, player in enumerate(self.players) if len(rows) and np.isin(player, rows).all()]
-            raise Diverged(
-                f"the coalition of players {_shortened(inside)} ({len(rows)} rows: {_shortened(rows.tolist())}) has "
-                f"{bad} of {len(outcome)} outcomes that are not finite; the {len(self.ledger)} outcomes measured "
-                "before are kept"
-            )
+    def _keep(self, entry: Entry) -> None:
+        self._check_items(len(entry.outcome))
+        self.ledger.put(entry)
+        self.n_fine_tunings += entry.key in self._ends and any(entry.blocks)
+        if self.watch is not None:
+            self.watch(float(self.aggregate(entry.outcome[None])[0]))
 
     def _check_items(self, n_items: int) -> None:
         known = next((len(entry.outcome) for entry in self.ledger), n_items)
@@ -294,8 +301,3 @@ def _mean(outcomes: FloatMatrix) -> FloatVector:
 
 def _hash(content: bytes, key: int = 0) -> bytes:
     return hashlib.blake2b(content, digest_size=16, key=key.to_bytes(16, "little")).digest()
-
-
-def _shortened(numbers: Sequence[int], most: int = 12) -> str:
-    listed = ", ".join(str(number) for number in numbers[:most])
-    return f"[{listed}{', …' if len(numbers) > most else ''}]"

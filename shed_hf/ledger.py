@@ -21,9 +21,9 @@ import numpy as np
 
 from shed_hf.arrays import FloatVector
 from shed_hf.errors import LedgerError
+from shed_hf.ledger_files import beside, content_of, header_of, is_locked, lock, of_rank, whole_lines, write_whole
 
 VERSION = 1
-_OPENING = b'{"shed_ledger": '
 
 
 @dataclass(frozen=True)
@@ -59,21 +59,31 @@ class Ledger:
     """An append-only record of outcomes, in memory or in a file that survives ``kill -9`` at any instant.
 
     Opening a file replays it; a last line that a crash cut short is removed first. A header that differs from
-    ``header`` raises `LedgerError` with the field that differs, as does a line inside the file that cannot be read.
+    ``header`` raises `LedgerError` with the field that differs, as does a line inside the file that cannot be read, and
+    a file that another process is writing. Among several ranks each but the first writes a file of its own, beside
+    ``path``; the first takes in what it finds in those, and removes them.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None, header: Mapping[str, Any] | None = None) -> None:
-        self.path = None if path is None else Path(path)
+    def __init__(
+        self, path: str | os.PathLike[str] | None = None, header: Mapping[str, Any] | None = None, rank: int = 0
+    ) -> None:
+        self.path = None if path is None else of_rank(Path(path), rank)
         self.header: dict[str, Any] = {"shed_ledger": VERSION, **json.loads(json.dumps(header or {}))}
         self._entries: dict[str, Entry] = {}
         self._file: BinaryIO | None = None
         if self.path is not None:
             try:
                 self._open(self.path)
+                if rank == 0:
+                    self._take_in(beside(self.path))
             except OSError as error:
+                self.close()
                 raise LedgerError(
                     f"{self.path} cannot be opened as a ledger ({error}); pass another path as ledger="
                 ) from error
+            except BaseException:
+                self.close()
+                raise
 
     @classmethod
     def of(cls, header: Mapping[str, Any], entries: Iterable[Entry]) -> "Ledger":
@@ -82,6 +92,21 @@ class Ledger:
         for entry in entries:
             ledger.put(entry)
         return ledger
+
+    @classmethod
+    def merge(cls, paths: Iterable[str | os.PathLike[str]]) -> "Ledger":
+        """The outcomes of several files of one run, measured on different machines, say, in memory; `dump` writes them.
+
+        Of an outcome that several hold the first is taken. Raises `LedgerError` where one is no ledger, or that of
+        another run.
+        """
+        files = [Path(path) for path in paths]
+        if not files:
+            raise LedgerError("there is nothing to merge; pass the paths of at least one ledger")
+        ledgers = [read_ledger(file) for file in files]
+        for file, ledger in zip(files, ledgers, strict=True):
+            _check_header(file, ledger.header, ledgers[0].header)
+        return cls.of(ledgers[0].header, (entry for ledger in ledgers for entry in ledger))
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -120,24 +145,54 @@ class Ledger:
             self._file.close()
             self._file = None
 
-    def dump(self, path: Path) -> None:
+    def in_order(self, keys: Iterable[str]) -> "Ledger":
+        """The same outcomes in memory: first those of the ``keys``, in their order, then all others by key.
+
+        Several ranks write theirs in the order in which they happen to end; whoever goes through a ledger sees none of
+        that.
+        """
+        first = {key: self._entries[key] for key in keys if key in self._entries}
+        rest = (self._entries[key] for key in sorted(self._entries.keys() - first.keys()))
+        return Ledger.of(self.header, [*first.values(), *rest])
+
+    def discard(self) -> None:
+        """Close the file and remove it, once its outcomes are in another."""
+        self.close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def dump(self, path: str | os.PathLike[str]) -> None:
         """Write header and outcomes to a new file, as for a saved result."""
         lines = [json.dumps(self.header).encode() + b"\n", *(entry.line() for entry in self)]
-        path.write_bytes(b"".join(lines))
+        Path(path).write_bytes(b"".join(lines))
 
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = _content(path)
-        lines = _whole_lines(path, content)
-        if lines:
-            _check_header(path, _header(path, lines), self.header)
-            self._entries = {entry.key: entry for entry in _parsed(path, lines)}
         self._file = path.open("ab", buffering=0)
+        lock(self._file, path)
+        content = content_of(path)
+        lines = whole_lines(path, content)
+        if lines:
+            _check_header(path, header_of(path, lines), self.header)
+            self._entries = {entry.key: entry for entry in _parsed(path, lines)}
         whole = sum(len(line) + 1 for line in lines)
         if whole < len(content):
             self._file.truncate(whole)
         if not lines:
             self._append(json.dumps(self.header).encode() + b"\n")
+
+    def _take_in(self, files: Sequence[Path]) -> None:
+        for path in files:
+            if is_locked(path):
+                raise LedgerError(
+                    f"{path} is still being written by a rank of an earlier run; wait until that has ended"
+                )
+            lines = whole_lines(path, content_of(path))
+            if lines:
+                _check_header(path, header_of(path, lines), self.header)
+            for entry in _parsed(path, lines):
+                self.put(entry)
+            path.unlink()
 
     def _append(self, line: bytes) -> None:
         if self.path is None:
@@ -146,8 +201,7 @@ class Ledger:
             raise LedgerError(f"{self.path} is closed; open it again with Ledger({str(self.path)!r}, header)")
         end = self._file.tell()
         try:
-            self._file.write(line)
-            os.fsync(self._file.fileno())
+            write_whole(self._file, line)
         except OSError as error:
             self._file.truncate(end)  # no half a line for the next outcome to be appended to
             raise LedgerError(
@@ -157,33 +211,15 @@ class Ledger:
 
 
 def read_ledger(path: str | os.PathLike[str]) -> Ledger:
-    """The ledger in a file, whatever its header says, held in memory: for reading what a run measured."""
-    lines = _whole_lines(Path(path), _content(Path(path)))
-    return Ledger.of(_header(Path(path), lines), _parsed(Path(path), lines))
-
-
-def _content(path: Path) -> bytes:
-    return path.read_bytes() if path.exists() else b""
-
-
-def _whole_lines(path: Path, content: bytes) -> list[bytes]:
-    """The complete lines, without a last one that a crash left unreadable; none where not even the header is complete.
-
-    Raises `LedgerError` where what there is cannot have become a header, so that the file is not written over.
+    """The ledger in a file, whatever its header says, with what other ranks wrote beside it, held in memory: for
+    reading what a run measured.
     """
-    *lines, torn = content.split(b"\n")
-    if len(lines) > 1 and not _is_json(lines[-1]):  # blocks of zeros, say, after a power cut
-        lines.pop()
-    if not lines and torn.strip(b"\0") and not _OPENING.startswith(torn[: len(_OPENING)]):
-        raise _no_ledger(path)
-    return lines
-
-
-def _header(path: Path, lines: Sequence[bytes]) -> dict[str, Any]:
-    header = json.loads(lines[0]) if lines and _is_json(lines[0]) else None
-    if not isinstance(header, dict) or "shed_ledger" not in header:
-        raise _no_ledger(path)
-    return header
+    files = [Path(path), *beside(Path(path))]
+    lines = [whole_lines(file, content_of(file)) for file in files]
+    header = header_of(Path(path), lines[0])
+    return Ledger.of(
+        header, (entry for file, of_file in zip(files, lines, strict=True) for entry in _parsed(file, of_file))
+    )
 
 
 def _parsed(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:
@@ -198,29 +234,22 @@ def _parsed(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:
             ) from error
 
 
-def _no_ledger(path: Path) -> LedgerError:
-    return LedgerError(f"{path} is not a ledger: it has no header; pass another path as ledger=")
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
-
-
 def _check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    there, here = dict(_flat(found)), dict(_flat(expected))
-    differing = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
-    if differing:
-        fields = "; ".join(
-            f"{name}: ledger has {there.get(name)!r}, this run has {here.get(name)!r}" for name in differing[:3]
-        )
+    fields = differing(found, expected, "ledger has", "this run has")
+    if fields:
         raise LedgerError(
             f"{path} holds the outcomes of another run ({fields}); pass another path as ledger= or repeat that run's "
             "arguments"
         )
+
+
+def differing(
+    found: Mapping[str, Any], expected: Mapping[str, Any], there: str = "rank 0 has", here: str = "this one has"
+) -> str:
+    """The first fields in which two headers differ, in words; empty where they are the same."""
+    left, right = dict(_flat(found)), dict(_flat(expected))
+    names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
+    return "; ".join(f"{name}: {there} {left.get(name)!r}, {here} {right.get(name)!r}" for name in names[:3])
 
 
 def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

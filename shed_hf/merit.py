@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from shed_hf.arrays import FloatMatrix, FloatVector, IntVector
+from shed_hf.crew import Alone, Crew
 from shed_hf.errors import InputError
 from shed_hf.features import Features, named
 from shed_hf.game import WalkUtility
 
 KINDS = ("ifd", "loss", "credit")
+CHUNK = 512
 MOST_ROWS = 20_000
 """Up to so many rows ``"auto"`` pays for a training run over all of them."""
 
@@ -43,45 +45,76 @@ class Merit:
         return self.given
 
 
-def merit_of(merit: Any, features: Features | None, utility: WalkUtility, rows: IntVector, n_rows: int) -> Merit:
-    """Measure what ``merit`` and ``features`` need of the ``rows``; nothing is measured twice.
+def merit_of(
+    merit: Any,
+    features: Features | None,
+    utility: WalkUtility,
+    rows: IntVector,
+    n_rows: int,
+    crew: Crew | None = None,
+) -> Merit:
+    """Measure what ``merit`` and ``features`` need of the ``rows``, shared by the ``crew``; nothing is measured twice.
 
     ``merit`` is None, one of `KINDS`, a number for each of the ``n_rows`` of the dataset, or ``"auto"``: credit where
-    the utility can give it and the rows are at most 20,000, else None. Raises `InputError` for anything else, and for a
-    utility that cannot tell.
+    the utility can give it and the rows are at most 20,000, else None. Raises `InputError` for anything else, for
+    numbers of the ``rows`` that are not finite, and for a utility that cannot tell.
     """
+    check_merit(merit, features, utility, n_rows)
     if isinstance(merit, str) and merit == "auto":
         can = getattr(utility, "can_credit", None)
         merit = "credit" if can is not None and len(rows) <= MOST_ROWS and can() else None
-    if merit is not None and not isinstance(merit, str):
-        return Merit(None, _given(merit, rows, n_rows), _features(features is not None, utility, rows), utility, rows)
-    if merit is not None and merit not in KINDS:
+    kind = merit if isinstance(merit, str) else None
+    given = None if merit is None or kind is not None else _of_rows(_numbers(merit, n_rows), rows)
+    measured = _features(utility, rows, crew or Alone()) if _looks(kind, features) else np.empty((0, 3))
+    return Merit(kind, given, measured, utility, rows)
+
+
+def check_merit(merit: Any, features: Features | None, utility: WalkUtility, n_rows: int) -> None:
+    """Raise `InputError` where `merit_of` would for any rows, before anything is known of them."""
+    kind = merit if isinstance(merit, str) else None
+    if merit is not None and kind is None:
+        _numbers(merit, n_rows)
+    if kind not in (None, "auto", *KINDS):
         raise InputError(f"merit={merit!r} is unknown; pass one of {['auto', *KINDS]}, a number for every row, or None")
-    if merit == "credit" and not hasattr(utility, "credit"):
+    if kind == "credit" and not hasattr(utility, "credit"):
         raise InputError('merit="credit" follows the rows through a training run, which this utility does not make; '
                          "pass utility=FineTune(…), or numbers of your own")  # fmt: skip
-    needed = features is not None or merit in ("ifd", "loss")
-    return Merit(merit, None, _features(needed, utility, rows), utility, rows)
-
-
-def _features(needed: bool, utility: WalkUtility, rows: IntVector) -> FloatMatrix:
-    if not needed:
-        return np.empty((0, 3))
-    measure = getattr(utility, "row_features", None)
-    if measure is None:
+    if _looks(kind, features) and not hasattr(utility, "row_features"):
         raise InputError(
             "features and merit are what a model makes of a row, and this utility has no model; pass "
             "utility=FineTune(…), or numbers of your own as merit="
         )
-    measured: FloatMatrix = measure(rows)
+
+
+def _looks(kind: str | None, features: Features | None) -> bool:
+    """Whether a model must look at the rows."""
+    return features is not None or kind in ("ifd", "loss")
+
+
+def _features(utility: WalkUtility, rows: IntVector, crew: Crew) -> FloatMatrix:
+    measured = np.full((len(rows), 3), np.nan)
+    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    measure = utility.row_features  # type: ignore[attr-defined]  # check_merit has looked
+    for number, of_chunk in crew.share("features", chunks, measure):
+        measured[number * CHUNK : number * CHUNK + len(of_chunk)] = of_chunk
     return measured
 
 
-def _given(merit: Any, rows: IntVector, n_rows: int) -> FloatVector:
+def _numbers(merit: Any, n_rows: int) -> FloatVector:
     try:
         numbers = np.asarray(merit, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"merit is a {type(merit).__name__} that holds no numbers; pass one per row") from error
     if numbers.shape != (n_rows,):
         raise InputError(f"merit has shape {numbers.shape}; pass one number for each of the {n_rows} rows")
+    return numbers
+
+
+def _of_rows(numbers: FloatVector, rows: IntVector) -> FloatVector:
+    bad = rows[~np.isfinite(numbers[rows])]
+    if len(bad):
+        raise InputError(
+            f"merit of row {bad[0]} is {numbers[bad[0]]}, and {len(bad)} of the {len(rows)} rows that take part have "
+            "none that is finite; pass a number for each, the lowest for rows to be taken last"
+        )
     return numbers[rows]

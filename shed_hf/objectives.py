@@ -5,6 +5,7 @@ of other items) and reduces their log-likelihoods to one outcome. Nothing is gen
 is asked for. Losses are negated here and nowhere else.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -69,18 +70,22 @@ class Loss:
 
 @dataclass(frozen=True)
 class Choice:
-    """Log-likelihood of the right option, normalised over the options; ``per_token`` compares means instead of sums."""
+    """Log-likelihood of the right option, normalised over the options; ``per_token`` compares means instead of sums.
+
+    An option that is there twice counts once.
+    """
 
     per_token: bool = False
 
     def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
         """The item with each of its options. Raises `InputError` for items without options."""
         _check_options(items, "choice")
-        return [[item.answering(option) for option in item.options] for item in items]
+        _warn_of_repeats(items)
+        return [[item.answering(option) for option in _different(item)] for item in items]
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
         """log softmax over the options, at the right one."""
-        return _log_softmax(likelihoods.per_token if self.per_token else likelihoods.total, item.answer)
+        return _log_softmax(likelihoods.per_token if self.per_token else likelihoods.total, _right(item))
 
 
 @dataclass(frozen=True)
@@ -88,20 +93,22 @@ class Accuracy:
     """1 where the model is right: the right option is the likeliest, or greedy decoding gives the completion exactly.
 
     The latter is read off one forward pass, without generating: it holds just when every token of it is the likeliest.
+    An option that is there twice counts once.
     """
 
     per_token: bool = False
 
     def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
         """The item with each of its options, or the item itself where it has none."""
-        return [[item.answering(option) for option in item.options] if item.options else [item] for item in items]
+        _warn_of_repeats(items)
+        return [[item.answering(option) for option in _different(item)] or [item] for item in items]
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
         """0 or 1."""
         if not item.options:
             return float(likelihoods.greedy[0])
         compared = likelihoods.per_token if self.per_token else likelihoods.total
-        return float(int(np.argmax(compared)) == item.answer)
+        return float(int(np.argmax(compared)) == _right(item))
 
 
 @dataclass(frozen=True)
@@ -228,6 +235,26 @@ def _check_options(items: Sequence[Example], name: str) -> None:
             f'objective="{name}" needs items with options; {without} of {len(items)} evaluation items have none; pass '
             f"rows with "
             'question, choices and answer, or objective="loss"'
+        )
+
+
+def _different(item: Example) -> tuple[str, ...]:
+    """The item's options, each once."""
+    return tuple(dict.fromkeys(item.options))
+
+
+def _right(item: Example) -> int:
+    """Which of the different options is the right one."""
+    return _different(item).index(item.options[item.answer])
+
+
+def _warn_of_repeats(items: Sequence[Example]) -> None:
+    repeating = [item.options for item in items if len(_different(item)) < len(item.options)]
+    if repeating:
+        warnings.warn(
+            f"{len(repeating)} of {len(items)} evaluation items offer an option twice, which counts once; the first is "
+            f"{repeating[0]!r:.100}",
+            stacklevel=3,
         )
 
 

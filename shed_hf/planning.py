@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shed_hf.budget import Speed
+from shed_hf.budget import Speed, check
 from shed_hf.errors import InputError
 from shed_hf.estimators import Cost, LeastSquares
 from shed_hf.estimators.design import draw_pairs
-from shed_hf.estimators.estimate import check_budget
 from shed_hf.estimators.measured import recorded
 from shed_hf.game import Game
 from shed_hf.preparation import Prepared
@@ -26,8 +25,8 @@ LEAST_PILOT = 8
 class Plan:
     """What a curation would take.
 
-    ``fine_tunings``, ``tokens`` and ``flops`` (0 where the utility can't tell) are those of the game; where rows are
-    credited, one run over all of them is in ``rows_trained`` and ``seconds`` as well. ``seconds`` are judged by two
+    ``fine_tunings`` are those of the game; where merit is credit, one run over all rows is in ``rows_trained``,
+    ``tokens``, ``flops`` (both 0 where the utility can't tell) and ``seconds`` as well. ``seconds`` are judged by two
     timed fine-tunings, ``memory_bytes`` is the most that was held so far, of the accelerator or else of the process.
     ``reliability`` is what `ValueEstimate.reliability` is expected to be at half, the same and double the fine-tunings;
     empty where too little was measured to foretell it.
@@ -67,8 +66,7 @@ def planned(prepared: Prepared, game: Game, pilot: int) -> Plan:
     ):
         raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
     rows = np.concatenate(game.players)
-    if not isinstance(prepared.request.budget, str):
-        check_budget(prepared.request.budget, 1, "one fine-tuning")
+    check(prepared.request.budget)
     speed = _timed(game)
     cost = _cost(prepared, game, speed)
     if pilot:  # the first coalitions that the run itself will ask for
@@ -77,19 +75,19 @@ def planned(prepared: Prepared, game: Game, pilot: int) -> Plan:
         coalitions = draw_pairs(game.n_players, n_pairs, prepared.chance.for_values)[: int(pilot) // 2 * 2]
         if len(coalitions):
             game.outcomes(coalitions)
-    credited = len(prepared.admitted.rows) if prepared.merit.kind == "credit" else 0
+    credited = prepared.admitted.rows if prepared.merit.kind == "credit" else rows[:0]
     share = cost.players_trained / game.n_players
-    tokens = share * game.utility.n_tokens(rows)
+    tokens = share * game.utility.n_tokens(rows) + (game.utility.n_tokens(credited) if len(credited) else 0)
     flops = getattr(game.utility, "flops", None)
     return Plan(
         players=game.n_players,
         rows_per_player=len(rows) / game.n_players,
         fine_tunings=cost.fine_tunings,
         in_ledger=len(game.ledger),
-        rows_trained=round(share * len(rows)) + credited,
+        rows_trained=round(share * len(rows)) + len(credited),
         tokens=round(tokens),
         flops=0.0 if flops is None else float(flops(tokens, cost.fine_tunings + 1)),
-        seconds=speed.seconds(cost, game.n_players) + credited * speed.training / len(rows),
+        seconds=speed.seconds(cost, game.n_players) + len(credited) * speed.training / len(rows),
         memory_bytes=_memory(),
         reliability=_foretold(game, cost.fine_tunings),
     )
@@ -109,7 +107,8 @@ def _timed(game: Game) -> Speed:
         few = np.arange(game.n_players) <= np.searchsorted(sizes, rows)
         game(few[None])
     evaluating, seconds = (game.entry(players).seconds for players in (np.arange(0), np.flatnonzero(few)))
-    return Speed(evaluating, max(seconds - evaluating, 0.0) * float(sizes[-1] / sizes[few][-1]))
+    training = max(seconds - evaluating, 0.0) * float(sizes[-1] / sizes[few][-1])
+    return Speed(evaluating / game.n_apart, training / game.n_apart)
 
 
 def _foretold(game: Game, fine_tunings: int) -> dict[str, float]:

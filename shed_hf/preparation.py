@@ -1,6 +1,5 @@
 """From the arguments of a curation to a game that can be played: everything before the first fine-tuning."""
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,27 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shed_hf.admission import Admitted, Items, admit, items_from
+from shed_hf.admission import Admitted, admit
 from shed_hf.arrays import IntVector
-from shed_hf.assembly import check_columns, resolve_size
+from shed_hf.binding import Bound, bind, warm_up
 from shed_hf.clustering import Clusterer, Clustering, Given, cluster, clusterer_from
+from shed_hf.crew import Crew
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, estimator_from
 from shed_hf.features import Features, beside, features_from
-from shed_hf.game import Aggregate, Game, Utility, WalkUtility, as_walk_utility
-from shed_hf.grouping import Grouped, OverGroups, split
-from shed_hf.ledger import Ledger
+from shed_hf.game import Aggregate, Game, Utility, WalkUtility
+from shed_hf.grouping import Grouped
+from shed_hf.ledger import Entry, Ledger
 from shed_hf.merit import Merit, merit_of
 from shed_hf.objectives import Objective
 from shed_hf.players import Players, send_players
-from shed_hf.pool import Pool, load_source, read_pool
+from shed_hf.pool import Pool
 from shed_hf.samplers import Sampler, sampler_from
 from shed_hf.seeds import Streams
 from shed_hf.selection import settled_choice
 
 if TYPE_CHECKING:
-    from datasets import Dataset
-
     from shed_hf.utilities.fine_tune import FineTune
 
 
@@ -66,13 +64,8 @@ class Prepared:
 
     request: Request
     chance: Streams
-    source: "Dataset"
-    pool: Pool
-    wanted: int
-    tuner: "FineTune | None"
-    items: Items | None
-    utility: WalkUtility
-    grouping: OverGroups | None
+    bound: Bound
+    crew: Crew
     admitted: Admitted
     clusterer: Clusterer
     features: Features | None
@@ -81,52 +74,50 @@ class Prepared:
     players: Players
     merit: Merit
     warmup_rows: IntVector
-    training_seed: int
     estimator: Estimator
     sampler: Sampler
 
     def ledger(self) -> Ledger:
-        """The ledger of this game, opened where one was named."""
-        header = {"dataset": self.pool.digest, "order": self.training_seed, **self.utility.describe()}
-        return Ledger(self.request.ledger, header)
+        """The ledger of this game, opened where one was named, with what other ranks find on disks of their own."""
+        header = self.bound.header()
+        ledger = Ledger(self.request.ledger, header)
+        nothing_more: list[Entry] = []
+        for entries in self.crew.each("begin", (header, self.players.rows), lambda _: nothing_more):
+            for entry in entries:
+                ledger.put(entry)
+        return ledger
 
     def game(self, ledger: Ledger) -> Game:
         """The game of the clusters' players."""
         rows = self.players.rows
-        aggregate: Aggregate | None = self.grouping
+        aggregate: Aggregate | None = self.bound.grouping
         return Game(
             rows,
-            self.utility,
+            self.bound.utility,
             ledger,
-            self.pool.digests_of(rows),
-            self.training_seed,
+            self.bound.pool.digests_of(rows),
+            self.bound.training_seed,
             aggregate,
             positions=self.clustering.centroids[self.players.clusters].astype(np.float64),
-            settled=settled_choice(self.sampler, self.players.clusters, [len(n) for n in self.nearest], self.wanted),
+            settled=settled_choice(
+                self.sampler, self.players.clusters, [len(n) for n in self.nearest], self.bound.wanted
+            ),
+            crew=self.crew,
         )
 
 
-def prepare(request: Request) -> Prepared:
+def prepare(request: Request, crew: Crew) -> Prepared:
     """Read, embed, cluster, and bind the utility. Raises `InputError` for whatever cannot be used."""
     estimator, sampler = estimator_from(request.estimator), sampler_from(request.sampler)
     features = features_from(request.features)
     chance = Streams(request.seed)
-    source = load_source(request.dataset, request.split)
-    check_columns(source)
-    pool = read_pool(source, request.columns, request.drop_invalid)
-    wanted = resolve_size(request.size, len(source))
+    bound = bind(request, chance)
+    pool, utility = bound.pool, bound.utility
 
-    objective, grouped = split(request.objective)
-    tuner = _tuner(request.utility, request.model, objective)
-    items = _items(request, pool, tuner, chance)
-    training_seed = int(chance.for_training.integers(2**31))
-    utility = _bound(tuner, request.utility, pool, items, training_seed)
-    grouping = None if grouped is None else _over(grouped, items, utility)
-
-    admitted = admit(pool, items, request.embedder)
-    if wanted > len(admitted.rows):
+    admitted = admit(pool, bound.items, request.embedder, crew)
+    if bound.wanted > len(admitted.rows):
         raise InputError(
-            f"size={wanted} exceeds the {len(admitted.rows)} rows left ({admitted.told}); pass a smaller size"
+            f"size={bound.wanted} exceeds the {len(admitted.rows)} rows left ({admitted.told}); pass a smaller size"
         )
     clusterer = clusterer_from(request.clusterer, lambda name: _column(pool, name), admitted.rows, len(pool))
     if features is not None and isinstance(clusterer, Given):
@@ -134,22 +125,16 @@ def prepare(request: Request) -> Prepared:
             f"features={list(features.names)} are for a clusterer that looks at them, and the labels are given; pass "
             'features=None, or a clusterer such as "kmeans"'
         )
-    merit = merit_of(request.merit, features, utility, admitted.rows, len(pool))
+    merit = merit_of(request.merit, features, utility, admitted.rows, len(pool), crew)
     wide = None if features is None else beside(admitted.embeddings, merit.features, features.names, features.scale)
     clustering = cluster(admitted.embeddings, clusterer, chance.for_clusters, wide)
     nearest = [admitted.rows[members] for members in clustering.members(admitted.embeddings)]
     players = send_players(nearest, request.proxies_per_cluster, request.proxy_sets, utility)
-    warmup_rows = _warm_up(request.warmup, utility, pool, admitted.rows, players, chance.for_warmup)
     return Prepared(
         request=request,
         chance=chance,
-        source=source,
-        pool=pool,
-        wanted=wanted,
-        tuner=tuner,
-        items=items,
-        utility=utility,
-        grouping=grouping,
+        bound=bound,
+        crew=crew,
         admitted=admitted,
         clusterer=clusterer,
         features=features,
@@ -157,52 +142,10 @@ def prepare(request: Request) -> Prepared:
         nearest=nearest,
         players=players,
         merit=merit,
-        warmup_rows=warmup_rows,
-        training_seed=training_seed,
+        warmup_rows=_warm_up(request.warmup, bound, admitted.rows, players, chance.for_warmup, crew),
         estimator=estimator,
         sampler=sampler,
     )
-
-
-def _tuner(
-    utility: "str | FineTune | Utility | WalkUtility", model: Any, objective: str | Objective | None
-) -> "FineTune | None":
-    """The fine-tuning to bind to pool and items, or None for a utility that needs neither."""
-    if isinstance(utility, str):
-        if utility != "fine-tune":
-            raise InputError(
-                f'utility={utility!r} is unknown; pass "fine-tune", FineTune(…), or a callable row_sets -> (m, n_items)'
-            )
-        from shed_hf.utilities.fine_tune import DEFAULT_MODEL, FineTune
-
-        return FineTune(DEFAULT_MODEL if model is None else model, objective)
-    given = {"model": model, "objective": objective}
-    for name in (name for name, argument in given.items() if argument is not None):
-        raise InputError(f'{name}= goes with utility="fine-tune"; put it into the utility, as in FineTune({name}=…)')
-    bindable: FineTune | None = utility if hasattr(utility, "bind") else None  # type: ignore[assignment]
-    return bindable
-
-
-def _items(request: Request, pool: Pool, tuner: "FineTune | None", chance: Streams) -> Items | None:
-    if tuner is None and request.eval_dataset is None:  # the utility evaluates on some of its own, if on any
-        evaluation = getattr(request.utility, "evaluation", None)
-        return None if evaluation is None else Items(evaluation.items, np.empty(0, dtype=np.int64))
-    return items_from(request.eval_dataset, pool, request.columns, request.drop_invalid, chance.for_items)
-
-
-def _bound(tuner: "FineTune | None", utility: Any, pool: Pool, items: Items | None, seed: int) -> WalkUtility:
-    if tuner is None or items is None:
-        return as_walk_utility(utility)
-    return tuner.bind(pool, items.examples, seed)
-
-
-def _over(grouped: Grouped, items: Items | None, utility: WalkUtility) -> OverGroups:
-    if items is None:
-        raise InputError(
-            f"objective={grouped!r} groups evaluation items, and this utility brings none that are known; pass "
-            "eval_dataset= with the items it evaluates on, in their order"
-        )
-    return grouped.over(items, getattr(getattr(utility, "evaluation", None), "kept", None))
 
 
 def _column(pool: Pool, name: str) -> list[Any] | None:
@@ -210,19 +153,19 @@ def _column(pool: Pool, name: str) -> list[Any] | None:
 
 
 def _warm_up(
-    count: int, utility: WalkUtility, pool: Pool, rows: IntVector, players: Players, rng: np.random.Generator
+    count: int, bound: Bound, rows: IntVector, players: Players, rng: np.random.Generator, crew: Crew
 ) -> IntVector:
-    """Train θ₀ on ``count`` rows that no player brings, and tell which."""
+    """Train θ₀ on ``count`` rows that no player brings, on every rank, and tell which."""
+    utility = bound.utility
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
         raise InputError(f"warmup={count!r} is not a whole number >= 0; pass how many rows to train on beforehand")
     if not count:
         return np.empty(0, dtype=np.int64)
-    warm_up = getattr(utility, "warm_up", None)
-    if warm_up is None:
+    if not hasattr(utility, "warm_up"):
         raise InputError(f"warmup={count} trains the model before the game, and this utility has none; pass warmup=0")
     outside = np.setdiff1d(rows, np.concatenate(players.rows))
     chosen: IntVector = rng.permutation(outside[utility.trainable(outside)])[:count]
     if len(chosen) < count:
         raise InputError(f"warmup={count} exceeds the {len(chosen)} rows that no player brings; pass fewer")
-    warm_up(chosen, hashlib.blake2b(pool.digests[chosen].tobytes(), digest_size=16).hexdigest())
+    crew.each("warm up", chosen, lambda rows: warm_up(bound, rows))
     return chosen

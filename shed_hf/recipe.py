@@ -54,21 +54,22 @@ def make_recipe(prepared: "Prepared", game: Game, seconds: float) -> dict[str, A
     """The recipe of a finished curation: arguments, every seam's implementation, where the rows came from, versions,
     the bill.
     """
-    request, pool = prepared.request, prepared.pool
+    request, bound = prepared.request, prepared.bound
+    pool = bound.pool
     info, hub = pool.dataset.info, source_of(pool.dataset)
     as_given = ("seed", "budget", "proxies_per_cluster", "proxy_sets", "warmup", "columns", "drop_invalid")
     parts: dict[str, Any] = {"embedder": prepared.admitted.encoder, "clusterer": prepared.clusterer}
     parts |= {"estimator": prepared.estimator, "sampler": prepared.sampler}
     return {
-        "size": prepared.wanted,
+        "size": bound.wanted,
         "sampling_seed": plain(request.seed),
         **{name: plain(getattr(request, name)) for name in as_given},
         "merit": _merit(prepared),
         "features": None if prepared.features is None else described(prepared.features),
-        "grouping": None if prepared.grouping is None else prepared.grouping.as_json(),
+        "grouping": None if bound.grouping is None else bound.grouping.as_json(),
         **{name: described(part) for name, part in parts.items()},
         "reestimate": None,
-        "tuner": _described_tuner(prepared.tuner),
+        "tuner": _described_tuner(bound.tuner),
         "utility": plain(game.utility.describe()),
         "source": {
             "rows": len(pool),
@@ -77,7 +78,7 @@ def make_recipe(prepared: "Prepared", game: Game, seconds: float) -> dict[str, A
             "digest": pool.digest,
             "hub": None if hub is None else hub.as_json(),
         },
-        "evaluation": _evaluation(prepared.items),
+        "evaluation": _evaluation(bound.items),
         "format": {"name": pool.format.name, "columns": dict(pool.format.columns)},
         "left_out": dict(prepared.admitted.left_out),
         "bill": bill_of(game, seconds),

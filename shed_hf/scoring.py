@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from shed_hf.arrays import EmbeddingMatrix, FloatVector
-from shed_hf.embedding import Encoder, encode_texts, unit
+from shed_hf.distributed import device_of
+from shed_hf.embedding import Encoder, SentenceTransformerEncoder, encode_texts, unit
 from shed_hf.errors import InputError
 from shed_hf.formats import OPTIONAL, InvalidCell, RowFormat
 
@@ -31,12 +32,15 @@ class ClusterScorer:
     format: RowFormat
     version: int = VERSION
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+    def __call__(self, batch: Mapping[str, Any], rank: int | None = None) -> dict[str, Any]:
         """A batch of rows, or one row, to shed_cluster, shed_value, shed_value_stderr and shed_distance.
 
-        The distance is 1 − cosine to the nearest centroid. Raises `InputError` for columns other than the pool's and
-        for rows that cannot be read.
+        The distance is 1 − cosine to the nearest centroid. With ``Dataset.map(…, num_proc=…, with_rank=True)`` every
+        process embeds on an accelerator of its own: that of its ``rank``, counted round. Raises `InputError` for
+        columns other than the pool's and for rows that cannot be read.
         """
+        if rank is not None and isinstance(self.encoder, SentenceTransformerEncoder):
+            self.encoder.move_to(device_of(rank))
         present = {part: column for part, column in self.format.columns.items() if column in batch}
         missing = [column for part, column in self.format.columns.items() if part not in OPTIONAL | set(present)]
         if missing:

@@ -8,6 +8,10 @@ UNRELIABLE = 0.5
 """Below this reliability less than half of the values' variance is signal."""
 CHANCE = 0.05
 """Above this p-value a ranking is no better than one that chance makes of players who are all alike."""
+LEAST_CLUSTERS = 4
+"""Of three players who are all alike chance makes one ranking in six as clear as can be, of two every one."""
+IN_RUN = "in-run"
+UNKNOWN = "too little was measured to say"
 REMEDY = (
     "use more evaluation items, fewer clusters, more proxies_per_cluster, a higher learning rate or a larger budget "
     "before trusting the ranking"
@@ -26,9 +30,9 @@ def lacking(estimate: ValueEstimate) -> str | None:
         return f"all {len(estimate.values)} clusters have the same value {estimate.values[0]:.4g}"
     found = []
     if estimate.reliability < UNRELIABLE:
-        found.append(f"reliability {estimate.reliability:.2f} < {UNRELIABLE}")
+        found.append(f"reliability {_beside(estimate.reliability, UNRELIABLE)} < {UNRELIABLE}")
     if estimate.p_value > CHANCE:
-        found.append(f"p = {estimate.p_value:.2f} > {CHANCE} that chance made the ranking")
+        found.append(f"p = {_beside(estimate.p_value, CHANCE)} > {CHANCE} that chance made the ranking")
     return " and ".join(found) or None
 
 
@@ -37,3 +41,28 @@ def passed(estimate: ValueEstimate) -> bool:
     it.
     """
     return not np.isnan(estimate.p_value) and lacking(estimate) is None
+
+
+def unasked(estimate: ValueEstimate) -> str | None:
+    """Why it was not asked whether chance made the ranking, in words; None where it was."""
+    if not np.isnan(estimate.p_value):
+        return None
+    if len(estimate.values) < LEAST_CLUSTERS:
+        return f"fewer than {LEAST_CLUSTERS} clusters make too few coalitions to say"
+    return "a single run with credits is too little to say" if estimate.semivalue == IN_RUN else UNKNOWN
+
+
+def remedy(estimate: ValueEstimate) -> str:
+    """What to do about a ranking that has not `passed`, in words."""
+    if len(estimate.values) < LEAST_CLUSTERS:
+        return f"cluster the rows into at least {LEAST_CLUSTERS} before trusting the ranking"
+    if lacking(estimate):
+        return REMEDY
+    enough = 'estimator="least-squares"' if estimate.semivalue == IN_RUN else "a larger budget"
+    return f"use {enough} before trusting the ranking"
+
+
+def _beside(number: float, bound: float) -> str:
+    """The number with two digits behind the point, or as many as tell it from the ``bound``."""
+    digits = next((n for n in range(2, 17) if round(number, n) != bound), None)
+    return repr(float(number)) if digits is None else f"{number:.{digits}f}"

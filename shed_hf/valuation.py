@@ -37,14 +37,16 @@ def value(
     """
     with _keeping(game.ledger):
         # as when v(∅) and v(N) were measured, so that a run that goes on has the budget it began with
-        most = fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(*game.seconds_of_ends()))
+        most = fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game))
         cost, repeats = cost_of(estimator, game.n_players, most)
         left = None if most is None else most - repeats
         rows = np.concatenate(game.players)
         say(bill(repr(estimator), cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
+        for line in told_of(game):
+            say(line)
         with progress(max(cost.fine_tunings + 1 - len(game.ledger), 1)) as advance:
             game.watch = advance
-            speed = speed_of(*game.seconds_of_ends())
+            speed = speed_of(game)
             say(f"time: about {duration(speed.seconds(cost, game.n_players))}, judged by v(∅) and v(N)")
             estimate = estimator(game, rng, left)
             estimate = replace(estimate, noise_floor=_noise_floor(game, repeats))
@@ -69,9 +71,22 @@ def with_repeats(cost: Cost, repeats: int, n_players: int) -> Cost:
     return Cost(cost.fine_tunings + repeats, cost.players_trained + repeats * n_players)
 
 
-def speed_of(seconds_empty: float, seconds_grand: float) -> Speed:
-    """From the seconds of v(∅), which is only evaluated, and v(N), which is trained on everything first."""
-    return Speed(seconds_empty, max(seconds_grand - seconds_empty, 0.0))
+def speed_of(game: Game) -> Speed:
+    """From the seconds of v(∅), which is only evaluated, and v(N), which is trained on everything first; ranks that
+    measure apart divide both.
+    """
+    empty, grand = game.seconds_of_ends()
+    return Speed(empty / game.n_apart, max(grand - empty, 0.0) / game.n_apart)
+
+
+def told_of(game: Game) -> list[str]:
+    """How coalitions are measured, where that is not plainly one after the other."""
+    told = []
+    if game.crew.size > 1:
+        apart = f"all {game.crew.size} train every coalition together" if game.together else "each fine-tunes its own"
+        told.append(f"ranks: {game.crew.size}, {apart}")
+    lanes = getattr(game.utility, "told_of_lanes", "")
+    return [*told, lanes] if lanes else told
 
 
 def fine_tunings_of(

@@ -1,4 +1,4 @@
-"""Banzhaf values by maximum sample reuse, against all 2ⁿ coalitions and from the ledgers of other estimators."""
+"""Banzhaf values by maximum sample reuse, against all 2ⁿ coalitions."""
 
 import re
 from collections.abc import Callable
@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shed_hf.arrays import BoolVector, FloatVector, IntVector, Walk
-from shed_hf.coalitions import coalitions_of
 from shed_hf.errors import InputError
-from shed_hf.estimators import BanzhafMSR, Estimator, Exact, Permutation, Shed, ValueEstimate
+from shed_hf.estimators import (
+    BanzhafMSR,
+    ValueEstimate,
+)
 from shed_hf.game import Game, Record
-from shed_hf.ledger import Ledger
 from shed_hf.testing import AdditiveGame, AirportGame, GloveGame, TableGame
 
 WORTH = tuple(np.random.default_rng(0).normal(size=10).tolist())
@@ -46,15 +47,6 @@ def game_of(name: str) -> Game:
 
 def estimated(game: Game, n_coalitions: int | None = None, seed: int = 0) -> ValueEstimate:
     return BanzhafMSR(n_coalitions)(game, np.random.default_rng(seed))
-
-
-def recorded(
-    estimator: Estimator, n: int, v: Callable[[frozenset[int]], float], seed: int = 0
-) -> tuple[ValueEstimate, Game]:
-    """Values from the ledger that another estimator leaves, and the game."""
-    game = TableGame.of(n, v).game()
-    estimator(game, np.random.default_rng(seed))
-    return BanzhafMSR().from_ledger(game), game
 
 
 @each_game
@@ -193,9 +185,11 @@ def test_half_of_the_players_are_in_a_coalition() -> None:
 
 @pytest.mark.parametrize("budget", [2, 1, 0, -5])
 def test_a_budget_that_is_too_small_names_the_least(budget: int) -> None:
-    told = re.escape(f"budget={budget} is too small: a coalition, its complement and v(N) takes 3 fine-tunings; pass ")
+    told = re.escape(
+        f"budget={budget} is too small: 3 fine-tunings are needed, for a coalition, its complement and v(N); "
+    )
     for attempt in (lambda: BanzhafMSR().cost(5, budget), lambda: BanzhafMSR()(game_of("gloves"), None, budget)):
-        with pytest.raises(InputError, match=told + r"budget >= 3$"):
+        with pytest.raises(InputError, match=f"^{told}pass budget >= 3$"):
             attempt()
 
 
@@ -226,74 +220,3 @@ def test_one_pair_gives_values_without_error_bars(n_coalitions: int) -> None:
     assert np.isfinite(estimate.values).all()
     assert np.isnan(estimate.stderr).all()
     assert np.isnan(estimate.reliability)
-
-
-# ---- from a ledger
-
-
-@each_game
-def test_all_coalitions_in_the_ledger_give_the_exact_value(name: str) -> None:
-    estimate, game = recorded(Exact(), *GAMES[name])
-    np.testing.assert_allclose(estimate.values, banzhaf(*GAMES[name]), atol=1e-12)
-    assert game.n_fine_tunings == 2**game.n_players - 1
-    assert estimate.semivalue == "banzhaf"
-    assert 2 <= len(estimate.replicates) <= 10
-    assert estimate.counts.tolist() == [2 ** (game.n_players - 1)] * game.n_players
-
-
-@pytest.mark.parametrize("estimator", [Permutation(200), Shed(200), BanzhafMSR(900), Permutation(200, truncation=0.01)])
-def test_the_ledger_of_another_estimator_gives_nearly_the_exact_value(estimator: Estimator) -> None:
-    for name, atol in (("additive", 0.35), ("saturating", 0.05)):
-        estimate, _ = recorded(estimator, *GAMES[name])
-        np.testing.assert_allclose(estimate.values, banzhaf(*GAMES[name]), atol=atol)
-        assert (np.abs(estimate.values - banzhaf(*GAMES[name])) <= 5 * estimate.stderr).all()
-
-
-@pytest.mark.parametrize("estimator", [Permutation(100), Shed(100)], ids=repr)
-def test_weights_mend_what_the_sizes_of_the_coalitions_distort(estimator: Estimator) -> None:
-    def square(rows: frozenset[int]) -> float:
-        return float(len(rows)) ** 2
-
-    weighted, plain = [], []
-    for seed in range(5):
-        estimate, game = recorded(estimator, 10, square, seed)
-        coalitions, outcomes = coalitions_of(game.ledger, game.players)
-        v = outcomes.mean(axis=1)
-        weighted.append(np.abs(estimate.values - 10).mean())
-        plain.append(np.mean([abs(v[inside].mean() - v[~inside].mean() - 10) for inside in coalitions.T]))
-    assert np.mean(weighted) < 2.5
-    assert np.mean(plain) > 4
-
-
-@pytest.mark.parametrize(
-    "estimator", [Shed(10, continuing=True), Permutation(10, 5), Shed(10, group_size=10)], ids=repr
-)
-def test_a_ledger_without_coalitions_of_the_usual_sizes_is_refused_or_told_as_unsure(estimator: Estimator) -> None:
-    for name in ("additive", "saturating"):
-        try:
-            estimate, _ = recorded(estimator, *GAMES[name])
-        except InputError:
-            continue
-        error = np.abs(estimate.values - banzhaf(*GAMES[name]))
-        assert not (error > 5 * estimate.stderr + 0.01).any()  # of five pairs, so the errors are rough
-        assert np.isfinite(estimate.stderr).all()
-
-
-@pytest.mark.parametrize(("n", "player"), [(3, 2), (4, 0)])
-def test_a_player_who_was_never_in_or_never_out_is_named(n: int, player: int) -> None:
-    game = TableGame.of(n, lambda rows: float(len(rows))).game()
-    members = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0]] if n == 3 else [[1, 0, 1, 0], [1, 1, 0, 1]], dtype=np.bool_)
-    game(members)
-    with pytest.raises(InputError, match=rf"^player {player} is in all or in none of the {len(members)} coalitions"):
-        BanzhafMSR().from_ledger(game)
-
-
-def test_a_ledger_without_coalitions_of_these_players_says_what_to_measure() -> None:
-    other = Game([np.array([row]) for row in range(10, 15)], lambda row_sets: np.ones((len(row_sets), 1)), Ledger())
-    Permutation(2)(other, np.random.default_rng(0))
-    del other.ledger._entries[next(iter(other.ledger)).key]  # v(∅), which is everybody's
-    for ledger, n_outcomes in ((Ledger(), 0), (other.ledger, len(other.ledger))):
-        game = Game([np.array([row]) for row in range(5)], lambda row_sets: np.ones((len(row_sets), 1)), ledger)
-        told = rf"of these 5 players measured by itself \({n_outcomes} outcomes in all\); measure some with curate\("
-        with pytest.raises(InputError, match=told):
-            BanzhafMSR().from_ledger(game)

@@ -1,5 +1,6 @@
 """Budgets in time: what they say, how many fine-tunings they pay for, and that a run that goes on keeps its own."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ from datasets import Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shed_hf import Exact, Game, InputError, LeastSquares, Ledger, Permutation, Shed, curate, read_ledger
-from shed_hf.budget import Speed, fine_tunings_within, seconds_of
+from shed_hf import Exact, Game, InputError, InRun, LeastSquares, Ledger, Permutation, Shed, curate, plan, read_ledger
+from shed_hf.budget import Speed, check, fine_tunings_within, seconds_of
 from shed_hf.estimators import BanzhafMSR, Cost, Estimator, ValueEstimate
 from shed_hf.valuation import REPEATS, with_repeats
 
@@ -60,6 +61,18 @@ def test_what_is_no_time_is_refused_before_anything_is_measured(budget: str) -> 
     with pytest.raises(InputError, match=r"^budget=.* is no time; pass \"30min\" or \"4h\"") as caught:
         curate(pool, 10, embedder=np.eye(40), clusterer="topic", utility=never, budget=budget)
     assert repr(budget) in str(caught.value)
+    with pytest.raises(InputError, match=r"^budget=.* is no time"):
+        check(budget)
+    with pytest.raises(InputError, match=r"^budget=.* is no time"):
+        plan(pool, 10, embedder=np.eye(40), clusterer="topic", utility=never, budget=budget)
+
+
+@pytest.mark.parametrize("budget", [0, -1, 2.5, True, [9], np.float64(3)])
+def test_what_is_neither_a_time_nor_a_number_of_fine_tunings_is_refused(budget: Any) -> None:
+    with pytest.raises(InputError, match=r"^budget=.* pass "):
+        check(budget)
+    for good in (None, 1, np.int64(9), "30min"):
+        check(good)
 
 
 # ---- how many fine-tunings
@@ -105,6 +118,37 @@ def test_seconds_by_hand() -> None:
 def test_too_short_a_time_says_so_and_what_to_do(estimator: Estimator) -> None:
     with pytest.raises(InputError, match=r"^3 min 0 s pay for about \d+ fine-tunings here, which is too few \(.*allow"):
         fine_tunings_within(180, estimator, 8, Speed(100.0, 100.0))
+
+
+def test_what_no_time_pays_for_is_not_called_too_short_a_time() -> None:
+    with pytest.raises(InputError, match=r"^exact values of 20 players take 2\^20 fine-tunings; use at most 14 clust"):
+        fine_tunings_within(180, Exact(), 20, Speed(1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "least", "what_for"),
+    [
+        (Exact(), 15, "all coalitions of 4 players"),
+        (LeastSquares(), 3, "a coalition, its complement and v(N)"),
+        (InRun(), 2, "the run that is followed and v(N)"),
+        (Shed(), 4, "one order of Shed(iterations=10, group_size=None, continuing=False) with 4 players and v(N)"),
+    ],
+    ids=repr,
+)
+def test_a_budget_that_is_too_small_says_what_for(estimator: Estimator, least: int, what_for: str) -> None:
+    assert estimator.cost(4, least).fine_tunings == least
+    told = f"budget={least - 1} is too small: {least} fine-tunings are needed, for {what_for}; pass budget >= {least}"
+    with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
+        estimator.cost(4, least - 1)
+
+
+@pytest.mark.parametrize("budget", [0, -3])
+def test_a_budget_of_nothing_pays_for_nothing(budget: int) -> None:
+    pool = Dataset.from_list(make_rows(40))
+    given: dict[str, Any] = {"embedder": np.eye(40), "clusterer": "topic", "utility": Paced(), "budget": budget}
+    for run_it in (curate, plan):
+        with pytest.raises(InputError, match=f"^budget={budget} is too small: it pays for no fine-tuning; pass budget"):
+            run_it(pool, 10, **given)
 
 
 # ---- in a curation

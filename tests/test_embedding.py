@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from shed_hf import embedding
+from shed_hf import ClusterScorer, embedding
+from shed_hf.distributed import device_of
 from shed_hf.embedding import (
     CHUNK,
     FittedLexical,
@@ -24,6 +25,7 @@ from shed_hf.embedding import (
     unit,
 )
 from shed_hf.errors import InputError
+from shed_hf.formats import detect
 from shed_hf.pool import Pool, read_pool
 
 
@@ -239,3 +241,24 @@ def test_a_loaded_model_embeds_as_it_does_by_path_and_is_not_loaded_again(minilm
     vectors = encoder.encode(TEXTS)
     assert (vectors == SentenceTransformerEncoder(str(minilm)).encode(TEXTS)).all()
     np.testing.assert_allclose(vectors, model.encode(TEXTS, normalize_embeddings=True), atol=1e-6)
+
+
+def test_a_model_moves_to_the_device_it_is_told_and_embeds_there(minilm: Path) -> None:
+    import torch
+
+    encoder = SentenceTransformerEncoder(str(minilm))
+    encoder.move_to("meta")
+    assert {parameter.device for parameter in encoder._loaded[0].parameters()} == {torch.device("meta")}
+
+
+def test_a_process_of_map_embeds_on_its_own_device(minilm: Path) -> None:
+    import torch
+
+    devices = [device_of(rank) for rank in range(3)]
+    n_devices = torch.accelerator.device_count()
+    assert len(set(devices)) == min(max(n_devices, 1), 3)
+    values = np.arange(3.0)
+    encoder, text = SentenceTransformerEncoder(str(minilm)), detect(["text"])
+    scorer = ClusterScorer(np.eye(3, 384, dtype=np.float32), values, values, encoder, text)
+    batch = {"text": TEXTS}
+    assert scorer(batch, 1) == scorer(batch)

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import datasets
 import pytest
 
+import shed_hf
 from tests.conftest import make_rows
 from tests.loopback_hub import LoopbackHub
 
@@ -47,3 +49,39 @@ def test_a_dataset_is_curated_published_pulled_and_trained_on(
     )
     assert "40 rows of 240, read as instruction" in tuned
     assert (tmp_path / "tuned" / "adapter_model.safetensors").exists()
+
+
+@pytest.mark.usefixtures("alice")
+def test_a_job_that_was_cut_short_goes_on_from_the_ledger_on_the_hub(
+    hub: LoopbackHub, tiny_model: Path, tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    datasets.Dataset.from_list(make_rows(160)).to_json(rows)
+    settings = ["--model", str(tiny_model), "--embedder", "lexical", "--size", "0.25", "--every", "0.01"]
+    job = [sys.executable, str(EXAMPLES / "hf_job.py"), str(rows), "alice/from-job", *settings]
+    command = [*job, "--budget", "40", "--folder", str(tmp_path / "first")]
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 200
+    while _lines_on(hub, "alice/from-job-ledger") < 6:
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    known = _lines_on(hub, "alice/from-job-ledger") - 1
+
+    folder = tmp_path / "second"
+    told = run("hf_job.py", *job[2:], "--budget", "40", "--folder", str(folder), folder=tmp_path)
+    assert f"published as {hub.url}/datasets/alice/from-job" in told
+    ledger = shed_hf.read_ledger(folder / "run.ledger")
+    bill = shed_hf.CuratedDataset.from_hub("alice/from-job", source=str(rows)).recipe["bill"]
+    assert bill["fine_tunings"] <= len(ledger) - known  # of those the first job had sent, none again
+    assert bill["all_fine_tunings"] > bill["fine_tunings"]
+    assert _lines_on(hub, "alice/from-job-ledger") == len(ledger) + 1  # the last ones were sent at the end
+
+
+def _lines_on(hub: LoopbackHub, repo: str) -> int:
+    try:
+        return hub.files(repo).get("run.ledger", b"").count(b"\n")
+    except KeyError:  # not there yet
+        return 0

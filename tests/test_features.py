@@ -20,7 +20,7 @@ from shed_hf.demo import models
 from shed_hf.demo import pool as demo_pool
 from shed_hf.embedding import embed
 from shed_hf.errors import InputError
-from shed_hf.features import FEATURES, Features, beside, features_from, named, order_by, spread
+from shed_hf.features import FEATURES, Features, beside, features_from, named, spread
 from shed_hf.objectives import Loss
 from shed_hf.pool import Pool, read_pool
 from shed_hf.rendering import IGNORED, Tokens, tokenise
@@ -180,8 +180,6 @@ def test_the_prompts_help_is_positive() -> None:
     features = np.array([[1.0, 3.0, 2.0], [4.0, 3.5, 1.0], [np.nan] * 3])
     assert list(named(features)) == list(FEATURES)
     np.testing.assert_array_equal(named(features)["ifd"], [2.0, -0.5, np.nan])
-    assert order_by(features, "ifd").tolist() == [1, 0, 2]
-    assert order_by(features, "loss").tolist() == [0, 1, 2]
 
 
 @st.composite

@@ -222,14 +222,6 @@ def test_packing_is_refused(
             FineTune(str(tiny_model), "loss", args=args).bind(rows, examples, 0)
 
 
-def test_several_processes_are_refused(
-    tiny_model: Path, rows: Pool, examples: list[Example], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match="2 processes"):
-        FineTune(str(tiny_model), "loss").bind(rows, examples, 0)
-
-
 def test_the_identity_tells_models_trainings_and_items_apart(
     tiny_model: Path, rows: Pool, examples: list[Example], tmp_path: Path
 ) -> None:

@@ -198,7 +198,7 @@ def test_a_completion_without_an_assistant_names_its_row_and_column(completion: 
 
 
 @pytest.mark.parametrize(
-    "choices", [None, [], ["red"], ["red", None], ["red", " "], {"text": ["red"], "label": ["A"]},
+    "choices", [None, [], ["red"], ["red", None], ["red", " "], ["red", "red"], {"text": ["red"], "label": ["A"]},
                 {"text": None, "label": None}]
 )  # fmt: skip
 def test_fewer_than_two_choices_name_their_row_and_column(choices: Any) -> None:

@@ -14,9 +14,9 @@ from datasets import Dataset
 from shed_hf import CuratedDataset, Game, NoSignal, ShedError, curate, read_ledger
 from shed_hf.card import dataset_card
 from shed_hf.errors import InputError
-from shed_hf.estimators import LeastSquares, ValueEstimate
+from shed_hf.estimators import BanzhafMSR, Exact, LeastSquares, Permutation, ValueEstimate
 from shed_hf.facts import chance, order_noise, verdict
-from shed_hf.signal import CHANCE, REMEDY, UNRELIABLE, lacking, passed
+from shed_hf.signal import CHANCE, LEAST_CLUSTERS, REMEDY, UNRELIABLE, lacking, passed, remedy, unasked
 from shed_hf.summary import summary
 from shed_hf.valuation import AFFORDS_REPEATS, REPEATS
 
@@ -76,6 +76,10 @@ def told(reliability: float, p_value: float, values: Sequence[float] = (1.0, 2.0
         (NAN, NAN, None),
         (0.49, 0.01, "reliability 0.49 < 0.5"),
         (0.9, 0.06, "p = 0.06 > 0.05 that chance made the ranking"),
+        (0.9, 0.054, "p = 0.054 > 0.05 that chance made the ranking"),
+        (0.9, 0.05000001, "p = 0.05000001 > 0.05 that chance made the ranking"),
+        (0.9, np.nextafter(0.05, 1), "p = 0.05000000000000001 > 0.05 that chance made the ranking"),
+        (0.499, 0.01, "reliability 0.499 < 0.5"),
         (0.2, 0.4, "reliability 0.20 < 0.5 and p = 0.40 > 0.05 that chance made the ranking"),
     ],
 )
@@ -92,6 +96,34 @@ def test_a_ranking_takes_two_values_that_differ() -> None:
     assert lacking(told(NAN, 0.01, [1.0])) == "there is only one value"
     assert lacking(told(NAN, 0.01, [2.0] * 4)) == "all 4 clusters have the same value 2"
     assert not passed(told(NAN, 0.01, [2.0] * 4))
+
+
+def test_what_was_not_asked_is_said_with_what_to_do() -> None:
+    few, unsure = (told(NAN, NAN, [1.0, 2.0]), told(NAN, 0.15, [1.0, 2.0, 3.0]))
+    assert unasked(few) == "fewer than 4 clusters make too few coalitions to say"
+    assert unasked(unsure) is None
+    assert {remedy(few), remedy(unsure)} == {"cluster the rows into at least 4 before trusting the ranking"}
+    assert remedy(told(NAN, NAN, [1.0])) == remedy(few)  # a single value
+    unknown = told(NAN, NAN, [1.0, 2.0, 3.0, 4.0])
+    assert unasked(unknown) == "too little was measured to say"
+    assert remedy(unknown) == "use a larger budget before trusting the ranking"
+    of_one_run = replace(unknown, semivalue="in-run")
+    assert unasked(of_one_run) == "a single run with credits is too little to say"
+    assert remedy(of_one_run) == 'use estimator="least-squares" before trusting the ranking'
+    assert remedy(told(NAN, 0.06, [1.0, 2.0, 3.0, 4.0])) == REMEDY
+    assert unasked(told(NAN, 0.06, [1.0, 2.0, 3.0, 4.0])) is None
+
+
+@pytest.mark.parametrize("estimator", [LeastSquares(), Exact(), BanzhafMSR(200), Permutation(40)], ids=repr)
+def test_chance_can_be_ruled_out_from_four_clusters_on_however_much_is_measured(estimator: Any) -> None:
+    for n in range(1, 6):
+        worth = np.array([-3.0, 0.0, 1.0, 4.0, 2.0])[:n]
+        game = Game([np.array([row]) for row in range(n)], lambda sets, w=worth: np.array([[w[s].sum()] for s in sets]))
+        estimate = estimator(game, np.random.default_rng(0))
+        assert passed(estimate) == (n >= LEAST_CLUSTERS), n
+        assert (remedy(estimate) == f"cluster the rows into at least {LEAST_CLUSTERS} before trusting the ranking") == (
+            n < LEAST_CLUSTERS
+        )
 
 
 # ---- curations

@@ -25,6 +25,7 @@ HEAVY = {
     "huggingface_hub",
 }
 NUMPY_ROOMS = ["arrays", "errors", "ledger", "game", "samplers", "clustering", "naming", "testing"]
+NUMPY_ROOMS += ["crew", "ledger_files", "measuring"]
 NUMPY_ROOMS += ["coalitions", "features", "grouping", "merit", "players", "seeds", "selection", "signal"]
 NUMPY_ROOMS += [f"estimators.{path.stem}" for path in (PACKAGE / "estimators").glob("[a-z]*.py")]
 TORCH_ROOMS = (
@@ -36,7 +37,11 @@ TORCH_ROOMS = (
     "utilities.likelihood",
     "utilities.generation",
     "utilities.credit",
+    "utilities.memory",
     "utilities.settings",
+    "utilities.stacked",
+    "utilities.abreast",
+    "utilities.lane_training",
 )
 
 

@@ -310,7 +310,7 @@ def test_players_are_worth_what_their_rows_earn(
     assert np.isnan(found.stderr[2])
     assert found.counts.tolist() == [3, 2, 1]
     assert found.semivalue == "in-run"
-    assert (game.n_fine_tunings, found.n_evaluations) == (1, 2)  # and the run with credits
+    assert (game.n_fine_tunings, found.n_evaluations) == (2, 2)  # the run with credits has no outcome
 
 
 def test_rows_that_players_share_are_shared(

@@ -233,7 +233,22 @@ def test_measuring_goes_on_while_nothing_is_settled() -> None:
     assert len(settling.asked) > 2
     assert estimate.stopped == plain.stopped == ""
     assert game.n_fine_tunings == 61
-    np.testing.assert_allclose(estimate.values, plain.values)
+    np.testing.assert_array_equal(estimate.values, plain.values)
+    np.testing.assert_array_equal(estimate.stderr, plain.stderr)
+
+
+@pytest.mark.parametrize("at", [2, None])
+def test_a_coalition_is_asked_for_once_however_often_it_is_looked_whether_the_choice_is_settled(at: int | None) -> None:
+    game, asked = game_of(SATURATING, settled=Settling(at)), []
+    outcomes = game.outcomes
+
+    def counted(coalitions: CoalitionMatrix) -> FloatMatrix:
+        asked.extend(line.tobytes() for line in coalitions if line.any() and not line.all())
+        return outcomes(coalitions)
+
+    game.outcomes = counted
+    LeastSquares(60)(game, rng_of(0))
+    assert len(asked) == len(set(asked)) == game.n_fine_tunings - 1
 
 
 # ---- degenerate games

@@ -12,7 +12,8 @@ from test_curated import PLAIN, ByTopic, curated_of
 
 from shed_hf import QWCS, CuratedDataset, FineTune, InputError, KMeans
 from shed_hf.features import Features, named
-from shed_hf.merit import KINDS, merit_of
+from shed_hf.game import PlainUtility
+from shed_hf.merit import KINDS, check_merit, merit_of
 from shed_hf.pool import read_pool
 from shed_hf.reproduction import code_of
 from shed_hf.seeds import Streams
@@ -116,6 +117,7 @@ def test_left_to_the_package_it_is_credit_where_that_can_be_had_and_afforded(mon
             "nonsense",
             r"merit='nonsense' is unknown; pass one of \['auto', 'ifd', 'loss', 'credit'\], a number for every row",
         ),
+        ("", "merit='' is unknown"),
         (np.zeros(9), r"merit has shape \(9,\); pass one number for each of the 10 rows"),
         (np.zeros((10, 1)), r"merit has shape \(10, 1\)"),
         (3.5, r"merit has shape \(\)"),
@@ -128,12 +130,16 @@ def test_left_to_the_package_it_is_credit_where_that_can_be_had_and_afforded(mon
 def test_what_is_no_merit_is_refused(merit: Any, told: str) -> None:
     with pytest.raises(InputError, match=told):
         of(merit)
+    with pytest.raises(InputError, match=told):
+        check_merit(merit, None, Model(), 10)
 
 
 def test_a_utility_without_a_model_has_no_opinion_of_rows() -> None:
     for merit, features in (("ifd", None), ("loss", None), (None, Features()), (np.zeros(10), Features())):
         with pytest.raises(InputError, match="are what a model makes of a row, and this utility has no model"):
             of(merit, features, Plain())
+        with pytest.raises(InputError, match="are what a model makes of a row, and this utility has no model"):
+            check_merit(merit, features, Plain(), 10)
     with pytest.raises(InputError, match='merit="credit" follows the rows through a training run, which this utility'):
         of("credit", None, Plain())
     assert of(np.ones(10), None, Plain()).of_rows(np.random.default_rng(0)).tolist() == [1.0] * 3
@@ -162,13 +168,42 @@ def test_the_rows_of_higher_merit_are_kept(pool: Dataset) -> None:
         assert min(kept, default=np.inf) > max(left, default=-np.inf)
 
 
+class Reading(PlainUtility):
+    """A utility that finds all rows equally hard, but some without a completion to learn."""
+
+    def __init__(self, utility: Any, without: Any) -> None:
+        super().__init__(utility)
+        self.without = without
+
+    def row_features(self, rows: np.ndarray) -> np.ndarray:
+        return np.where(np.isin(rows, self.without)[:, None], np.nan, np.full((len(rows), 3), 2.0))
+
+
 def test_rows_without_a_merit_come_last_and_equal_ones_by_chance(pool: Dataset) -> None:
-    numbers = np.full(120, 2.0)
-    numbers[COOKING[:10]] = np.nan
+    utility = Reading(ByTopic(pool), COOKING[:10])
     for seed in range(3):
-        assert set(curated_of(pool, 20, merit=numbers, seed=seed).rows) == set(COOKING[10:])
-    few = {tuple(curated_of(pool, 5, merit=numbers, seed=seed).rows) for seed in range(4)}
+        assert set(curated_of(pool, 20, utility=utility, merit="loss", seed=seed).rows) == set(COOKING[10:])
+    few = {tuple(curated_of(pool, 5, utility=utility, merit="loss", seed=seed).rows) for seed in range(4)}
     assert len(few) == 4
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_are_refused_naming_the_row_and_the_value(pool: Dataset, value: float) -> None:
+    numbers = NUMBERS.copy()
+    numbers[[77, 90]] = value
+    utility = ByTopic(pool)
+    with pytest.raises(
+        InputError, match=f"^merit of row 77 is {value}, and 2 of the 120 rows that take part have none "
+    ):
+        curated_of(pool, 20, utility=utility, merit=numbers)
+    assert utility.seen == set()
+
+
+def test_rows_that_take_no_part_need_no_merit() -> None:
+    numbers = np.where(np.isin(np.arange(10), [3, 5, 8]), 1.0, np.nan)
+    assert of(numbers).of_rows(np.random.default_rng(0)).tolist() == [1.0] * 3
+    with pytest.raises(InputError, match=r"^merit of row 4 is nan, and 1 of the 2 rows that take part"):
+        of(numbers, rows=(3, 4))
 
 
 def test_values_still_decide_between_clusters(pool: Dataset) -> None:

@@ -203,7 +203,11 @@ def test_a_model_tells_tokens_flops_and_memory(tiny_model: Path, items: Dataset)
     bill = curated.recipe["bill"]
     assert (planned.fine_tunings, planned.tokens) == (bill["all_fine_tunings"], bill["tokens"])
     assert planned.rows_trained == 4 * 4 + 3 * 8
-    assert plan(POOL, 30, **given | {"merit": "credit"}).rows_trained > planned.rows_trained + 30
+    credited = plan(POOL, 30, **given | {"merit": "credit"})
+    rows = credited.rows_trained - planned.rows_trained
+    assert rows == len(curated.pool_rows)
+    assert credited.tokens - planned.tokens == pytest.approx(rows * planned.tokens / planned.rows_trained, rel=0.1)
+    assert credited.flops > planned.flops
     assert planned.seconds > 0
     parameters, evaluated = sizes(tiny_model, items)
     trained, read = 4 * planned.tokens, 2 * evaluated * (planned.fine_tunings + 1)
@@ -211,6 +215,18 @@ def test_a_model_tells_tokens_flops_and_memory(tiny_model: Path, items: Dataset)
     assert planned.memory_bytes > 2**26
     shown = str(planned)
     assert f", {planned.tokens:,} tokens, {planned.flops:.2g} FLOPs" in shown
+
+
+def test_a_run_with_credits_is_in_the_plan_and_in_the_bill(tiny_model: Path, items: Dataset) -> None:
+    from shed_hf import FineTune
+
+    given = arguments(eval_dataset=items, utility=FineTune(str(tiny_model), "loss"), merit=None)
+    given |= {"proxies_per_cluster": 2, "clusterer": "topic"}
+    of_all = plan(POOL, 30, **given, estimator=LeastSquares(4)).tokens / 5  # v(N) three times, four halves
+    planned, curated = plan(POOL, 30, **given, estimator="in-run"), curate(POOL, 30, **given, estimator="in-run")
+    assert planned.fine_tunings == curated.recipe["bill"]["fine_tunings"] == 4
+    assert planned.tokens == 4 * of_all
+    assert planned.rows_trained == 4 * 8
 
 
 def sizes(model: Path, items: Dataset) -> tuple[int, int]:

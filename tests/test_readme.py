@@ -1,6 +1,7 @@
 """The README tells the truth: its commands are the ones that are run, its Python runs, its names exist."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,14 @@ def test_the_python_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(shed_hf, "plan", plan_offline)
     names: dict[str, Any] = {"new_rows": datasets.Dataset.from_list(make_rows(8, seed=7))}
     for block in python_blocks():
+        for machine in ("one", "two") if "Ledger.merge" in block else ():
+            (tmp_path / machine).mkdir()
+            shutil.copy(tmp_path / "dolly.ledger", tmp_path / machine / "run.ledger")
         exec(block, names)
     assert [seconds_of(budget) for budget in budgets] == [None, 4 * 3600]
     assert set(names["new_rows"].column_names) >= {"shed_cluster", "shed_value", "shed_value_stderr", "shed_distance"}
     assert (tmp_path / "dolly-shed-10pct").is_dir()
-    assert (tmp_path / "dolly.ledger").is_file()
+    assert (tmp_path / "run.ledger").read_bytes() == (tmp_path / "dolly.ledger").read_bytes()
     assert (len(names["curated"]), len(names["smaller"])) == (12, 6)
     assert names["refined"].estimate.semivalue == "shapley"
     assert hub.commits("me/dolly-shed-10pct")[1:] == ["initial commit"]

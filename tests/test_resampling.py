@@ -14,7 +14,7 @@ from test_curated import WORTH, ByTopic, curated_of
 
 from shed_hf import CuratedDataset, InputError
 from shed_hf.arrays import FloatVector, IntVector
-from shed_hf.estimators import Exact, Permutation, Shed
+from shed_hf.estimators import Exact, LeastSquares, Permutation, Shed
 from shed_hf.samplers import QOCS, QWCS, Random
 
 
@@ -202,6 +202,20 @@ def test_banzhaf_values_come_out_of_any_ledger(pool: Dataset, curated: CuratedDa
     back = CuratedDataset.load_from_disk(tmp_path / "banzhaf", source=pool)
     assert back.estimate.semivalue == "banzhaf"
     assert back.reestimate("exact").clusters.to_list() == curated.clusters.to_list()
+
+
+@pytest.mark.parametrize("made_by", [Permutation(6), LeastSquares(40)], ids=repr)
+@pytest.mark.parametrize("estimator", ["least-squares", "banzhaf"])
+def test_values_from_a_ledger_count_its_outcomes_and_survive_the_disk(
+    pool: Dataset, tmp_path: Path, made_by: Any, estimator: str
+) -> None:
+    curated = twelve(pool, made_by)
+    again = curated.reestimate(estimator)
+    assert again.estimate.n_evaluations == curated.estimate.n_evaluations
+    again.save_to_disk(tmp_path / "again")
+    back = CuratedDataset.load_from_disk(tmp_path / "again", source=pool)
+    assert back.estimate.values.tolist() == again.estimate.values.tolist()
+    assert back.estimate.reliability == again.estimate.reliability
 
 
 @pytest.mark.parametrize(

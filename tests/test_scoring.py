@@ -98,7 +98,14 @@ class Ones:
 
 @pytest.mark.parametrize(
     "options",
-    [{"batched": True}, {"batched": True, "batch_size": 2}, {"batched": False}, {"batched": True, "num_proc": 2}],
+    [
+        {"batched": True},
+        {"batched": True, "batch_size": 2},
+        {"batched": False},
+        {"batched": True, "num_proc": 2},
+        {"batched": True, "num_proc": 2, "with_rank": True},
+        {"batched": False, "with_rank": True},
+    ],
 )
 def test_every_way_to_map_gives_the_same(options: dict[str, Any]) -> None:
     mapped = Dataset.from_dict({"text": TEXTS, "other": range(5)}).map(scorer(), **options)

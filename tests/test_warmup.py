@@ -10,6 +10,7 @@ from datasets import Dataset
 from test_curated import ByTopic, curated_of
 
 from shed_hf import CuratedDataset, FineTune, InputError, LedgerError, curate, read_ledger
+from shed_hf.crew import Alone
 from shed_hf.pool import read_pool
 from shed_hf.preparation import Prepared, Request, prepare
 from shed_hf.utilities.fine_tune import TrainerUtility
@@ -31,7 +32,7 @@ def prepared_of(model: Path, **changes: Any) -> Prepared:
         "estimator": "exact", "sampler": "qocs", "merit": None,
     }  # fmt: skip
     usual = {name: default for name, default in curate.__kwdefaults__.items() if name not in arguments}
-    return prepare(Request(**(usual | arguments | changes)))
+    return prepare(Request(**(usual | arguments | changes)), Alone())
 
 
 # ---- the model
@@ -88,7 +89,7 @@ def test_other_rows_are_another_game(tiny_model: Path) -> None:
     assert warmed[3].warmup_rows.tolist() == []
     # Warming up takes chance of its own, so it moves nothing else.
     assert [rows.tolist() for rows in warmed[0].players.rows] == [rows.tolist() for rows in warmed[3].players.rows]
-    assert warmed[0].training_seed == warmed[3].training_seed
+    assert warmed[0].bound.training_seed == warmed[3].bound.training_seed
 
 
 def test_more_rows_than_there_are_outside_the_game_are_refused(tiny_model: Path) -> None:
@@ -123,7 +124,7 @@ def test_a_curation_from_a_warmed_model_is_kept_and_resumed(tiny_model: Path, tm
     game = prepared.game(prepared.ledger())
     assert curated.estimate.v_empty == game.ends()[0]
     cold = prepared_of(tiny_model, clusterer=np.arange(80) % 2, proxies_per_cluster=1)
-    before, trained = cold.utility([NOBODY, prepared.warmup_rows])  # type: ignore[operator]
+    before, trained = cold.bound.utility([NOBODY, prepared.warmup_rows])  # type: ignore[operator]
     assert curated.estimate.v_empty == pytest.approx(trained.mean())
     assert curated.estimate.v_empty > before.mean()
     assert read_ledger(tmp_path / "run.ledger").header["warmed up on"] != ""

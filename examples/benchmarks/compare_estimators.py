@@ -5,7 +5,7 @@ players, root-mean-square error, the share of exact values within two standard e
 estimate: how much lower the outcome of its best three players is, on items that took no part, than that of the truly
 best three. Rivals of other packages join where they are installed (see `rivals.py`).
 
-    python examples/benchmarks/compare_estimators.py examples/benchmarks/results/games/*.npz --seeds 30
+    python examples/benchmarks/compare_estimators.py examples/benchmarks/results/games/exact_*.npz --seeds 30
 """
 
 import argparse

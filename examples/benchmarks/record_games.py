@@ -1,7 +1,7 @@
 """Records real fine-tuning games, so that estimators can be compared offline on the very same outcomes.
 
-Three kinds of game on the demo's pool: ``exact`` (every coalition of 10 players), ``large`` (60 players: whole random
-orders walked both ways, for reference values, and a bank of uniform coalitions with their complements), each sound
+Two kinds of game on the demo's pool: ``exact`` (every coalition of 10 players), ``large`` (40 players, say: a
+bank of coalitions with their complements, then whole random orders walked both ways), each sound
 (``natural``) or with a third of the players damaged. What was measured before is found in the ledger ``OUT.ledger``.
 
     python examples/benchmarks/record_games.py exact damaged examples/benchmarks/results/games/exact_damaged.npz
@@ -24,6 +24,7 @@ from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.demo.run import _TEMPLATE
 from shed_hf.embedding import embed
+from shed_hf.estimators.design import draw_pairs
 from shed_hf.estimators.permutation import draw_orders
 from shed_hf.ledger import Ledger
 from shed_hf.pool import read_pool
@@ -44,7 +45,7 @@ def main() -> None:
     utility = _tuner(arguments).bind(pool, evaluation.examples(np.arange(len(items))), 0)
     with Ledger(arguments.out.with_suffix(".ledger"), utility.describe() | {"pool": pool.digest}) as ledger:
         game = shed_hf.Game(players, utility, ledger, pool.digests_of(players), 0)
-        for coalitions in _wanted(arguments):
+        for coalitions in wanted(arguments):
             game(coalitions)
             print(len(ledger), flush=True)
         save(game, centroids, hurt, arguments)
@@ -64,15 +65,15 @@ def players_of(arguments: argparse.Namespace) -> tuple[list[Any], list[Any], Any
     return demo_pool.damage(topics, damages, rng), players, clustering.centroids, hurt
 
 
-def _wanted(arguments: argparse.Namespace) -> Iterator[Any]:
+def wanted(arguments: argparse.Namespace) -> Iterator[Any]:
+    """The coalitions to measure, a batch at a time."""
     n = arguments.players
     if arguments.game == "exact":
         everyone = (np.arange(2**n)[:, None] >> np.arange(n)) & 1 == 1
         yield from np.array_split(np.random.default_rng(1).permutation(everyone), 64)
         return
     rng = np.random.default_rng(1)
-    half = rng.random((arguments.bank, n)) < 0.5
-    yield np.concatenate([half, ~half])
+    yield draw_pairs(n, arguments.bank, rng)
     for order in draw_orders(n, arguments.orders, rng, antithetic=True):
         yield np.argsort(order)[None, :] < np.arange(n + 1)[:, None]
 
@@ -118,7 +119,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--objective", default="loss")
     parser.add_argument("--orders", type=int, default=20, help="orders walked in a large game")
-    parser.add_argument("--bank", type=int, default=300, help="uniform coalitions in a large game, and as many again")
+    parser.add_argument("--bank", type=int, default=300, help="pairs of complements in a large game")
     return parser.parse_args()
 
 

@@ -10,22 +10,20 @@ player alone. Banzhaf values are not Shapley values: they do not add up to v(N) 
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from shed_hf.arrays import CoalitionMatrix, FloatMatrix, FloatVector
-from shed_hf.coalitions import coalitions_of
-from shed_hf.errors import InputError
+from shed_hf.arrays import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.estimators.chance import p_value_of_coalitions
 from shed_hf.estimators.estimate import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
-from shed_hf.estimators.measured import measure
+from shed_hf.estimators.least_squares import LeastSquares, halves_of
+from shed_hf.estimators.measured import measure, recorded
+from shed_hf.estimators.posterior import Observed, Posterior
 from shed_hf.game import Game
 
 MEASURED = 0.1
 """The share of all coalitions whose size should have been measured for the values to be on their scale."""
-REPLICATES = 10
-"""Into how many parts the coalitions are split, to see how far the parts agree."""
 
 
 @dataclass(frozen=True)
@@ -71,73 +69,107 @@ class BanzhafMSR:
         )
 
     def from_ledger(self, game: Game) -> ValueEstimate:
-        """The same from whatever coalitions the game's ledger holds.
+        """Banzhaf values from whatever the game's ledger holds, by regression.
 
-        Those were drawn by another estimator, so coalitions of s players are weighted by how many such there are among
-        all 2ⁿ over how many were measured: importance sampling, normalised by the weights' sum, right where coalitions
-        of one size were drawn by chance, as along random orders. Where sizes near n/2 are missing, coalitions with a
-        player are not one larger than those without, as they should be; the slope of v over the size makes up for it.
-        Raises `InputError` when some player was in or out less than twice.
+        Another estimator's coalitions are neither uniform nor independent, so those with a player differ from those
+        without by more than the player. What a player adds beyond the mean player is read off a posterior as in
+        `LeastSquares`, with the coalitions weighted toward the sizes that most of all 2ⁿ have; what the mean player
+        adds, off how the mean utility grows from one size to the next. Raises `InputError` where v(∅), v(N) or all else
+        is missing.
         """
-        coalitions, outcomes = coalitions_of(game.ledger, game.players)
-        if not len(coalitions):
-            raise InputError(
-                f"the ledger has no outcome of a coalition of these {game.n_players} players measured by itself "
-                f"({len(game.ledger)} outcomes in all); measure some with curate(…, estimator=BanzhafMSR(), ledger=…)"
-            )
-        weights, inner = _weights(coalitions), coalitions.any(axis=1) & ~coalitions.all(axis=1)
-        if game.n_players > 1 and not inner.any():
-            raise InputError(
-                "the ledger has v(∅) and v(N) by themselves and nothing between, which tells players from each other; "
-                "measure coalitions with curate(…, estimator=BanzhafMSR(), ledger=…)"
-            )
-        _warn_of_gaps(coalitions)
-        values, stderr = _contrast(coalitions, game.aggregate(outcomes), weights)
-        _check_spread(coalitions, values, stderr)
-        per_item = np.stack([_contrast(coalitions, of_item, weights)[0] for of_item in outcomes.T], axis=1)
-        v_empty, v_grand = game.ends()
+        found = recorded(game)
+        observed = replace(found.observed(game), weigh=uniform_weights)
+        _warn_of_gaps(observed.coalitions)
+        fit = LeastSquares().fit(game, observed)
+        weights, variance = _banzhaf(observed, fit)
+        per_item = found.per_item(weights)
+        total = (observed.v_grand - observed.v_empty) / game.n_players
         return ValueEstimate(
-            values=values,
-            stderr=np.hypot(stderr, spread_over_items(per_item, game)),
-            counts=coalitions.sum(axis=0).astype(np.int64),
+            values=total + weights @ observed.beyond_size,
+            stderr=np.sqrt(variance + spread_over_items(per_item, game) ** 2),
+            counts=(observed.coalitions * observed.times[:, None]).sum(axis=0).astype(np.int64) + 1,
             semivalue="banzhaf",
-            v_empty=v_empty,
-            v_grand=v_grand,
-            n_evaluations=len(coalitions),
-            replicates=_replicates(coalitions, game.aggregate(outcomes), weights),
+            v_empty=observed.v_empty,
+            v_grand=observed.v_grand,
+            n_evaluations=observed.n_evaluations,
+            halves=halves_of(observed, fit),
             per_item=per_item,
-            p_value=p_value_of_coalitions(measure(game, coalitions).observed(game)),
+            p_value=p_value_of_coalitions(observed),
         )
 
     def _pairs(self, n_players: int, budget: int | None) -> int:
         return pairs_within(self.n_coalitions or max(4 * n_players, 32), budget)
 
 
-def _weights(coalitions: CoalitionMatrix) -> FloatVector:
-    """C(n, s) over the number of measured coalitions of that size s, the largest weight being 1."""
+def uniform_weights(coalitions: CoalitionMatrix) -> FloatVector:
+    """The root of how many of all 2ⁿ coalitions have a size, over how many of these ``(m, n)`` do; with mean 1.
+
+    By the number itself the few coalitions of middle sizes would decide nearly alone. By its root the values came
+    nearer on games where they are known, and their standard errors held.
+    """
     n, sizes = coalitions.shape[1], coalitions.sum(axis=1)
-    log_factorial = np.array([math.lgamma(s + 1) for s in range(n + 1)])
-    log_number = log_factorial[n] - log_factorial - log_factorial[::-1]  # log C(n, s), by s
-    log_weight = log_number[sizes] - np.log(np.bincount(sizes)[sizes])
-    return np.asarray(np.exp(log_weight - log_weight.max()), dtype=np.float64)
+    if not len(sizes):
+        return np.empty(0)
+    of_sizes = np.sqrt(_binomial(n)[sizes] / np.bincount(sizes)[sizes])
+    return np.asarray(of_sizes / of_sizes.mean(), dtype=np.float64)
 
 
-def _check_spread(coalitions: CoalitionMatrix, values: FloatVector, stderr: FloatVector) -> None:
-    for number, told in ((values, "in all or in none of"), (stderr, "in only one or in all but one of")):
-        bad = np.flatnonzero(np.isnan(number))
-        if len(bad) and coalitions.shape[1] > 1:
-            raise InputError(
-                f"player {bad[0]} is {told} the {len(coalitions)} coalitions measured; measure more (at least "
-                "budget=16, or another estimator's ledger)"
-            )
+def _banzhaf(observed: Observed, fit: Posterior) -> tuple[FloatMatrix, FloatVector]:
+    """The weights ``(n, m)`` of the observations in the values beyond Δ/n, and the values' variances ``(n,)``.
+
+    Other players are half of the rest on average, so what *i* adds beyond the mean player is aᵢ − bᵢ/2n, as for Shapley
+    values; these are equal but for what the mean player adds.
+    """
+    m, n = observed.coalitions.shape
+    if m == 2 ** min(n, 62) - 2:
+        return np.where(observed.coalitions.T, 1.0, -1.0) / 2 ** (n - 1), np.zeros(n)
+    weights, variance = _of_mean_player(observed, fit)
+    return fit.weights + weights, fit.covariance.diagonal().clip(0) + variance
+
+
+def _of_mean_player(observed: Observed, fit: Posterior) -> tuple[FloatVector, float]:
+    """The weights ``(m,)`` of the observations in the mean of all values beyond Δ/n, and its variance.
+
+    It is Σₛ C(n − 1, s)/2ⁿ⁻¹ · (v̄(s + 1) − v̄(s)), where v̄(s) is the mean over the coalitions of size s, less what their
+    very players add. Sizes that were not measured lie on a straight line, give or take a random walk's way between two.
+    """
+    m, n = observed.coalitions.shape
+    sizes, counts = np.unique(observed.coalitions.sum(axis=1), return_counts=True)
+    share, gaps = _shares(sizes, n)
+    means = (observed.coalitions.sum(axis=1) == sizes[:, None]) / counts[:, None]  # (sizes, m)
+    means = means @ (np.eye(m) - fit.of_players(observed.coalitions))
+    levels = np.concatenate([[0], means @ observed.beyond_size, [0]])
+    steps = float(np.mean(np.diff(levels) ** 2 / np.diff([0, *sizes, n])))
+    fitted = fit.expectation(observed.coalitions)
+    missed = observed.beyond_size - fitted @ observed.beyond_size
+    noise = float(missed @ missed) / max(m - float(np.trace(fitted)), 1.0)
+    return share @ means, noise * float(share**2 @ (1 / counts)) + steps * gaps
+
+
+def _shares(sizes: IntVector, n: int) -> tuple[FloatVector, float]:
+    """What v̄ at each of the ``sizes`` counts in the mean value, ``(sizes,)``, where straight lines join them; and the
+    variance in it of a random walk of unit steps between them.
+    """
+    every, known = np.arange(n + 1), np.concatenate([[0], sizes, [n]])
+    line = np.stack([np.interp(every, known, one) for one in np.eye(len(known))], axis=1)  # (n + 1, known)
+    share = np.append(0, _binomial(n - 1)) - np.append(_binomial(n - 1), 0)
+    walk = np.minimum.outer(every, every)
+    return (share @ line)[1:-1], max(float(share @ (walk - line @ walk[known]) @ share), 0.0)
+
+
+def _binomial(n: int) -> FloatVector:
+    """The share of each size 0 … n among all 2ⁿ coalitions, ``(n + 1,)``."""
+    log_factorial = np.array([math.lgamma(size + 1) for size in range(n + 1)])
+    log_share = log_factorial[n] - log_factorial - log_factorial[::-1] - n * math.log(2)
+    return np.asarray(np.exp(log_share), dtype=np.float64)
 
 
 def _warn_of_gaps(coalitions: CoalitionMatrix) -> None:
-    """Warn where the sizes that most coalitions have were hardly measured: then a player's contribution is mixed up
-    with that of the coalition's size.
+    """Warn where the sizes that most coalitions have were hardly measured: then what the mean player adds is guessed
+    from other sizes.
     """
     n = coalitions.shape[1]
-    measured = sum(math.comb(n, int(size)) for size in np.unique(coalitions.sum(axis=1))) / 2**n
+    measured = (2 + sum(math.comb(n, int(size)) for size in np.unique(coalitions.sum(axis=1)))) / 2**n
     if measured < MEASURED:
         warnings.warn(
             f"only {measured:.0%} of all coalitions are of a size that was measured, so these Banzhaf values may be "
@@ -150,38 +182,3 @@ def _parts(contributions: FloatMatrix) -> FloatMatrix:
     """The means of as many parts of the pairs, up to 64."""
     parts = np.array_split(contributions, min(len(contributions), 64))
     return np.stack([part.mean(axis=0) for part in parts])
-
-
-def _contrast(coalitions: CoalitionMatrix, v: FloatVector, weights: FloatVector) -> tuple[FloatVector, FloatVector]:
-    """Weighted mean with minus without each player ``(n_players,)``, for coalitions one larger on average, and its
-    standard error; NaN where there are too few.
-    """
-    sizes = coalitions.sum(axis=1).astype(np.float64)
-    away = sizes - np.average(sizes, weights=weights)
-    curvature = float(weights @ away**2)
-    slope = float(weights @ (away * v)) / curvature if curvature > 0 else 0.0
-    rest = v - slope * sizes
-    (inside, spread_in), (outside, spread_out) = (
-        _mean(part * weights[:, None], rest) for part in (coalitions, ~coalitions)
-    )
-    return inside - outside + slope, np.sqrt(spread_in + spread_out)
-
-
-def _mean(w: FloatMatrix, v: FloatVector) -> tuple[FloatVector, FloatVector]:
-    """Means of ``v`` ``(m,)`` by the weights of each column ``(m, n_players)``, and their variances."""
-    total = w.sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = (w * v[:, None]).sum(axis=0) / total
-        spread = (w**2 * (v[:, None] - mean) ** 2).sum(axis=0) / total**2
-        effective = total**2 / (w**2).sum(axis=0)
-        return mean, np.where(effective > 1, spread * effective / (effective - 1), np.nan)
-
-
-def _replicates(coalitions: CoalitionMatrix, v: FloatVector, weights: FloatVector) -> FloatMatrix:
-    """Values of disjoint parts of the coalitions, ten or as many as have every player both in and out."""
-    pairs = np.arange(len(coalitions)) // 2  # complements stay together
-    for parts in range(min(REPLICATES, len(coalitions) // 4), 1, -1):
-        lines = [_contrast(coalitions[p], v[p], weights[p])[0] for p in (pairs % parts == k for k in range(parts))]
-        if np.isfinite(lines).all():
-            return np.stack(lines)
-    return np.empty((0, 0))

@@ -120,13 +120,14 @@ def spread_over_items(per_item: FloatMatrix, game: Game) -> FloatVector:
 
 
 def check_budget(budget: int | None, least: int, need: str) -> None:
-    """Raise `InputError` when ``budget`` is no whole number or is below ``least``, the smallest that works."""
+    """Raise `InputError` when ``budget`` is no whole number or is below ``least``, which is what the ``need`` takes."""
     if budget is None:
         return
     if isinstance(budget, bool) or not isinstance(budget, int | np.integer):
         raise InputError(f"budget={budget!r} is not a number of fine-tunings; pass a whole number >= {least} or None")
     if budget < least:
-        raise InputError(f"budget={budget} is too small: {need} takes {least} fine-tunings; pass budget >= {least}")
+        why = "it pays for no fine-tuning" if least == 1 else f"{least} fine-tunings are needed, for {need}"
+        raise InputError(f"budget={budget} is too small: {why}; pass budget >= {least}")
 
 
 def check_coalitions(n_coalitions: int | None) -> None:

@@ -27,7 +27,7 @@ class Exact:
                 'or estimator="shed" or "permutation"'
             )
         fine_tunings = 2**n_players - 1
-        check_budget(budget, fine_tunings, f"Exact with {n_players} players")
+        check_budget(budget, fine_tunings, f"all coalitions of {n_players} players")
         return Cost(fine_tunings, n_players * 2 ** (n_players - 1))
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:

@@ -30,7 +30,7 @@ class InRun:
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
         """Two fine-tunings on everything: the run whose rows are credited, and v(N), which is measured by itself."""
-        check_budget(budget, 2, "the run that is followed, and v(N),")
+        check_budget(budget, 2, "the run that is followed and v(N)")
         return Cost(2, 2 * n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
@@ -44,6 +44,7 @@ class InRun:
         _check_mean(game)
         rows = game.rows(np.arange(game.n_players))
         earned = dict(zip(rows.tolist(), credit(rows, adam=self.adam, every=self.every).tolist(), strict=True))
+        game.n_fine_tunings += 1  # the ledger has no outcome of it, the bill has its price
         bringers = np.unique(np.concatenate([np.unique(player) for player in game.players]), return_counts=True)
         sharers = dict(zip(*(array.tolist() for array in bringers), strict=True))
         shares = [np.array([earned[row] / sharers[row] for row in set(player.tolist())]) for player in game.players]

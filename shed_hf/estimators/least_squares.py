@@ -16,7 +16,7 @@ from shed_hf.errors import InputError
 from shed_hf.estimators.chance import p_value_of_coalitions
 from shed_hf.estimators.design import draw_pairs
 from shed_hf.estimators.estimate import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
-from shed_hf.estimators.measured import Measured, measure, pairs_of, recorded
+from shed_hf.estimators.measured import Measured, measure_in_parts, pairs_of, recorded
 from shed_hf.estimators.posterior import Observed, Posterior, complete, posterior, refit, roots_of
 from shed_hf.estimators.ridge import ridge
 from shed_hf.game import Game
@@ -53,15 +53,14 @@ class LeastSquares:
         """The values of the posterior; measuring ends early where the game says that the choice is settled."""
         coalitions = draw_pairs(game.n_players, self._pairs(game.n_players, budget), rng)
         step = 2 * max(game.n_players // 4, 4)
-        for end in range(2 * step, len(coalitions), step):
-            if game.settled is None:
-                break
-            found = measure(game, coalitions[:end])
-            fit = self.fit(game, found.observed(game))
-            if game.settled(fit.mean, fit.covariance):
+        ends = [] if game.settled is None else list(range(2 * step, len(coalitions), step))
+        found = measure_in_parts(game, np.split(coalitions, ends))
+        for end, known in zip(ends, found, strict=False):
+            fit = self.fit(game, known.observed(game))
+            if game.settled is not None and game.settled(fit.mean, fit.covariance):
                 told = f"the choice was settled after {end} of {len(coalitions)} coalitions"
-                return estimate_of(game, found, fit, told)
-        return self._estimate(game, measure(game, coalitions))
+                return estimate_of(game, known, fit, told)
+        return self._estimate(game, next(found))
 
     def from_ledger(self, game: Game) -> ValueEstimate:
         """The same from whatever the game's ledger holds. Raises `InputError` where v(∅), v(N) or all else is
@@ -98,15 +97,15 @@ def estimate_of(game: Game, found: Measured, fit: Posterior, stopped: str = "") 
         semivalue="shapley",
         v_empty=observed.v_empty,
         v_grand=observed.v_grand,
-        n_evaluations=game.n_evaluations,
-        halves=_halves(observed, fit),
+        n_evaluations=observed.n_evaluations,
+        halves=halves_of(observed, fit),
         per_item=per_item,
         p_value=p_value_of_coalitions(observed),
         stopped=stopped,
     )
 
 
-def _halves(observed: Observed, fit: Posterior) -> FloatMatrix:
+def halves_of(observed: Observed, fit: Posterior) -> FloatMatrix:
     """The values of random halves of the pairs ``(2·splits, n)``, a half after its other."""
     pairs = pairs_of(observed.coalitions)
     n_pairs = int(pairs.max(initial=-1)) + 1

@@ -1,5 +1,6 @@
 """The outcomes an estimate is made of: different coalitions, each with the mean of all its measurements."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,21 @@ class Measured:
 
 def measure(game: Game, coalitions: CoalitionMatrix) -> Measured:
     """Ask the game for ∅, N and these coalitions; what it has is found in its ledger."""
+    return next(measure_in_parts(game, [coalitions]))
+
+
+def measure_in_parts(game: Game, parts: Iterable[CoalitionMatrix]) -> Iterator[Measured]:
+    """Ask the game for ∅, N and one part of the coalitions after another; after each comes all that is known then."""
     game.ends()
     n = game.n_players
     ends = game.outcomes(np.stack([np.zeros(n, np.bool_), np.ones(n, np.bool_)]))
-    inner = coalitions[coalitions.any(axis=1) & ~coalitions.all(axis=1)]
-    outcomes = game.outcomes(inner) if len(inner) else np.empty((0, ends.shape[1]))
-    return _merged(inner, outcomes, ends[0], ends[1])
+    coalitions, outcomes = np.zeros((0, n), dtype=np.bool_), np.empty((0, ends.shape[1]))
+    for part in parts:
+        inner = part[part.any(axis=1) & ~part.all(axis=1)]
+        if len(inner):
+            coalitions = np.concatenate([coalitions, inner])
+            outcomes = np.concatenate([outcomes, game.outcomes(inner)])
+        yield _merged(coalitions, outcomes, ends[0], ends[1])
 
 
 def recorded(game: Game) -> Measured:

@@ -15,7 +15,7 @@ offered, the posterior is the mean over them, weighted by their marginal likelih
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,21 +33,39 @@ NEAR = (0.5, 1.0, 2.0)
 LEAST_WEIGHT = 1e-3
 
 
+def kernel_weights(coalitions: CoalitionMatrix) -> FloatVector:
+    """How much all coalitions of a size weigh in the Shapley kernel, over how many of them there are, with mean 1."""
+    n, sizes = coalitions.shape[1], coalitions.sum(axis=1)
+    if not len(sizes):
+        return np.empty(0)
+    of_sizes = 1 / (sizes * (n - sizes)) / np.bincount(sizes)[sizes]
+    return np.asarray(of_sizes / of_sizes.mean(), dtype=np.float64)
+
+
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """Inner coalitions ``(m, n)``, their utilities ``(m,)``, how often each was measured ``(m,)``, v(∅) and v(N)."""
+    """Inner coalitions ``(m, n)``, their utilities ``(m,)``, how often each was measured ``(m,)``, v(∅) and v(N).
+
+    ``weigh`` says how much each measurement of coalitions ``(m, n)`` weighs in the regression, ``(m,)``.
+    """
 
     coalitions: CoalitionMatrix
     utilities: FloatVector
     times: FloatVector
     v_empty: float
     v_grand: float
+    weigh: Callable[[CoalitionMatrix], FloatVector] = kernel_weights
 
     def part(self, chosen: BoolVector) -> "Observed":
         """Some of the coalitions ``(m,)``."""
         return replace(
             self, coalitions=self.coalitions[chosen], utilities=self.utilities[chosen], times=self.times[chosen]
         )
+
+    @property
+    def n_evaluations(self) -> int:
+        """How many outcomes these are, with v(∅) and v(N)."""
+        return int(self.times.sum()) + 2
 
     @property
     def beyond_size(self) -> FloatVector:
@@ -85,6 +103,10 @@ class Posterior:
         """
         n = len(self.mean)
         return np.asarray(values_of_effects(n) @ self.effects[: 2 * n], dtype=np.float64)
+
+    def of_players(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        """The weights ``(k, m)`` of the observations in what players add to coalitions ``(k, n)`` beyond their size."""
+        return np.asarray(_design(coalitions) @ self.effects[: 2 * len(self.mean)], dtype=np.float64)
 
     def expectation(self, coalitions: CoalitionMatrix) -> FloatMatrix:
         """The weights ``(k, m)`` of the observations in what is expected of coalitions ``(k, n)`` beyond size."""
@@ -150,7 +172,7 @@ class _Problem:
     def __init__(self, observed: Observed) -> None:
         self.observed = observed
         self.n = observed.coalitions.shape[1]
-        weights = observed.times * kernel_weights(observed.coalitions)
+        weights = observed.times * observed.weigh(observed.coalitions)
         scale = np.sqrt(weights)[:, None]
         self.design, self.size = _design(observed.coalitions) * scale, of_size(observed.coalitions) * scale
         self.to_size = np.linalg.pinv(self.size)  # (2, m)
@@ -233,15 +255,6 @@ def of_size(coalitions: CoalitionMatrix) -> FloatMatrix:
     share = coalitions.mean(axis=1)
     bow = 4 * share * (1 - share)
     return np.stack([bow, bow * (share - 0.5)], axis=1)
-
-
-def kernel_weights(coalitions: CoalitionMatrix) -> FloatVector:
-    """How much all coalitions of a size weigh in the Shapley kernel, over how many of them there are, with mean 1."""
-    n, sizes = coalitions.shape[1], coalitions.sum(axis=1)
-    if not len(sizes):
-        return np.empty(0)
-    of_sizes = 1 / (sizes * (n - sizes)) / np.bincount(sizes)[sizes]
-    return np.asarray(of_sizes / of_sizes.mean(), dtype=np.float64)
 
 
 def _root(covariance: FloatMatrix) -> FloatMatrix:

@@ -1,11 +1,9 @@
 """An objective bound to its evaluation items: a trained model in, one outcome per item out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
-import torch
-from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shed_hf.arrays import FloatVector, IntVector
@@ -63,12 +61,36 @@ class Evaluation:
         finally:
             model.train(training)
 
+    def measure_abreast(
+        self, model: PreTrainedModel, n_lanes: int, show: Callable[[int, int], None]
+    ) -> list[tuple[FloatVector, dict[str, float]]]:
+        """What `measure` gives, of each of ``n_lanes`` models read side by side; see `LikelihoodBatches.abreast`.
+
+        Raises `InputError` for an objective that is not made of log-likelihoods.
+        """
+        if not isinstance(self.objective, LikelihoodObjective):
+            raise InputError(
+                f"objective {self.objective} is not made of log-likelihoods, so models cannot be read side by side; "
+                "measure them one after another"
+            )
+        training = model.training
+        model.eval()
+        try:
+            of_lanes = self._on(model).abreast(model, n_lanes, show)
+        finally:
+            model.train(training)
+        return [self._reduced(self.objective, likelihoods) for likelihoods in of_lanes]
+
     def _outcomes(self, model: PreTrainedModel) -> tuple[FloatVector, dict[str, float]]:
         objective = self.objective
         if not isinstance(objective, LikelihoodObjective):
             return self._checked(np.asarray(objective(model, self.tokenizer, self.items), dtype=np.float64)), {}
-        batches = self._on(model)
-        items = self._split(batches(model))
+        return self._reduced(objective, self._on(model)(model))
+
+    def _reduced(
+        self, objective: LikelihoodObjective, likelihoods: Likelihoods
+    ) -> tuple[FloatVector, dict[str, float]]:
+        items = self._split(likelihoods)
         outcomes = np.array([objective.outcome(item, of) for item, of in zip(self.items, items, strict=True)])
         return outcomes, _beside(objective, self.items, items)
 
@@ -94,7 +116,7 @@ class Evaluation:
     def _on(self, model: PreTrainedModel) -> LikelihoodBatches:
         if self._batches is None:
             flat = [candidate for group in self._groups for candidate in group]
-            self._batches = LikelihoodBatches(flat, model.config.get_text_config().vocab_size, _device(model))
+            self._batches = LikelihoodBatches.for_model(flat, model)
         return self._batches
 
     def _split(self, likelihoods: Likelihoods) -> list[Likelihoods]:
@@ -133,7 +155,3 @@ def _candidate(tokens: Tokens, eos: int) -> Candidate:
 def _grouped(flat: Sequence[_T], sizes: Sequence[int]) -> list[list[_T]]:
     ends = np.cumsum(sizes)
     return [list(flat[end - size : end]) for end, size in zip(ends, sizes, strict=True)]
-
-
-def _device(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,29 +23,33 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from shed_hf.arrays import BoolVector, FloatMatrix, FloatVector, IntVector, Walk
-from shed_hf.callbacks import Origin, ProxyValueCallback
-from shed_hf.distributed import AcceleratorSandbox, check_single_process
+from shed_hf.callbacks import Origin
+from shed_hf.distributed import AcceleratorSandbox, one_model_for_all
 from shed_hf.errors import InputError
 from shed_hf.formats import Example
 from shed_hf.game import Record
 from shed_hf.naming import stable_name
 from shed_hf.objectives import Objective, objective_from
 from shed_hf.pool import Pool
-from shed_hf.rendering import IGNORED, Tokens, check_tokenizer, tokenise, warn_of_cuts
+from shed_hf.rendering import IGNORED, check_tokenizer
+from shed_hf.utilities import abreast
 from shed_hf.utilities.credit import creditable, credits_of
 from shed_hf.utilities.evaluation import Evaluation
 from shed_hf.utilities.identity import items_digest, tokenizer_digest, weights_digest
 from shed_hf.utilities.lean import LeanSFTTrainer
+from shed_hf.utilities.memory import MicroBatches, measured_within_memory
 from shed_hf.utilities.row_features import features_of
 from shed_hf.utilities.settings import (
     check_unpacked,
     default_args,
     default_peft_config,
+    float32_as_asked,
     frozen_garbage,
     measuring,
     quiet_loading,
     undisturbed_random_numbers,
 )
+from shed_hf.utilities.tokenised_rows import TokenisedRows
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -57,6 +62,10 @@ class FineTune:
     given. ``args`` and ``peft_config`` are TRL's and peft's own; the defaults are one epoch at learning rate 1e-3, 8
     rows a step, LoRA of rank 8 on all linear layers. With ``bind`` it becomes the utility of one pool and one
     evaluation set.
+
+    Among several processes each fine-tunes coalitions of its own; with ``lockstep`` all train one model together, which
+    is the choice where the launch spreads a model over them (FSDP, DeepSpeed). ``coalitions_abreast`` is how many a
+    device trains side by side; ``"auto"``: as many as a GPU's memory has room for, one on a CPU.
     """
 
     model: str | os.PathLike[str] | PreTrainedModel = DEFAULT_MODEL
@@ -64,18 +73,21 @@ class FineTune:
     tokenizer: PreTrainedTokenizerBase | None = field(default=None, repr=False)
     args: SFTConfig | None = field(default=None, repr=False)
     peft_config: LoraConfig | None = field(default=None, repr=False)
+    lockstep: bool | None = field(default=None, repr=False)
+    coalitions_abreast: abreast.Wanted = field(default="auto", repr=False)
 
     def bind(self, pool: Pool, items: Sequence[Example], seed: int) -> "TrainerUtility":
         """Load the model, attach the adapter, tokenise the items, once. Raises `InputError` for what cannot be used."""
-        check_single_process()
         with undisturbed_random_numbers(), quiet_loading():
-            sandbox = AcceleratorSandbox()
+            together = one_model_for_all() if self.lockstep is None else self.lockstep
+            sandbox = AcceleratorSandbox(together)
             with sandbox:
                 return self._bind(pool, items, seed, sandbox)
 
     def _bind(self, pool: Pool, items: Sequence[Example], seed: int, sandbox: AcceleratorSandbox) -> "TrainerUtility":
         folder = tempfile.TemporaryDirectory(prefix="shed_hf_")
         args = measuring(self.args or default_args(), folder.name, seed)
+        sandbox.settle(args)
         torch.manual_seed(args.seed)
         model, tokenizer = self._load()
         check_tokenizer(tokenizer)
@@ -90,7 +102,8 @@ class FineTune:
         trainer.remove_callback(PrinterCallback)
         max_length = args.max_length or int(1e9)
         evaluation = Evaluation(items, objective_from(self.objective, items), tokenizer, max_length, seed)
-        utility = TrainerUtility(trainer, evaluation, TokenisedRows(pool, tokenizer, max_length), sandbox)
+        rows = TokenisedRows(pool, tokenizer, max_length)
+        utility = TrainerUtility(trainer, evaluation, rows, sandbox, self.coalitions_abreast)
         utility.folder = folder
         return utility
 
@@ -110,38 +123,12 @@ class FineTune:
         return model, self.tokenizer or AutoTokenizer.from_pretrained(name)
 
 
-class TokenisedRows:
-    """The rows of a pool as features for a trainer, each tokenised once, when first asked for."""
-
-    def __init__(self, pool: Pool, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-        self.pool, self.tokenizer, self.max_length = pool, tokenizer, max_length
-        self._tokens: dict[int, Tokens] = {}
-        self._warned = False
-
-    def __getitem__(self, row: int) -> dict[str, list[int]]:
-        tokens = self.tokens(np.array([row]))[0]
-        return {"input_ids": tokens.ids.tolist(), "labels": tokens.labels.tolist()}
-
-    def tokens(self, rows: IntVector) -> list[Tokens]:
-        """The tokens of these rows."""
-        new = [int(row) for row in rows if int(row) not in self._tokens]
-        if new:
-            tokens = tokenise(self.pool.examples(new), self.tokenizer, self.max_length)
-            self._tokens.update(zip(new, tokens, strict=True))
-        return [self._tokens[int(row)] for row in rows]
-
-    def warn_of_cuts(self) -> None:
-        """One warning, the first time, that counts the rows cut so far."""
-        if not self._warned:
-            warn_of_cuts(list(self._tokens.values()), self.max_length, "rows looked at as proxies")
-            self._warned = True
-
-
 class TrainerUtility:
     """A utility measured by an `SFTTrainer`: `FineTune`'s, or one of the user's own.
 
     With a trainer of one's own, row ids are rows of its prepared ``train_dataset``, so nothing may have been dropped or
-    packed in preparation; the trainer's model, arguments, optimizer and loss are used as they are.
+    packed in preparation; the trainer's model, arguments, optimizer and loss are used as they are, and coalitions
+    trained one after another unless ``coalitions_abreast`` says otherwise.
     """
 
     def __init__(
@@ -150,11 +137,15 @@ class TrainerUtility:
         evaluation: Evaluation,
         rows: TokenisedRows | None = None,
         sandbox: AcceleratorSandbox | None = None,
+        coalitions_abreast: abreast.Wanted = 1,
     ) -> None:
         check_unpacked(trainer.args)
+        abreast.check_wanted(coalitions_abreast)
         self.trainer, self.evaluation, self.rows = trainer, evaluation, rows
         self.sandbox = sandbox or contextlib.nullcontext()
-        self.origin = Origin(trainer.model)
+        self.lockstep = trainer.accelerator.num_processes > 1 if sandbox is None else sandbox.lockstep
+        self.origin, self.steps = Origin(trainer.model), MicroBatches()
+        self.coalitions_abreast = coalitions_abreast
         self.folder: tempfile.TemporaryDirectory[str] | None = None
         self._weights = weights_digest(trainer.model)
         self._warmed_on = ""
@@ -173,12 +164,32 @@ class TrainerUtility:
         """Train every walk from θ₀ in one run, reporting each outcome; a walk without rows is the untouched model."""
         if self.rows is not None:
             self.rows.warn_of_cuts()
-        with self.sandbox, undisturbed_random_numbers():
+        with self.sandbox, undisturbed_random_numbers(), float32_as_asked(self.trainer.args.tf32):
             try:
                 self._measure_untrained(walks, record)
-                self._train(walks, record)
+                self._train(walks, record, self._measure_abreast(walks, record))
             finally:
                 self.origin.restore(self.trainer.optimizer)
+
+    @property
+    def at_once(self) -> int:
+        """How many coalitions this device trains side by side at most."""
+        return 1 if self._lone else abreast.most_lanes(self, self.coalitions_abreast)
+
+    @property
+    def told_of_lanes(self) -> str:
+        """That coalitions are trained side by side, or why not though it was wanted; empty where neither is so."""
+        if self._lone:
+            return f"coalitions are trained one at a time: {self._lone}"
+        return "" if self.at_once == 1 else f"coalitions are trained abreast, up to {self.at_once} on a device"
+
+    @cached_property
+    def _lone(self) -> str:
+        """Why coalitions cannot be trained side by side; empty where they can, or need not."""
+        if abreast.most_lanes(self, self.coalitions_abreast) == 1:
+            return ""
+        with self.sandbox, undisturbed_random_numbers():
+            return abreast.reason_against(self) or ""
 
     def warm_up(self, rows: IntVector, content: str) -> None:
         """Make θ₀ the model after training on ``rows``, whose content is named ``content`` in the ledger's header."""
@@ -205,21 +216,29 @@ class TrainerUtility:
         return int(sum(lengths) * np.ceil(self.trainer.args.num_train_epochs))
 
     def row_features(self, rows: IntVector) -> FloatMatrix:
-        """Loss, unconditional loss (nats a token) and log length of these rows' completions under θ₀, ``(n, 3)``."""
-        with self.sandbox, undisturbed_random_numbers(), self.trainer.accelerator.autocast():
+        """Loss, unconditional loss (nats a token) and log length of these rows' completions under θ₀, ``(n, 3)``.
+
+        Raises `InputError` where ranks train one model in lockstep: none has all of it.
+        """
+        self._check_whole("features")
+        precision = float32_as_asked(self.trainer.args.tf32)
+        with self.sandbox, undisturbed_random_numbers(), precision, self.trainer.accelerator.autocast():
             self.origin.restore(self.trainer.optimizer)
             return features_of(self, rows)
 
     def can_credit(self) -> bool:
         """Whether `credit` can be had of this objective, model and training."""
-        return creditable(self)
+        return not self.lockstep and creditable(self)
 
     def credit(self, rows: IntVector, *, adam: bool = True, every: int | None = None) -> FloatVector:
         """What each row does for the mean outcome in one run over ``rows`` in order, to first order, ``(n_rows,)``.
 
         ``adam`` divides as Adam does; ∇U is taken anew every ``every`` steps, by default for a tenth of the run's cost.
+        Raises `InputError` where ranks train one model in lockstep.
         """
-        with self.sandbox, undisturbed_random_numbers(), frozen_garbage():
+        self._check_whole("credit")
+        precision = float32_as_asked(self.trainer.args.tf32)
+        with self.sandbox, undisturbed_random_numbers(), precision, frozen_garbage():
             try:
                 return credits_of(self, rows, adam, every)
             finally:
@@ -249,6 +268,13 @@ class TrainerUtility:
             "evaluation": items_digest(self.evaluation.items),
         }
 
+    def _check_whole(self, wanted: str) -> None:
+        if self.lockstep:
+            raise InputError(
+                f"{wanted} of rows need the whole model on one rank, and the ranks train one model in lockstep; pass "
+                "merit=None and features=None, or FineTune(lockstep=False) where the model fits one device"
+            )
+
     def _labels(self, row: int) -> Sequence[int]:
         features: Mapping[str, Any] = self.trainer.train_dataset[row]
         return list(features.get("labels", features["input_ids"]))
@@ -259,23 +285,30 @@ class TrainerUtility:
                 outcome, beside = _Autocast(self.trainer, self.evaluation).measure(self.trainer.model)
                 record(number, 0, outcome, beside)
 
-    def _train(self, walks: Sequence[Walk], record: Record) -> None:
-        numbers = [number for number, walk in enumerate(walks) if len(walk[0])]
+    def _measure_abreast(self, walks: Sequence[Walk], record: Record) -> set[int]:
+        """Measure those walks that can be trained side by side; returns their numbers."""
+        if self.at_once == 1:
+            return set()
+        lanes = abreast.lanes(self, walks, self.coalitions_abreast)
+        return abreast.measure(self, walks, record, lanes) if lanes > 1 else set()
+
+    def _train(self, walks: Sequence[Walk], record: Record, done: set[int]) -> None:
+        numbers = [number for number, walk in enumerate(walks) if len(walk[0]) and number not in done]
         if not numbers:
             return
 
         def renumbered(walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
             record(numbers[walk], block, outcome, beside)
 
-        callback = ProxyValueCallback.of_walks(
-            [walks[number] for number in numbers], _Autocast(self.trainer, self.evaluation), renumbered, self.origin
+        measured_within_memory(
+            self.trainer,
+            self.trainer.train_dataset if self.rows is None else self.rows,
+            [walks[number] for number in numbers],
+            _Autocast(self.trainer, self.evaluation),
+            renumbered,
+            self.origin,
+            self.steps,
         )
-        callback.attach(self.trainer, self.rows)
-        try:
-            with frozen_garbage():
-                self.trainer.train()
-        finally:
-            callback.detach(self.trainer)
 
 
 class _Autocast:

@@ -33,17 +33,26 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """All steps in order, and all micro-batches of row ids in order, ``accumulation`` of them to a step."""
+    """All steps in order, and all micro-batches of row ids in order, as many to each step."""
 
     steps: tuple[Step, ...]
     batches: tuple[tuple[int, ...], ...]
 
 
-def schedule(walks: Sequence[Walk], batch_size: int, accumulation: int = 1, epochs: int = 1) -> Schedule:
+def schedule(
+    walks: Sequence[Walk],
+    batch_size: int,
+    accumulation: int = 1,
+    epochs: int = 1,
+    rank: int = 0,
+    ranks: int = 1,
+    split: int = 1,
+) -> Schedule:
     """Lay out walks whose blocks have rows; every block is gone through ``epochs`` times, in its order.
 
-    A step takes up to ``batch_size · accumulation`` rows, spread evenly over its micro-batches; one left empty holds
-    the null row, which has no gradient.
+    A step takes up to ``batch_size · accumulation`` rows, spread evenly over its ``accumulation · split``
+    micro-batches; one left empty holds the null row, which has no gradient. Of several ``ranks`` that train together
+    each has its share of every step, so that a step has the same rows however many they are.
     """
     steps: list[Step] = []
     batches: list[tuple[int, ...]] = []
@@ -56,7 +65,7 @@ def schedule(walks: Sequence[Walk], batch_size: int, accumulation: int = 1, epoc
         for place, (block, chunk) in enumerate(chunks):
             ends = place + 1 == len(chunks) or chunks[place + 1][0] != block
             steps.append(Step(number, place, len(chunks), block if ends else None))
-            batches.extend(_micro_batches(chunk, accumulation))
+            batches.extend(_micro_batches(chunk, accumulation * split * ranks)[rank::ranks])
     return Schedule(tuple(steps), tuple(batches))
 
 

@@ -3,10 +3,12 @@
 import contextlib
 import copy
 import gc
+import logging
 import random
 import tempfile
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +41,11 @@ def default_peft_config() -> LoraConfig:
 
 
 def measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
-    """The caller's arguments, less what a trainer that only measures has no use for: saving, logging, evaluating."""
+    """The caller's arguments, less what a trainer that only measures has no use for: saving, logging, evaluating.
+
+    What a log would be made of is not looked at either, since a GPU stands still while its numbers are read. Batches
+    that do not fit into memory are `shed_hf.utilities.memory`'s business, not the trainer's, which would begin again.
+    """
     if not isinstance(args, SFTConfig):
         raise InputError(f"args is a {type(args).__name__}; pass a trl.SFTConfig")
     check_unpacked(args)
@@ -49,6 +55,7 @@ def measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
     args.eval_strategy, args.eval_on_start, args.load_best_model_at_end = IntervalStrategy.NO, False, False
     args.report_to, args.push_to_hub, args.disable_tqdm = [], False, True
     args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
+    args.logging_nan_inf_filter, args.include_num_input_tokens_seen, args.auto_find_batch_size = False, "no", False
     args.seed = seed % 2**31
     return args
 
@@ -72,17 +79,45 @@ def undisturbed_random_numbers() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def float32_as_asked(tf32: bool | None) -> Iterator[None]:
+    """Multiply float32 matrices as float32, or as TensorFloat-32 with ``tf32=True``, whatever the process does outside.
+
+    On a GPU both are called float32, and an outcome would depend on what some other trainer switched on.
+    """
+    backends: Any = torch.backends
+    named = hasattr(backends, "fp32_precision")  # since torch 2.9; a flag before
+    places = (backends.cuda.matmul, backends.cudnn.conv if named else backends.cudnn)
+    field, wanted = ("fp32_precision", "tf32" if tf32 else "ieee") if named else ("allow_tf32", bool(tf32))
+    before = [getattr(place, field) for place in places]
+    try:
+        for place in places:
+            setattr(place, field, wanted)
+        yield
+    finally:
+        for place, setting in zip(places, before, strict=True):
+            setattr(place, field, setting)
+
+
+@contextlib.contextmanager
 def quiet_loading() -> Iterator[None]:
     """Without a progress bar over 100 MB of weights, and without what our packages warn each other of."""
     bars = not are_progress_bars_disabled()
     transformers_logging.disable_progress_bar()
+    of_arguments = logging.getLogger("transformers.training_args")
+    of_arguments.addFilter(_not_of_ranks)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
             yield
     finally:
+        of_arguments.removeFilter(_not_of_ranks)
         if bars:
             transformers_logging.enable_progress_bar()
+
+
+def _not_of_ranks(record: logging.LogRecord) -> bool:
+    """A rank that trains coalitions of its own is told that it should not."""
+    return "process group is initialized" not in record.getMessage()
 
 
 @contextlib.contextmanager

@@ -1,0 +1,123 @@
+"""What every rank but the first does in a curation: it holds pool and utility, does what the leader posts, and ends
+with the leader's result.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shed_hf.arrays import EmbeddingMatrix, IntVector
+from shed_hf.assembly import with_values
+from shed_hf.binding import Bound, bind, warm_up
+from shed_hf.crew import Ranks
+from shed_hf.curated import CuratedDataset
+from shed_hf.embedding import Encoder, FittedLexical, Lexical, encode_rows, encoder_from
+from shed_hf.errors import InputError
+from shed_hf.ledger import Entry, Ledger, differing
+from shed_hf.measuring import Batch, measured
+from shed_hf.planning import Plan
+from shed_hf.preparation import Request
+from shed_hf.seeds import Streams
+
+
+@dataclass
+class Follower:
+    """One rank's part of a game: the handlers of the leader's tasks."""
+
+    request: Request
+    rank: int
+    bound: Bound
+    encoder: Encoder | None
+    players: list[IntVector] = field(default_factory=list)
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def handlers(self) -> dict[str, Callable[[Any], Any]]:
+        """Kinds of tasks, and what does them."""
+        return {
+            "embed": self.embed,
+            "features": lambda rows: self.bound.utility.row_features(rows),  # type: ignore[attr-defined]
+            "warm up": lambda rows: warm_up(self.bound, rows),
+            "begin": self.begin,
+            "fine-tune": self.fine_tune,
+            "fine-tune together": self.fine_tune_together,
+        }
+
+    def embed(self, rows: IntVector) -> EmbeddingMatrix:
+        """Unit vectors of some rows."""
+        if self.encoder is None:
+            raise InputError("there is nothing to embed rows with on this rank; pass the same embedder= on every rank")
+        return encode_rows(self.bound.pool, rows, self.encoder)
+
+    def begin(self, leaders: tuple[dict[str, Any], list[IntVector]]) -> list[Entry]:
+        """See that this rank would measure the same game; returns what its disk holds of earlier runs.
+
+        Raises `InputError` with what differs.
+        """
+        header, self.players = leaders
+        different = differing(header, self.bound.header())
+        if different:
+            raise InputError(
+                f"rank {self.rank} would measure another game than rank 0 ({different}); start every rank with the "
+                "same data, model and arguments"
+            )
+        if self.request.ledger is not None:
+            self.ledger = Ledger(self.request.ledger, header, self.rank)
+        return list(self.ledger)
+
+    def fine_tune(self, batch: Batch) -> list[Entry]:
+        """Measure walks and write their outcomes down."""
+        return measured(self.bound.utility, batch, self.players, self.ledger.put)
+
+    def fine_tune_together(self, batch: Batch) -> None:
+        """Take part in training one model with all ranks; the first writes the outcomes down."""
+        measured(self.bound.utility, batch, self.players, lambda _: None)
+
+
+def follow_curation(request: Request, crew: Ranks) -> CuratedDataset:
+    """Follow to the end of a curation."""
+    follower = _follower(request, crew)
+    told: CuratedDataset = _followed(follower, crew)
+    source = follower.bound.source.select(told.valued.pool_rows)
+    valued = replace(told.valued, source=source, encoder=told.valued.encoder or follower.encoder)
+    return replace(told, dataset=with_values(valued, told.rows), valued=valued)
+
+
+def follow_plan(request: Request, crew: Ranks) -> Plan:
+    """Follow to the end of a plan."""
+    plan: Plan = _followed(_follower(request, crew), crew)
+    return plan
+
+
+def to_followers(curated: CuratedDataset) -> CuratedDataset:
+    """The result as it travels: without rows, which every rank has, and without an encoder that every rank loads."""
+    encoder = curated.valued.encoder if isinstance(curated.valued.encoder, FittedLexical) else None
+    nothing: Any = None
+    return replace(curated, dataset=nothing, valued=replace(curated.valued, source=None, encoder=encoder))
+
+
+def _follower(request: Request, crew: Ranks) -> Follower:
+    with _silently():
+        encoder = encoder_from(request.embedder)
+        bound = bind(request, Streams(request.seed))
+    return Follower(request, crew.rank, bound, None if isinstance(encoder, Lexical) else encoder)
+
+
+def _followed(follower: Follower, crew: Ranks) -> Any:
+    try:
+        with _silently():
+            result = crew.follow(follower.handlers())
+    except BaseException:
+        follower.ledger.close()
+        raise
+    follower.ledger.discard()  # the leader has written all of it
+    return result
+
+
+@contextlib.contextmanager
+def _silently() -> Iterator[None]:
+    """What there is to warn of, the leader warns of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -65,4 +65,4 @@ def remedy(estimate: ValueEstimate) -> str:
 def _beside(number: float, bound: float) -> str:
     """The number with two digits behind the point, or as many as tell it from the ``bound``."""
     digits = next((n for n in range(2, 17) if round(number, n) != bound), None)
-    return repr(float(number)) if digits is None else f"{number:.{digits}f}"
+    return repr(float(number)) if digits is None else f"{round(number, digits) + 0.0:.{digits}f}"  # never -0.00

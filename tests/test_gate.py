@@ -80,6 +80,7 @@ def told(reliability: float, p_value: float, values: Sequence[float] = (1.0, 2.0
         (0.9, 0.05000001, "p = 0.05000001 > 0.05 that chance made the ranking"),
         (0.9, np.nextafter(0.05, 1), "p = 0.05000000000000001 > 0.05 that chance made the ranking"),
         (0.499, 0.01, "reliability 0.499 < 0.5"),
+        (-1e-9, 0.01, "reliability 0.00 < 0.5"),
         (0.2, 0.4, "reliability 0.20 < 0.5 and p = 0.40 > 0.05 that chance made the ranking"),
     ],
 )

@@ -9,7 +9,7 @@ from shed_hf.arrays import FloatVector
 from shed_hf.coalitions import coalitions_of
 from shed_hf.escaping import as_code
 from shed_hf.report import duration, plural
-from shed_hf.signal import lacking
+from shed_hf.signal import UNKNOWN, lacking, remedy, unasked
 
 if TYPE_CHECKING:
     from shed_hf.curated import CuratedDataset
@@ -64,6 +64,10 @@ def verdict(curated: "CuratedDataset") -> str:
         return "**There is none**: all clusters have the same value, so the choice among them is arbitrary."
     if estimator_name(curated.recipe) == "Exact":
         return "**Nothing was left to chance**: every coalition was measured; the noise of the measurement is below."
+    why = unasked(curated.estimate)
+    if why is not None and why != UNKNOWN:
+        what = remedy(curated.estimate)
+        return f"**Unknown.** {why[0].upper()}{why[1:]} whether the values are more than noise; {what}."
     if np.isnan(reliability):
         return (
             "**Unknown.** There is only one replicate of the values, so nothing says whether they would come out alike."

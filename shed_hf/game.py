@@ -112,7 +112,8 @@ class Game:
     does not depend on who asks for it or when. ``positions`` ``(n_players, d)`` say where the players stand, so that
     estimators may expect neighbours to be alike. ``watch`` is called with the value of every newly measured outcome;
     ``settled`` tells estimators, from values and covariance, that more coalitions would not change what is chosen.
-    The ``crew`` is who measures. ``asked`` are the ledger's keys asked for, in order.
+    The ``crew`` is who measures. ``asked`` are the ledger's keys asked for, in order; ``beside`` the rows of training
+    runs whose outcome is not in the ledger.
     """
 
     def __init__(
@@ -142,6 +143,7 @@ class Game:
         self.asked: dict[str, None] = {}
         self._ends: set[str] = set()
         self.n_fine_tunings = 0
+        self.beside: list[IntVector] = []
         rows = np.unique(np.concatenate(self.players))
         self._digests = hashed({int(row): digests[int(row)] if digests else b"%d" % row for row in rows})
         self._rank = {row: _hash(digest, key=seed) for row, digest in self._digests.items()}

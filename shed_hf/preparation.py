@@ -10,6 +10,7 @@ import numpy as np
 from shed_hf.admission import Admitted, admit
 from shed_hf.arrays import IntVector
 from shed_hf.binding import Bound, bind, warm_up
+from shed_hf.budget import check as check_budget
 from shed_hf.clustering import Clusterer, Clustering, Given, cluster, clusterer_from
 from shed_hf.crew import Crew
 from shed_hf.errors import InputError
@@ -18,7 +19,7 @@ from shed_hf.features import Features, beside, features_from
 from shed_hf.game import Aggregate, Game, Utility, WalkUtility
 from shed_hf.grouping import Grouped
 from shed_hf.ledger import Entry, Ledger
-from shed_hf.merit import Merit, merit_of
+from shed_hf.merit import Merit, check_merit, merit_of
 from shed_hf.objectives import Objective
 from shed_hf.players import Players, send_players
 from shed_hf.pool import Pool
@@ -110,9 +111,11 @@ def prepare(request: Request, crew: Crew) -> Prepared:
     """Read, embed, cluster, and bind the utility. Raises `InputError` for whatever cannot be used."""
     estimator, sampler = estimator_from(request.estimator), sampler_from(request.sampler)
     features = features_from(request.features)
+    check_budget(request.budget)
     chance = Streams(request.seed)
     bound = bind(request, chance)
     pool, utility = bound.pool, bound.utility
+    check_merit(request.merit, features, utility, len(pool))
 
     admitted = admit(pool, bound.items, request.embedder, crew)
     if bound.wanted > len(admitted.rows):

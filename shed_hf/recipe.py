@@ -100,12 +100,12 @@ def bill_of(game: Game, seconds: float) -> dict[str, Any]:
     entries = [entry for entry in game.ledger if entry.key in game.asked]
     prefixes = {entry.blocks[:length] for entry in entries for length in range(1, len(entry.blocks))}
     runs = [entry for entry in entries if any(entry.blocks) and entry.blocks not in prefixes]
-    rows = [np.array([row for block in run.blocks for row in block], dtype=np.int64) for run in runs]
+    rows = [np.array([row for block in run.blocks for row in block], dtype=np.int64) for run in runs] + game.beside
     return {
         "fine_tunings": game.n_fine_tunings,
         "outcomes": game.n_evaluations,
         "seconds": round(seconds, 2),
-        "all_fine_tunings": len(runs),
+        "all_fine_tunings": len(rows),
         "measuring_seconds": round(sum(entry.seconds for entry in entries), 2),
         "tokens": int(sum(game.utility.n_tokens(of_run) for of_run in rows)),
         "device": device(),

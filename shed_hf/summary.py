@@ -7,7 +7,7 @@ import numpy as np
 from shed_hf.assembly import MIXED
 from shed_hf.estimators import ValueEstimate
 from shed_hf.report import duration, plural
-from shed_hf.signal import lacking, passed
+from shed_hf.signal import lacking, passed, unasked
 
 if TYPE_CHECKING:
     from shed_hf.curated import CuratedDataset
@@ -42,9 +42,9 @@ def _reliability_line(estimate: ValueEstimate) -> str:
     figures = ", ".join(f"{name} {figure:.2g}" for name, figure in known.items() if not np.isnan(figure))
     stopped = f"; {estimate.stopped}" if estimate.stopped else ""
     if lacking(estimate):
-        return f"ranking: NOT to be told from noise ({figures or 'too little was measured to say'}){stopped}"
+        return f"ranking: NOT to be told from noise ({figures or unasked(estimate)}){stopped}"
     if not passed(estimate):
-        return f"ranking: too little was measured to say whether it is real ({figures or 'one replicate'}){stopped}"
+        return f"ranking: {unasked(estimate)} whether it is real ({figures or 'one replicate'}){stopped}"
     return f"ranking: real as far as can be told ({figures}){stopped}"
 
 

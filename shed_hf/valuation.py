@@ -18,7 +18,7 @@ from shed_hf.estimators.estimate import check_budget
 from shed_hf.game import Game
 from shed_hf.ledger import Ledger
 from shed_hf.report import bill, duration, plural, progress, say
-from shed_hf.signal import REMEDY, lacking, passed
+from shed_hf.signal import lacking, passed, remedy, unasked
 
 REPEATS = 2
 """How often v(N) is measured again, its rows in other orders, to see how far chance alone moves a utility."""
@@ -112,24 +112,20 @@ def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
     problem = lacking(estimate)
     if require_signal and not passed(estimate):
         raise NoSignal(
-            f"the values cannot be told from noise ({problem or 'too little was measured to say'}), and "
-            f"require_signal=True; {REMEDY}, or pass require_signal=False to choose by them all the same"
+            f"the values cannot be told from noise ({problem or unasked(estimate)}), and require_signal=True; "
+            f"{remedy(estimate)}, or pass require_signal=False to choose by them all the same"
         )
     if problem is None and not passed(estimate):
-        warnings.warn(
-            "too little was measured to say whether the values are more than noise; use a larger budget before "
-            "trusting the ranking",
-            stacklevel=4,
-        )
+        warnings.warn(f"{unasked(estimate)} whether the values are more than noise; {remedy(estimate)}", stacklevel=4)
     if problem and len(estimate.values) > 1:
         same = not np.ptp(estimate.values)
-        remedy = "use smaller blocks of players, or an evaluation set that the rows can move" if same else REMEDY
+        what = "use smaller blocks of players, or an evaluation set that the rows can move"
         noise = (
             f"{problem}, so the choice among them is arbitrary"
             if same
             else (f"the values cannot be told from noise ({problem})")
         )
-        warnings.warn(f"{noise}; {remedy}", stacklevel=4)
+        warnings.warn(f"{noise}; {what if same else remedy(estimate)}", stacklevel=4)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from conftest import make_rows
 from datasets import Dataset
 
-from shed_hf import CuratedDataset, Game, NoSignal, ShedError, curate, read_ledger
+from shed_hf import CuratedDataset, Game, NoSignal, ShedError, curate, plan, read_ledger
 from shed_hf.card import dataset_card
 from shed_hf.errors import InputError
 from shed_hf.estimators import BanzhafMSR, Exact, LeastSquares, Permutation, ValueEstimate
@@ -271,3 +271,42 @@ def test_the_card_tells_chance_and_noise() -> None:
     unknown = curated_by(clear, estimator="permutation", budget=10)
     assert "| unknown (" in line(unknown, "could chance have made it")
     assert "| not measured (" in line(unknown, "noise of training")
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_of_few_clusters_it_is_said_that_more_are_needed(n: int) -> None:
+    with pytest.raises(NoSignal, match="require_signal=True; cluster the rows into at least 4 before trusting"):
+        curated_by(clear, clusterer=GROUPS % n, require_signal=True)
+    curated = curated_by(clear, clusterer=GROUPS % n)
+    if n == 2:
+        assert "ranking: fewer than 4 clusters make too few coalitions to say whether it is real" in summary(curated)
+        assert verdict(curated).startswith("**Unknown.** Fewer than 4 clusters make too few coalitions to say")
+    else:
+        assert "NOT to be told from noise" in summary(curated)
+
+
+class Never:
+    """An embedder that is not to be asked."""
+
+    def encode(self, texts: list[str]) -> Any:
+        raise AssertionError(f"{len(texts)} rows were embedded")
+
+
+@pytest.mark.parametrize("what", [curate, plan])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"budget": "soon"},
+        {"budget": 0},
+        {"merit": "best"},
+        {"merit": np.ones(3)},
+        {"merit": "ifd"},
+        {"size": 500},
+        {"seed": -1},
+        {"sampler": "all"},
+        {"objective": "win"},
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_rows_are_embedded(what: Any, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        what(POOL, **({"size": 5, "embedder": Never(), "utility": clear} | wrong))

@@ -44,7 +44,8 @@ class InRun:
         _check_mean(game)
         rows = game.rows(np.arange(game.n_players))
         earned = dict(zip(rows.tolist(), credit(rows, adam=self.adam, every=self.every).tolist(), strict=True))
-        game.n_fine_tunings += 1  # the ledger has no outcome of it, the bill has its price
+        game.n_fine_tunings += 1
+        game.beside.append(rows)
         bringers = np.unique(np.concatenate([np.unique(player) for player in game.players]), return_counts=True)
         sharers = dict(zip(*(array.tolist() for array in bringers), strict=True))
         shares = [np.array([earned[row] / sharers[row] for row in set(player.tolist())]) for player in game.players]

@@ -10,6 +10,7 @@ of a run that was left alone.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -77,19 +78,24 @@ def killed(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             path.unlink()
         while True:  # lives of one game
             before = _counted(folder)
+            for path in folder.glob("pid*"):  # of processes that are gone
+                path.unlink()
             process = _started(arguments.ranks, "killed", folder, arguments)
             moment = before[0] + int(rng.integers(0, arguments.coalitions // 4))
-            reached = kills < arguments.kills and _reaches(process, folder, moment, float(rng.uniform(0, 0.3)))
+            reached = kills < arguments.kills and _reaches(
+                process, arguments.ranks, folder, moment, float(rng.uniform(0, 0.3))
+            )
             if not reached:
                 break
             victims = [int(rng.integers(arguments.ranks))] if rng.random() < 0.5 else list(range(arguments.ranks))
             for rank in victims:
-                os.kill(int((folder / f"pid{rank}").read_text()), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # the launcher ends the others
+                    os.kill(int((folder / f"pid{rank}").read_text()), signal.SIGKILL)
             process.wait()
             kills += 1
-            again = (lambda now: now[0] - now[1])(_counted(folder)) - (before[0] - before[1])
-            most = max(most, again)
-            print(f"kill {kills}: rank {victims}, {_counted(folder)[1]} outcomes known", flush=True)
+            measured, known = _counted(folder)
+            most = max(most, (measured - known) - (before[0] - before[1]))
+            print(f"kill {kills}: rank {victims}, {known} outcomes known", flush=True)
         code = process.wait()
         told = [json.loads((folder / f"{rank}.json").read_text()) for rank in range(arguments.ranks)]
         measured, known = _counted(folder)
@@ -127,9 +133,9 @@ def _counted(folder: Path) -> tuple[int, int]:
     return len(lines), len(set(lines))
 
 
-def _reaches(process: "subprocess.Popen[bytes]", folder: Path, moment: int, delay: float) -> bool:
+def _reaches(process: "subprocess.Popen[bytes]", n_ranks: int, folder: Path, moment: int, delay: float) -> bool:
     """Wait until so many coalitions were measured, and a moment longer; False where the run ends before."""
-    while _counted(folder)[0] < moment or not list(folder.glob("pid*")):
+    while _counted(folder)[0] < moment or len(list(folder.glob("pid*"))) < n_ranks:
         if process.poll() is not None:
             return False
         time.sleep(0.01)

@@ -138,8 +138,16 @@ class Ranks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and not self.store.check(["failed"]):
-            self.store.set("failed", _pickled_error(error, self.rank))
+        if error is None:
+            return
+        try:
+            if not self.store.check(["failed"]):
+                self.store.set("failed", _pickled_error(error, self.rank))
+        except RuntimeError as lost:  # it ends with the process that holds it
+            raise RuntimeError(
+                f"rank {self.rank} cannot reach the other ranks any more: rank 0 or the launcher is gone; start the "
+                "same command again, what was measured is in the ledger"
+            ) from lost
 
     def _post(self, kind: str, tasks: Sequence[Any] | None, task: Any = None) -> str:
         job = f"job/{self._n_jobs}"

@@ -55,8 +55,9 @@ class Follower:
 
         Raises `InputError` with what differs.
         """
-        header, self.players = leaders
-        different = differing(header, self.bound.header())
+        told, self.players = leaders
+        header = self.bound.header()
+        different = differing(told, {**header, "arguments": self.request.plain_arguments()})
         if different:
             raise InputError(
                 f"rank {self.rank} would measure another game than rank 0 ({different}); start every rank with the "
@@ -79,9 +80,10 @@ def follow_curation(request: Request, crew: Ranks) -> CuratedDataset:
     """Follow to the end of a curation."""
     follower = _follower(request, crew)
     told: CuratedDataset = _followed(follower, crew)
-    source = follower.bound.source.select(told.valued.pool_rows)
-    valued = replace(told.valued, source=source, encoder=told.valued.encoder or follower.encoder)
-    return replace(told, dataset=with_values(valued, told.rows), valued=valued)
+    with _silently():
+        source = follower.bound.source.select(told.valued.pool_rows)
+        valued = replace(told.valued, source=source, encoder=told.valued.encoder or follower.encoder)
+        return replace(told, dataset=with_values(valued, told.rows), valued=valued)
 
 
 def follow_plan(request: Request, crew: Ranks) -> Plan:
@@ -117,7 +119,15 @@ def _followed(follower: Follower, crew: Ranks) -> Any:
 
 @contextlib.contextmanager
 def _silently() -> Iterator[None]:
-    """What there is to warn of, the leader warns of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """What there is to warn of, the leader warns of, and its bars are enough."""
+    import datasets
+
+    bars = not datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if bars:
+            datasets.enable_progress_bars()

@@ -272,8 +272,8 @@ class Game:
         known = next((len(entry.outcome) for entry in self.ledger), n_items)
         if n_items != known:
             raise InputError(
-                f"the utility returned {n_items} outcomes, the ledger holds {known} per coalition; evaluate the same "
-                "items every time, or pass another path as ledger="
+                f"the utility returned {n_items} outcomes, those before it have {known} per coalition; evaluate the "
+                "same items every time and on every rank, or pass another path as ledger="
             )
 
     def _keys(self, walk: Walk) -> list[str]:

@@ -100,9 +100,14 @@ class Ledger:
         Of an outcome that several hold the first is taken. Raises `LedgerError` where one is no ledger, or that of
         another run.
         """
+        if isinstance(paths, str | os.PathLike):
+            raise LedgerError(f"paths={paths!r} is a single path; pass a list of them")
         files = [Path(path) for path in paths]
         if not files:
             raise LedgerError("there is nothing to merge; pass the paths of at least one ledger")
+        for file in files:
+            if not file.is_file():
+                raise LedgerError(f"there is no file {file}; pass the paths of ledgers")
         ledgers = [read_ledger(file) for file in files]
         for file, ledger in zip(files, ledgers, strict=True):
             _check_header(file, ledger.header, ledgers[0].header)
@@ -162,7 +167,9 @@ class Ledger:
             self.path.unlink(missing_ok=True)
 
     def dump(self, path: str | os.PathLike[str]) -> None:
-        """Write header and outcomes to a new file, as for a saved result."""
+        """Write header and outcomes to a new file. Raises `LedgerError` where there is one already."""
+        if Path(path).exists():
+            raise LedgerError(f"{path} is there already; pass the path of a new file")
         lines = [json.dumps(self.header).encode() + b"\n", *(entry.line() for entry in self)]
         Path(path).write_bytes(b"".join(lines))
 
@@ -187,10 +194,14 @@ class Ledger:
                 raise LedgerError(
                     f"{path} is still being written by a rank of an earlier run; wait until that has ended"
                 )
-            lines = whole_lines(path, content_of(path))
-            if lines:
-                _check_header(path, header_of(path, lines), self.header)
-            for entry in _parsed(path, lines):
+            try:
+                lines = whole_lines(path, content_of(path))
+                if lines:
+                    _check_header(path, header_of(path, lines), self.header)
+                entries = list(_parsed(path, lines))
+            except LedgerError as error:
+                raise LedgerError(f"{error}; or, as another rank wrote it beside {self.path}, move it away") from error
+            for entry in entries:
                 self.put(entry)
             path.unlink()
 

@@ -26,7 +26,8 @@ def of_rank(path: Path, rank: int) -> Path:
 def beside(path: Path) -> list[Path]:
     """The files that other ranks wrote beside a ledger, by rank."""
     found = {name.name.removeprefix(f"{path.name}.rank"): name for name in path.parent.glob(f"{path.name}.rank*")}
-    return [found[rank] for rank in sorted((rank for rank in found if rank.isdigit()), key=int)]
+    ranks = sorted((rank for rank in found if rank.isdigit() and found[rank].is_file()), key=int)
+    return [found[rank] for rank in ranks]
 
 
 def lock(file: BinaryIO, path: Path) -> None:

@@ -58,6 +58,11 @@ class Request:
     columns: Mapping[str, str] | None
     drop_invalid: bool
 
+    def plain_arguments(self) -> dict[str, Any]:
+        """Those arguments that are numbers, words or None, by name; the ledger's path may differ among ranks."""
+        plain = {name: value for name, value in vars(self).items() if name != "ledger"}
+        return {name: value for name, value in plain.items() if value is None or isinstance(value, int | float | str)}
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Prepared:
@@ -83,7 +88,8 @@ class Prepared:
         header = self.bound.header()
         ledger = Ledger(self.request.ledger, header)
         nothing_more: list[Entry] = []
-        for entries in self.crew.each("begin", (header, self.players.rows), lambda _: nothing_more):
+        told = ({**header, "arguments": self.request.plain_arguments()}, self.players.rows)
+        for entries in self.crew.each("begin", told, lambda _: nothing_more):
             for entry in entries:
                 ledger.put(entry)
         return ledger

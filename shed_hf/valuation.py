@@ -1,6 +1,7 @@
 """Valuing clusters: the players they send, the bill, the progress, and what is told when it is interrupted."""
 
 import hashlib
+import itertools
 import json
 import tempfile
 import warnings
@@ -16,7 +17,7 @@ from shed_hf.errors import InputError, NoSignal
 from shed_hf.estimators import Cost, Estimator, ValueEstimate
 from shed_hf.estimators.estimate import check_budget
 from shed_hf.game import Game
-from shed_hf.ledger import Ledger
+from shed_hf.ledger import Ledger, read_ledger
 from shed_hf.report import bill, duration, plural, progress, say
 from shed_hf.signal import lacking, passed, remedy, unasked
 
@@ -136,21 +137,23 @@ def _keeping(ledger: Ledger) -> Iterator[None]:
     except BaseException:
         if len(ledger):
             path = ledger.path or _rescued(ledger)
+            kept = len(read_ledger(path))  # with those of other ranks
             say(
-                f"stopped; {plural(len(ledger), 'outcome')} kept in {path}: repeat the call with ledger={str(path)!r} "
-                "to go on"
+                f"stopped; {plural(kept, 'outcome')} kept in {path}: repeat the call with ledger={str(path)!r} to go on"
             )
         raise
 
 
 def _rescued(ledger: Ledger) -> Path:
-    name = f"shed-{hashlib.blake2b(json.dumps(ledger.header).encode(), digest_size=4).hexdigest()}.ledger"
+    name = f"shed-{hashlib.blake2b(json.dumps(ledger.header).encode(), digest_size=4).hexdigest()}"
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        numbered = (folder / f"{name}-{number}.ledger" for number in itertools.count(2))
+        path = next(path for path in itertools.chain([folder / f"{name}.ledger"], numbered) if not path.exists())
         try:
-            ledger.dump(folder / name)
+            ledger.dump(path)
         except OSError:
             continue
-        return folder / name
+        return path
     raise OSError(
         f"neither the working folder nor {tempfile.gettempdir()} can be written; pass ledger= with a path that can"
     )

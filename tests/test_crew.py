@@ -118,6 +118,19 @@ def test_an_exception_that_cannot_travel_arrives_in_words() -> None:
     assert "Unsendable: only words" in str(found[1])
 
 
+class Lost(HashStore):  # type: ignore[misc]
+    """A store whose process is gone."""
+
+    def check(self, keys: list[str]) -> bool:
+        raise RuntimeError("Broken pipe")
+
+
+def test_a_rank_that_lost_the_others_says_what_to_do() -> None:
+    told = r"rank 1 cannot reach the other ranks any more.*start the same command again"
+    with pytest.raises(RuntimeError, match=told), Ranks(Lost(), 1, 2) as crew:
+        crew.follow({})
+
+
 def test_a_leader_waits_until_all_have_its_result() -> None:
     ended: list[float] = []
 

@@ -108,6 +108,19 @@ def test_a_file_of_another_run_beside_a_ledger_is_named_and_left(tmp_path: Path)
     Ledger(path, HEADER).close()  # the lock of the failed try is gone
 
 
+def test_what_cannot_be_read_beside_a_ledger_is_to_be_moved_away(tmp_path: Path) -> None:
+    path = written(tmp_path / "run.ledger", range(2))
+    bad = path.with_name("run.ledger.rank1")
+    bad.write_bytes(b"\x07\x99 nothing\nof ours\n")
+    with pytest.raises(LedgerError, match=r"rank1 is not a ledger.*another rank wrote it beside .*, move it away"):
+        Ledger(path, HEADER)
+    assert bad.exists()
+    bad.unlink()
+    bad.mkdir()
+    with Ledger(path, HEADER) as ledger:  # a folder is none of a rank
+        assert len(ledger) == 2
+
+
 def test_files_with_like_names_are_none_of_a_rank(tmp_path: Path) -> None:
     path = written(tmp_path / "run.ledger", range(1))
     path.with_name("run.ledger.rank1.bak").write_text("notes")
@@ -138,8 +151,12 @@ def test_ledgers_of_different_runs_are_not_merged(tmp_path: Path) -> None:
     two = written(tmp_path / "two.ledger", range(1), header={**HEADER, "model": {"name": "qwen"}})
     with pytest.raises(LedgerError, match=r"two\.ledger holds .*model\.name: ledger has 'qwen', this run has 'llama'"):
         Ledger.merge([one, two])
-    with pytest.raises(LedgerError, match="is not a ledger"):
+    with pytest.raises(LedgerError, match=r"there is no file .*missing\.ledger"):
         Ledger.merge([one, tmp_path / "missing.ledger"])
+    with pytest.raises(LedgerError, match="is a single path; pass a list"):
+        Ledger.merge(str(one))
+    with pytest.raises(LedgerError, match="is there already; pass the path of a new file"):
+        Ledger.merge([one]).dump(two)
     with pytest.raises(LedgerError, match="nothing to merge"):
         Ledger.merge([])
 

@@ -324,6 +324,7 @@ def test_features_part_clusters_and_merit_uses_the_same_figures(
     assert "features=shed_hf.Features(names=['loss'], scale=50.0)" in code_of(curated.recipe)
 
 
-def test_features_have_no_say_in_given_labels(pool: Dataset) -> None:
+def test_features_have_no_say_in_given_labels(pool: Dataset, tiny_model: Path) -> None:
+    arguments: dict[str, Any] = {"utility": FineTune(str(tiny_model), "loss"), "eval_dataset": pool.select(range(4))}
     with pytest.raises(InputError, match=r"features=\['loss'\] are for a clusterer that looks at them"):
-        curated_of(pool, utility=ByTopic(pool), features="loss")
+        curated_of(pool, features="loss", **arguments)

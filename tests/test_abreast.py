@@ -26,6 +26,15 @@ TOLERANCE = 2e-5
 ROW_SETS = [np.random.default_rng(size).permutation(80)[:size] for size in (11, 3, 17, 1, 9, 8, 12)]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Models this small take many times as long where several threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def bind(tiny_model: Path) -> Bind:
     return partial(bound, tiny_model)

@@ -65,6 +65,11 @@ def make_rows(n: int, seed: int = 0) -> list[dict[str, str]]:
     return rows
 
 
+def make_rows_of_many_lengths(n: int) -> list[dict[str, str]]:
+    """The same, with outputs once to four times as long: no two rows of a batch need have as many tokens."""
+    return [{**row, "output": row["output"] * (1 + number % 4)} for number, row in enumerate(make_rows(n))]
+
+
 @pytest.fixture
 def pool() -> datasets.Dataset:
     """120 instruction rows of four topics."""

@@ -21,13 +21,12 @@ from shed_hf.rendering import IGNORED
 from shed_hf.utilities import lean, tokenised_rows
 from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
 from shed_hf.utilities.settings import default_args, float32_as_asked, measuring
-from tests.conftest import make_rows
+from tests.conftest import make_rows, make_rows_of_many_lengths
 
 
 @pytest.fixture(scope="module")
 def rows() -> Pool:
-    made = make_rows(80)
-    return read_pool(Dataset.from_list([{**row, "output": row["output"] * (1 + n % 4)} for n, row in enumerate(made)]))
+    return read_pool(Dataset.from_list(make_rows_of_many_lengths(80)))
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from shed_hf.utilities.memory import (
 )
 from shed_hf.utilities.schedule import NULL_ROW, schedule
 from shed_hf.utilities.settings import undisturbed_random_numbers
-from tests.conftest import make_rows
+from tests.conftest import make_rows, make_rows_of_many_lengths
 
 FULL = "CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total capacity of 3.00 GiB."
 WALKS: list[Walk] = [
@@ -47,8 +47,7 @@ PLACES = [(walk, block) for walk, blocks in enumerate(WALKS) for block in range(
 @pytest.fixture(scope="module")
 def rows() -> Pool:
     """Rows of many lengths, so that a mean over the tokens of a micro-batch is not one over those of its step."""
-    made = make_rows(80)
-    return read_pool(Dataset.from_list([{**row, "output": row["output"] * (1 + n % 4)} for n, row in enumerate(made)]))
+    return read_pool(Dataset.from_list(make_rows_of_many_lengths(80)))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import numpy as np
 from shed_hf.arrays import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.estimators.chance import p_value_of_coalitions
 from shed_hf.estimators.estimate import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
-from shed_hf.estimators.least_squares import LeastSquares, halves_of
+from shed_hf.estimators.least_squares import LeastSquares, regressed
 from shed_hf.estimators.measured import measure, recorded
 from shed_hf.estimators.posterior import Observed, Posterior
 from shed_hf.game import Game
@@ -84,18 +84,8 @@ class BanzhafMSR:
         weights, variance = _banzhaf(observed, fit)
         per_item = found.per_item(weights)
         total = (observed.v_grand - observed.v_empty) / game.n_players
-        return ValueEstimate(
-            values=total + weights @ observed.beyond_size,
-            stderr=np.sqrt(variance + spread_over_items(per_item, game) ** 2),
-            counts=(observed.coalitions * observed.times[:, None]).sum(axis=0).astype(np.int64) + 1,
-            semivalue="banzhaf",
-            v_empty=observed.v_empty,
-            v_grand=observed.v_grand,
-            n_evaluations=observed.n_evaluations,
-            halves=halves_of(observed, fit),
-            per_item=per_item,
-            p_value=p_value_of_coalitions(observed),
-        )
+        values = total + weights @ observed.beyond_size
+        return regressed(game, observed, fit, values, variance, per_item, "banzhaf")
 
     def _pairs(self, n_players: int, budget: int | None) -> int:
         return pairs_within(self.n_coalitions or max(4 * n_players, 32), budget)

@@ -87,25 +87,39 @@ class LeastSquares:
 
 def estimate_of(game: Game, found: Measured, fit: Posterior, stopped: str = "") -> ValueEstimate:
     """The posterior as an estimate, with what two halves of the coalitions say."""
-    observed = found.observed(game)
-    per_item = found.per_item(fit.weights)
-    variance = np.diag(fit.covariance).clip(0) + spread_over_items(per_item, game) ** 2
+    per_item, variance = found.per_item(fit.weights), np.diag(fit.covariance).clip(0)
+    return regressed(game, found.observed(game), fit, fit.mean, variance, per_item, "shapley", stopped)
+
+
+def regressed(
+    game: Game,
+    observed: Observed,
+    fit: Posterior,
+    values: FloatVector,
+    variance: FloatVector,
+    per_item: FloatMatrix,
+    semivalue: str,
+    stopped: str = "",
+) -> ValueEstimate:
+    """Values ``(n,)`` that a posterior of these coalitions gave, and their ``variance`` ``(n,)``, as an estimate; what
+    the choice of items leaves open is added.
+    """
     return ValueEstimate(
-        values=fit.mean,
-        stderr=np.sqrt(variance),
+        values=values,
+        stderr=np.sqrt(variance + spread_over_items(per_item, game) ** 2),
         counts=(observed.coalitions * observed.times[:, None]).sum(axis=0).astype(np.int64) + 1,
-        semivalue="shapley",
+        semivalue=semivalue,
         v_empty=observed.v_empty,
         v_grand=observed.v_grand,
         n_evaluations=observed.n_evaluations,
-        halves=halves_of(observed, fit),
+        halves=_halves_of(observed, fit),
         per_item=per_item,
         p_value=p_value_of_coalitions(observed),
         stopped=stopped,
     )
 
 
-def halves_of(observed: Observed, fit: Posterior) -> FloatMatrix:
+def _halves_of(observed: Observed, fit: Posterior) -> FloatMatrix:
     """The values of random halves of the pairs ``(2·splits, n)``, a half after its other."""
     pairs = pairs_of(observed.coalitions)
     n_pairs = int(pairs.max(initial=-1)) + 1

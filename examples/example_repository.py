@@ -16,8 +16,9 @@ from trl import SFTConfig
 
 import shed_hf
 from shed_hf.demo import pool as demo_pool
-from shed_hf.embedding import SentenceTransformerEncoder
-from shed_hf.publishing import Origin, as_published, written
+from shed_hf.embedding.encoders import SentenceTransformerEncoder
+from shed_hf.hub.privacy import SourceAccess, as_published
+from shed_hf.hub.publish import write_repository
 
 SMOLLM2, MINILM = "HuggingFaceTB/SmolLM2-135M-Instruct", "sentence-transformers/all-MiniLM-L6-v2"
 NAME = "me/everyday-tasks-shed"
@@ -42,7 +43,7 @@ def main() -> None:
     folder = Path(arguments.folder)
     for part in ("data", "clusters", "utilities", "shed_hf", "assets"):
         shutil.rmtree(folder / part, ignore_errors=True)
-    carded = written(as_published(curated, excerpts=True), NAME, Origin(), folder)
+    carded = write_repository(as_published(curated, excerpts=True), NAME, SourceAccess(), folder)
     (folder / "README.md").write_text(carded(None), encoding="utf-8")
     print(curated)
 

@@ -7,11 +7,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shed_hf.callbacks import ProxyValueCallback
-    from shed_hf.clustering import HDBSCAN, Agglomerative, Clustering, Given, KMeans
-    from shed_hf.curated import CuratedDataset
-    from shed_hf.curation import curate, plan
-    from shed_hf.embedding import Lexical, SentenceTransformerEncoder
+    from shed_hf.cluster_scorer import ClusterScorer
+    from shed_hf.clustering.clusterers import HDBSCAN, Agglomerative, Given, KMeans
+    from shed_hf.clustering.clusters import Clustering
+    from shed_hf.curated_dataset import CuratedDataset
+    from shed_hf.curation.curate import curate, plan
+    from shed_hf.curation.plan import Plan
+    from shed_hf.embedding.encoders import Lexical, SentenceTransformerEncoder
+    from shed_hf.embedding.row_features import Features
     from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, ShedError
     from shed_hf.estimators import (
         BanzhafMSR,
@@ -23,23 +26,23 @@ if TYPE_CHECKING:
         Shed,
         ValueEstimate,
     )
-    from shed_hf.features import Features
-    from shed_hf.game import Game
-    from shed_hf.grouping import Macro, WorstGroup
-    from shed_hf.ledger import Ledger, read_ledger
-    from shed_hf.objectives import Accuracy, Choice, Contrast, Loss, Metric
-    from shed_hf.planning import Plan
-    from shed_hf.samplers import QOCS, QWCS, Random
-    from shed_hf.scoring import ClusterScorer
-    from shed_hf.utilities.evaluation import Evaluation
-    from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
+    from shed_hf.evaluation.evaluator import Evaluation
+    from shed_hf.evaluation.item_groups import Macro, WorstGroup
+    from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Loss, Metric
+    from shed_hf.finetuning.callback import ProxyValueCallback
+    from shed_hf.finetuning.fine_tune import FineTune
+    from shed_hf.finetuning.trainer_utility import TrainerUtility
+    from shed_hf.game.game import Game
+    from shed_hf.game.ledger import Ledger, read_ledger
+    from shed_hf.sampling.samplers import QOCS, QWCS, Random
 
 _HOMES = {
-    "callbacks": ("ProxyValueCallback",),
-    "clustering": ("Agglomerative", "Clustering", "Given", "HDBSCAN", "KMeans"),
-    "curated": ("CuratedDataset",),
-    "curation": ("curate", "plan"),
-    "embedding": ("Lexical", "SentenceTransformerEncoder"),
+    "clustering.clusterers": ("Agglomerative", "Given", "HDBSCAN", "KMeans"),
+    "clustering.clusters": ("Clustering",),
+    "curation.curate": ("curate", "plan"),
+    "curation.plan": ("Plan",),
+    "embedding.encoders": ("Lexical", "SentenceTransformerEncoder"),
+    "embedding.row_features": ("Features",),
     "errors": ("Diverged", "HubError", "InputError", "LedgerError", "NoSignal", "ShedError"),
     "estimators": (
         "BanzhafMSR",
@@ -51,16 +54,17 @@ _HOMES = {
         "Shed",
         "ValueEstimate",
     ),
-    "features": ("Features",),
-    "game": ("Game",),
-    "grouping": ("Macro", "WorstGroup"),
-    "ledger": ("Ledger", "read_ledger"),
-    "objectives": ("Accuracy", "Choice", "Contrast", "Loss", "Metric"),
-    "planning": ("Plan",),
-    "samplers": ("QOCS", "QWCS", "Random"),
-    "scoring": ("ClusterScorer",),
-    "utilities.evaluation": ("Evaluation",),
-    "utilities.fine_tune": ("FineTune", "TrainerUtility"),
+    "evaluation.evaluator": ("Evaluation",),
+    "evaluation.item_groups": ("Macro", "WorstGroup"),
+    "evaluation.objectives": ("Accuracy", "Choice", "Contrast", "Loss", "Metric"),
+    "finetuning.callback": ("ProxyValueCallback",),
+    "finetuning.fine_tune": ("FineTune",),
+    "finetuning.trainer_utility": ("TrainerUtility",),
+    "game.game": ("Game",),
+    "game.ledger": ("Ledger", "read_ledger"),
+    "cluster_scorer": ("ClusterScorer",),
+    "curated_dataset": ("CuratedDataset",),
+    "sampling.samplers": ("QOCS", "QWCS", "Random"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

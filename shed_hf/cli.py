@@ -97,11 +97,11 @@ def curate(
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave unreadable rows out.")] = False,
 ) -> None:
     """Keep the rows of DATASET most worth fine-tuning on, and save them with their values, or publish them."""
-    from shed_hf.bundle import check_free
-    from shed_hf.curation import curate as curate_dataset
-    from shed_hf.distributed import leads
-    from shed_hf.embedding import DEFAULT_EMBEDDER
-    from shed_hf.hub import check_name, client
+    from shed_hf.curation.curate import curate as curate_dataset
+    from shed_hf.distributed.launch import is_main
+    from shed_hf.embedding.encoders import DEFAULT_EMBEDDER
+    from shed_hf.hub.client import check_name, client
+    from shed_hf.storage.curated_folder import check_free
 
     if output is None and push_to_hub is None:
         raise typer.BadParameter("pass a folder as --output, a repository as --push-to-hub, or both")
@@ -132,7 +132,7 @@ def curate(
         ledger=ledger,
         drop_invalid=drop_invalid,
     )
-    if not leads():  # every rank of a launch has the result; one is enough to save and publish it
+    if not is_main():  # every rank of a launch has the result; one is enough to save and publish it
         return
     if output is not None:
         curated.save_to_disk(output)

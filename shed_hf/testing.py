@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 
-from shed_hf.arrays import FloatMatrix, FloatVector, IntVector
-from shed_hf.game import Game
+from shed_hf.game.game import Game
+from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 
 @dataclass(eq=False)

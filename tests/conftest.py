@@ -1,5 +1,6 @@
 """Fixtures: a tiny language model made on the spot, small pools, and a Hub of our own."""
 
+import logging
 import os
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -8,19 +9,14 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.the_hub import HUB, LoopbackHub  # before the clients, which read where the Hub is when they are imported
+# before the clients, which read where the Hub is when they are imported
+from tests.helpers.the_hub import HUB, LoopbackHub
 
 import datasets
 import huggingface_hub.utils
-import numpy as np
 import pytest
+from tests.helpers.rows import make_rows
 
-TOPICS = {
-    "cooking": ["pan", "salt", "oven", "butter", "flour", "simmer", "recipe", "garlic"],
-    "animals": ["dog", "cat", "fur", "tail", "paw", "feather", "burrow", "whiskers"],
-    "sports": ["goal", "team", "ball", "match", "referee", "league", "sprint", "coach"],
-    "music": ["chord", "guitar", "melody", "drum", "tempo", "choir", "violin", "verse"],
-}
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}{{ eos_token }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
@@ -48,26 +44,12 @@ def alice(monkeypatch: pytest.MonkeyPatch) -> str:
     return "hf_alice_secret"
 
 
-def make_rows(n: int, seed: int = 0) -> list[dict[str, str]]:
-    """Rows of four topics in turn, told apart by their words; no two are equal."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for number in range(n):
-        topic = list(TOPICS)[number % 4]
-        words = rng.choice(TOPICS[topic], size=6)
-        rows.append(
-            {
-                "instruction": f"Say something about {words[0]} and {words[1]}.",
-                "output": f"The {words[2]} and the {words[3]} go with {words[4]} {words[5]} number {number}.",
-                "topic": topic,
-            }
-        )
-    return rows
-
-
-def make_rows_of_many_lengths(n: int) -> list[dict[str, str]]:
-    """The same, with outputs once to four times as long: no two rows of a batch need have as many tokens."""
-    return [{**row, "output": row["output"] * (1 + number % 4)} for number, row in enumerate(make_rows(n))]
+@pytest.fixture
+def no_token_is_told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "huggingface_hub")
+    yield
+    assert "secret" not in "".join([*capsys.readouterr(), caplog.text])
 
 
 @pytest.fixture

@@ -19,14 +19,15 @@ import transformers
 from datasets import Dataset, disable_progress_bars
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from shed_hf.curation.recipe import device, versions
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.objectives import Loss
-from shed_hf.pool import read_pool
-from shed_hf.recipe import device, versions
-from shed_hf.utilities import abreast
-from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
-from shed_hf.utilities.settings import undisturbed_random_numbers
+from shed_hf.evaluation.objectives import Loss
+from shed_hf.finetuning import batched_coalitions as abreast
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.trainer_settings import preserved_rng_state
+from shed_hf.finetuning.trainer_utility import TrainerUtility
 
 SEED = 0
 PEAK_TFLOPS = {"H200": 989.0}
@@ -40,7 +41,7 @@ def main() -> None:
     disable_progress_bars()
     utility, coalitions = _game(arguments)
     with utility.sandbox:
-        reason = abreast.reason_against(utility)
+        reason = abreast.why_not_batched(utility)
     if reason is not None:
         raise SystemExit(f"one coalition at a time: {reason}")
     lines = []
@@ -74,7 +75,7 @@ def _values(utility: TrainerUtility, coalitions: list[Any], n_lanes: int) -> Any
     def record(walk: int, _block: int, outcome: Any, _beside: Any) -> None:
         values[walk] = outcome.mean()
 
-    with utility.sandbox, undisturbed_random_numbers():
+    with utility.sandbox, preserved_rng_state():
         abreast.measure(utility, [[rows] for rows in coalitions], record, n_lanes)
     return values
 

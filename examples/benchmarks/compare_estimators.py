@@ -20,8 +20,8 @@ from recorded import RecordedGame
 from scipy.stats import spearmanr
 
 import shed_hf
+from shed_hf.curation.recipe import versions
 from shed_hf.errors import InputError
-from shed_hf.recipe import versions
 
 BUDGETS = (11, 21, 41, 81, 161, 321)
 BEST = 3

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from outcomes_in_ledger import RecordedGame
 from record_games import wanted
-from recorded import RecordedGame
 from scipy.stats import spearmanr
 
 import shed_hf
-from shed_hf.estimators.measured import measure
-from shed_hf.recipe import versions
+from shed_hf.curation.recipe import versions
+from shed_hf.estimators.outcomes import measure
 
 BUDGETS = (36, 72, 144, 288, 600)
 

@@ -21,14 +21,14 @@ from datasets import Dataset, disable_progress_bars
 from scipy.stats import spearmanr
 
 import shed_hf
+from shed_hf.curation.recipe import versions
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.embedding import embed
-from shed_hf.pool import read_pool
-from shed_hf.recipe import versions
-from shed_hf.samplers import choose
-from shed_hf.utilities.fine_tune import FineTune
-from shed_hf.utilities.settings import default_args
+from shed_hf.embedding.embed import embed
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.trainer_settings import default_args
+from shed_hf.sampling.samplers import choose
 
 
 def main() -> None:

@@ -25,12 +25,13 @@ from scipy.stats import ttest_rel
 from transformers import AutoTokenizer
 
 import shed_hf
-from shed_hf.assembly import assembled
+from shed_hf.curation.recipe import device, versions
+from shed_hf.data.pool import read_pool
 from shed_hf.demo.run import _TEMPLATE
-from shed_hf.pool import read_pool
-from shed_hf.recipe import device, versions
-from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
-from shed_hf.utilities.settings import default_args
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.trainer_settings import default_args
+from shed_hf.finetuning.trainer_utility import TrainerUtility
+from shed_hf.results.tables import choose_rows
 
 SOURCES = (
     "csqa_train", "arc_easy_train", "openbookqa_train", "dolly_3k", "gpteacher_codegen", "gsm8k_train",
@@ -110,7 +111,7 @@ def ways(rows: list[Any], items: list[Any], arguments: argparse.Namespace) -> di
 
     def way(of: Any, sampler: Any, merit: Any = None) -> Any:
         valued = replace(of.valued, merit=None if merit is None else merit[of.pool_rows])
-        return lambda seed: assembled(valued, of.recipe, sampler, np.random.default_rng([seed, 2])).rows
+        return lambda seed: choose_rows(valued, of.recipe, sampler, np.random.default_rng([seed, 2])).rows
 
     by_credit = np.argsort(-credit)[: _size(arguments)]
     found = {

@@ -25,15 +25,15 @@ from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 from trl import SFTTrainer
 
+from shed_hf.curation.recipe import versions
+from shed_hf.data.pool import Pool, read_pool
+from shed_hf.data.tokenization import render
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.objectives import Loss
-from shed_hf.pool import Pool, read_pool
-from shed_hf.recipe import versions
-from shed_hf.rendering import render
-from shed_hf.utilities.evaluation import Evaluation
-from shed_hf.utilities.fine_tune import FineTune
-from shed_hf.utilities.settings import default_args, default_peft_config
+from shed_hf.evaluation.evaluator import Evaluation
+from shed_hf.evaluation.objectives import Loss
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.trainer_settings import default_args, default_peft_config
 
 SEED = 0
 

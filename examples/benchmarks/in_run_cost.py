@@ -16,15 +16,16 @@ import torch
 import transformers
 from datasets import Dataset, disable_progress_bars
 
-from shed_hf.arrays import IntVector
+from shed_hf.curation.recipe import versions
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.objectives import Loss
-from shed_hf.pool import read_pool
-from shed_hf.recipe import versions
-from shed_hf.utilities.credit import OutcomeGradient, train_once
-from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
-from shed_hf.utilities.settings import frozen_garbage, undisturbed_random_numbers
+from shed_hf.evaluation.objectives import Loss
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.gradient_credit import OutcomeGradient, train_once
+from shed_hf.finetuning.trainer_settings import gc_frozen, preserved_rng_state
+from shed_hf.finetuning.trainer_utility import TrainerUtility
+from shed_hf.types import IntVector
 
 SEED = 0
 
@@ -54,7 +55,7 @@ def main() -> None:
 
 def alone(utility: TrainerUtility, rows: IntVector) -> None:
     """One run over the rows, nothing measured."""
-    with utility.sandbox, undisturbed_random_numbers(), frozen_garbage():
+    with utility.sandbox, preserved_rng_state(), gc_frozen():
         try:
             train_once(utility, rows)
         finally:

@@ -16,10 +16,10 @@ from recorded import RecordedGame
 from scipy.stats import spearmanr
 
 import shed_hf
+from shed_hf.curation.recipe import versions
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.pool import read_pool
-from shed_hf.recipe import versions
 
 
 def main() -> None:

@@ -25,15 +25,15 @@ from fine_tune_speed import measured
 from peft import get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from shed_hf.arrays import FloatVector
+from shed_hf.curation.recipe import versions
+from shed_hf.data.formats import Example
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.formats import Example
-from shed_hf.objectives import Choice, Likelihoods
-from shed_hf.pool import read_pool
-from shed_hf.recipe import versions
-from shed_hf.utilities.evaluation import Evaluation
-from shed_hf.utilities.settings import default_peft_config
+from shed_hf.evaluation.evaluator import Evaluation
+from shed_hf.evaluation.objectives import Choice, Likelihoods
+from shed_hf.finetuning.trainer_settings import default_peft_config
+from shed_hf.types import FloatVector
 
 SEED = 0
 MAX_LENGTH = 2048

@@ -36,7 +36,7 @@ def main() -> None:
         found = {"speed": speed, "killed": killed}[arguments.what](Path(folder), arguments)
     print("\n" + "\n".join(f"{name:46}{value}" for name, value in found.items()))
     if arguments.out:
-        from shed_hf.recipe import device, versions
+        from shed_hf.curation.recipe import device, versions
 
         setting = {
             name: str(value) for name, value in vars(arguments).items() if name not in ("out", "model", "folder")
@@ -154,30 +154,30 @@ def _pool(arguments: argparse.Namespace) -> tuple[Any, Any]:
 def _measure(arguments: argparse.Namespace) -> None:
     """The coalitions of a game, on as many ranks as this was started on."""
     import shed_hf
-    from shed_hf.distributed import crew_of_launch
-    from shed_hf.measuring import measured
-    from shed_hf.pool import read_pool
+    from shed_hf.data.pool import read_pool
+    from shed_hf.distributed.launch import workers_of_launch
+    from shed_hf.game.measurement import measured
 
     rows, items = _pool(arguments)
     pool, evaluation = read_pool(rows), read_pool(items)
     n_players = 16
     players = [np.arange(n_players * arguments.rows).reshape(n_players, -1)[player] for player in range(n_players)]
     coalitions = np.random.default_rng(0).random((arguments.coalitions, n_players)) < 0.5
-    with crew_of_launch() as crew:
+    with workers_of_launch() as workers:
         utility = shed_hf.FineTune(str(arguments.model), "loss").bind(
             pool, evaluation.examples(np.arange(len(items))), 0
         )
         utility([players[0]])  # what starts up, does so before
-        if not crew.leads:
+        if not workers.is_main:
             handlers = {"fine-tune": lambda batch: measured(utility, batch, players, lambda _: None), "ready": len}
-            crew.follow(handlers)
+            workers.follow(handlers)
             return
-        game = shed_hf.Game(players, utility, digests=pool.digests_of(players), crew=crew)
-        crew.each("ready", "", len)
+        game = shed_hf.Game(players, utility, digests=pool.digests_of(players), workers=workers)
+        workers.on_every_rank("ready", "", len)
         start = time.perf_counter()
         outcomes = game.outcomes(coalitions)
         seconds = time.perf_counter() - start
-        crew.end(None)
+        workers.end(None)
     told = {"seconds": seconds, "outcomes": [value.hex() for value in outcomes.ravel().tolist()]}
     (arguments.folder / "speed.json").write_text(json.dumps(told))
 

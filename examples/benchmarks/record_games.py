@@ -18,19 +18,19 @@ import numpy as np
 from datasets import Dataset, disable_progress_bars
 
 import shed_hf
-from shed_hf.clustering import cluster
-from shed_hf.coalitions import coalitions_of
+from shed_hf.clustering.clusterers import cluster
+from shed_hf.curation.recipe import device, versions
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.demo.run import _TEMPLATE
-from shed_hf.embedding import embed
-from shed_hf.estimators.design import draw_pairs
+from shed_hf.embedding.embed import embed
+from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.permutation import draw_orders
-from shed_hf.ledger import Ledger
-from shed_hf.pool import read_pool
-from shed_hf.recipe import device, versions
-from shed_hf.utilities.fine_tune import FineTune
-from shed_hf.utilities.settings import default_args
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.trainer_settings import default_args
+from shed_hf.game.coalitions import coalitions_of
+from shed_hf.game.ledger import Ledger
 
 KINDS = ("answers shuffled", "words shuffled", "boilerplate")
 

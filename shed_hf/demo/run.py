@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shed_hf.arrays import FloatVector, IntVector
-from shed_hf.clustering import KMeans
-from shed_hf.curated import CuratedDataset
-from shed_hf.curation import curate
+from shed_hf.clustering.clusterers import KMeans
+from shed_hf.curated_dataset import CuratedDataset
+from shed_hf.curation.curate import curate
+from shed_hf.data.pool import read_pool
 from shed_hf.demo import models
 from shed_hf.demo import pool as demo_pool
 from shed_hf.estimators import Estimator, LeastSquares
-from shed_hf.pool import read_pool
-from shed_hf.report import Stopwatch, say
-from shed_hf.samplers import QWCS
+from shed_hf.sampling.samplers import QWCS
+from shed_hf.types import FloatVector, IntVector
+from shed_hf.utils.console import Stopwatch, say
 
 if TYPE_CHECKING:
-    from shed_hf.utilities.fine_tune import FineTune
+    from shed_hf.finetuning.fine_tune import FineTune
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ SMOLLM2 = Setting(
     merit=None,
     targets=("q_proj", "v_proj"),
 )
+
+
 SMALL = Setting(
     name="the small model shipped with shed_hf",
     damages=("words shuffled", "words shuffled", "boilerplate"),
@@ -64,8 +66,13 @@ SMALL = Setting(
     n_test=80,
     merit="credit",
 )
+
+
 SHARE = 0.1
+
+
 COMPARISONS = 3
+
 
 # SmolLM2's own template puts a system prompt of 20 tokens before every row; without it a row takes half the time.
 _TEMPLATE = (
@@ -194,8 +201,8 @@ def auc(curated: CuratedDataset, damaged: Sequence[str]) -> float:
 def _tuner(folder: Path, setting: Setting) -> "FineTune":
     from transformers import AutoTokenizer
 
-    from shed_hf.utilities.fine_tune import FineTune
-    from shed_hf.utilities.settings import default_args, default_peft_config
+    from shed_hf.finetuning.fine_tune import FineTune
+    from shed_hf.finetuning.trainer_settings import default_args, default_peft_config
 
     peft_config = default_peft_config()
     peft_config.target_modules = setting.targets if isinstance(setting.targets, str) else set(setting.targets)

@@ -1,12 +1,12 @@
 """Estimators: from coalitions and their utilities to one value per player."""
 
-from shed_hf.errors import InputError
 from shed_hf.estimators.banzhaf import BanzhafMSR
-from shed_hf.estimators.estimate import Cost, Estimator, ValueEstimate
+from shed_hf.estimators.base import Cost, Estimator, ValueEstimate
 from shed_hf.estimators.exact import Exact
 from shed_hf.estimators.in_run import InRun
 from shed_hf.estimators.least_squares import LeastSquares
 from shed_hf.estimators.permutation import Permutation, Shed
+from shed_hf.estimators.registry import estimator_from
 from shed_hf.estimators.regression_adjusted import RegressionAdjusted
 
 __all__ = [
@@ -22,24 +22,3 @@ __all__ = [
     "ValueEstimate",
     "estimator_from",
 ]
-
-_NAMES: dict[str, type[Estimator]] = {
-    "banzhaf": BanzhafMSR,
-    "exact": Exact,
-    "in-run": InRun,
-    "least-squares": LeastSquares,
-    "permutation": Permutation,
-    "regression-adjusted": RegressionAdjusted,
-    "shed": Shed,
-}
-
-
-def estimator_from(name_or_object: "str | Estimator") -> Estimator:
-    """An estimator by its short name, or the object itself. Raises `InputError` for an unknown name."""
-    if not isinstance(name_or_object, str):
-        if isinstance(name_or_object, type) or not callable(getattr(name_or_object, "cost", None)):
-            raise InputError(f"estimator={name_or_object!r} is none; pass one of {sorted(_NAMES)} or an object")
-        return name_or_object
-    if name_or_object not in _NAMES:
-        raise InputError(f"estimator={name_or_object!r} is unknown; pass one of {sorted(_NAMES)} or an object")
-    return _NAMES[name_or_object]()

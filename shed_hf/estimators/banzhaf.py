@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from shed_hf.arrays import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
-from shed_hf.estimators.chance import p_value_of_coalitions
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
+from shed_hf.estimators.base import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
+from shed_hf.estimators.bayesian_regression import Observed, Posterior
 from shed_hf.estimators.least_squares import LeastSquares, regressed
-from shed_hf.estimators.measured import measure, recorded
-from shed_hf.estimators.posterior import Observed, Posterior
-from shed_hf.game import Game
+from shed_hf.estimators.outcomes import measure, outcomes_in_ledger
+from shed_hf.estimators.permutation_test import p_value_of_coalitions
+from shed_hf.game.game import Game
+from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 
 MEASURED = 0.1
 """The share of all coalitions whose size should have been measured for the values to be on their scale."""
@@ -77,7 +77,7 @@ class BanzhafMSR:
         adds, off how the mean utility grows from one size to the next. Raises `InputError` where v(∅), v(N) or all else
         is missing.
         """
-        found = recorded(game)
+        found = outcomes_in_ledger(game)
         observed = replace(found.observed(game), weigh=uniform_weights)
         _warn_of_gaps(observed.coalitions)
         fit = LeastSquares().fit(game, observed)

@@ -6,10 +6,10 @@ from math import comb
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.estimators.chance import p_value_of_coalitions
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
-from shed_hf.estimators.measured import measure
-from shed_hf.game import Game
+from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.outcomes import measure
+from shed_hf.estimators.permutation_test import p_value_of_coalitions
+from shed_hf.game.game import Game
 
 MOST_PLAYERS = 14
 
@@ -27,7 +27,8 @@ class Exact:
                 'or estimator="shed" or "permutation"'
             )
         fine_tunings = 2**n_players - 1
-        check_budget(budget, fine_tunings, f"all coalitions of {n_players} players")
+        if budget is not None:
+            check_budget(budget, fine_tunings, f"all coalitions of {n_players} players")
         return Cost(fine_tunings, n_players * 2 ** (n_players - 1))
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shed_hf.arrays import FloatVector
 from shed_hf.errors import InputError
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget
-from shed_hf.game import Game
+from shed_hf.estimators.base import Cost, ValueEstimate, check_budget
+from shed_hf.game.game import Game
+from shed_hf.game.utility import PlainUtility, SupportsCredit
+from shed_hf.types import FloatVector
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class InRun:
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
         """Two fine-tunings on everything: the run whose rows are credited, and v(N), which is measured by itself."""
-        check_budget(budget, 2, "the run that is followed and v(N)")
+        if budget is not None:
+            check_budget(budget, 2, "the run that is followed and v(N)")
         return Cost(2, 2 * n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
@@ -44,8 +46,7 @@ class InRun:
         _check_mean(game)
         rows = game.rows(np.arange(game.n_players))
         earned = dict(zip(rows.tolist(), credit(rows, adam=self.adam, every=self.every).tolist(), strict=True))
-        game.n_fine_tunings += 1
-        game.beside.append(rows)
+        game.note_run(rows)
         bringers = np.unique(np.concatenate([np.unique(player) for player in game.players]), return_counts=True)
         sharers = dict(zip(*(array.tolist() for array in bringers), strict=True))
         shares = [np.array([earned[row] / sharers[row] for row in set(player.tolist())]) for player in game.players]
@@ -62,14 +63,14 @@ class InRun:
 
 
 def _credit_of(game: Game) -> Callable[..., FloatVector]:
-    credit: Callable[..., FloatVector] | None = getattr(game.utility, "credit", None)
-    if credit is None:
-        named = type(getattr(game.utility, "utility", game.utility)).__name__
+    if not isinstance(game.utility, SupportsCredit):
+        given = game.utility.utility if isinstance(game.utility, PlainUtility) else game.utility
+        named = type(given).__name__
         raise InputError(
             f"the utility, a {named}, does not credit rows; pass one that trains, such as utility=FineTune(…), or "
             'estimator="shed"'
         )
-    return credit
+    return game.utility.credit
 
 
 def _check_mean(game: Game) -> None:

@@ -11,19 +11,22 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from shed_hf.arrays import FloatMatrix, FloatVector
 from shed_hf.errors import InputError
-from shed_hf.estimators.chance import p_value_of_coalitions
-from shed_hf.estimators.design import draw_pairs
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
-from shed_hf.estimators.measured import Measured, measure_in_parts, pairs_of, recorded
-from shed_hf.estimators.posterior import Observed, Posterior, complete, posterior, refit, roots_of
+from shed_hf.estimators.base import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
+from shed_hf.estimators.bayesian_regression import Observed, Posterior, complete, posterior, refit, roots_of
+from shed_hf.estimators.coalition_design import draw_pairs
+from shed_hf.estimators.outcomes import Outcomes, measure_in_parts, outcomes_in_ledger, pairs_of
+from shed_hf.estimators.permutation_test import p_value_of_coalitions
 from shed_hf.estimators.ridge import ridge
-from shed_hf.game import Game
+from shed_hf.game.game import Game
+from shed_hf.types import FloatMatrix, FloatVector
 
 Prior = Literal["embedding", "independent"]
 
+
 PER_PLAYER, AT_LEAST = 3, 24
+
+
 SPLITS = 10
 """How many times the pairs are split into halves to see how far these agree."""
 
@@ -66,7 +69,7 @@ class LeastSquares:
         """The same from whatever the game's ledger holds. Raises `InputError` where v(∅), v(N) or all else is
         missing.
         """
-        return self._estimate(game, recorded(game))
+        return self._estimate(game, outcomes_in_ledger(game))
 
     def _pairs(self, n_players: int, budget: int | None) -> int:
         wanted = self.n_coalitions or max(PER_PLAYER * n_players, AT_LEAST)
@@ -81,11 +84,11 @@ class LeastSquares:
         positions = game.positions if self.prior == "embedding" else None
         return posterior(observed, roots_of(positions, game.n_players))
 
-    def _estimate(self, game: Game, found: Measured) -> ValueEstimate:
+    def _estimate(self, game: Game, found: Outcomes) -> ValueEstimate:
         return estimate_of(game, found, self.fit(game, found.observed(game)))
 
 
-def estimate_of(game: Game, found: Measured, fit: Posterior, stopped: str = "") -> ValueEstimate:
+def estimate_of(game: Game, found: Outcomes, fit: Posterior, stopped: str = "") -> ValueEstimate:
     """The posterior as an estimate, with what two halves of the coalitions say."""
     per_item, variance = found.per_item(fit.weights), np.diag(fit.covariance).clip(0)
     return regressed(game, found.observed(game), fit, fit.mean, variance, per_item, "shapley", stopped)

@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from shed_hf.arrays import FloatMatrix, IntVector
 from shed_hf.errors import InputError
-from shed_hf.estimators.chance import p_value_of_coalitions, p_value_of_replicates
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
-from shed_hf.estimators.measured import measure
-from shed_hf.game import Game
+from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.outcomes import measure
+from shed_hf.estimators.permutation_test import p_value_of_coalitions, p_value_of_replicates
+from shed_hf.game.game import Game
+from shed_hf.types import FloatMatrix, IntVector
 
 Order: TypeAlias = list[IntVector]
 """One order of the players, cut into the blocks that join the coalition one after another."""
@@ -217,7 +217,8 @@ def _affordable(
     if budget is None:
         return default
     each = 1 if continuing else n_blocks - 1
-    check_budget(budget, 1 + each, f"one order of {estimator} with {n_players} players and v(N)")
+    if budget is not None:
+        check_budget(budget, 1 + each, f"one order of {estimator} with {n_players} players and v(N)")
     return min((budget - 1) // each, MOST_ORDERS) if each else default
 
 

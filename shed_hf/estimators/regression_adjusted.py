@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from shed_hf.arrays import CoalitionMatrix, FloatMatrix
 from shed_hf.errors import InputError
-from shed_hf.estimators.design import draw_pairs
-from shed_hf.estimators.estimate import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.bayesian_regression import Observed, Posterior, posterior, roots_of
+from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.in_run import InRun
 from shed_hf.estimators.least_squares import LeastSquares, estimate_of
-from shed_hf.estimators.measured import measure, pairs_of
-from shed_hf.estimators.posterior import Observed, Posterior, posterior, roots_of
-from shed_hf.game import Game
+from shed_hf.estimators.outcomes import measure, pairs_of
+from shed_hf.game.game import Game
+from shed_hf.types import CoalitionMatrix, FloatMatrix
 
 FOLDS = 10
 
@@ -44,7 +44,8 @@ class RegressionAdjusted:
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
         """The coalitions, v(N), and the run with credits if there is one."""
-        check_budget(budget, 3 + self._runs, f"a coalition, its complement, v(N){' and the run' * self._runs}")
+        if budget is not None:
+            check_budget(budget, 3 + self._runs, f"a coalition, its complement, v(N){' and the run' * self._runs}")
         cost = self._regression.cost(n_players, self._left(budget))
         return Cost(cost.fine_tunings + self._runs, cost.players_trained + self._runs * n_players)
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from shed_hf.arrays import FloatMatrix, FloatVector, IntVector
-from shed_hf.estimators.posterior import Model, Observed, Posterior, kernel_weights, of_size
+from shed_hf.estimators.bayesian_regression import Observed, Posterior, Prior, kernel_weights, of_size
+from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 RIDGES = np.geomspace(1e-4, 1e4, 25)
+
+
 FOLDS = 10
 
 
@@ -37,7 +39,7 @@ def ridge(observed: Observed, pairs: IntVector) -> Posterior:
         mean=(observed.v_grand - observed.v_empty) / n + solver @ target,
         covariance=centring @ covariance @ centring,
         effects=effects * scale,
-        models=((1.0, Model(centring, 1 / penalty, 0.0)),),
+        models=((1.0, Prior(centring, 1 / penalty, 0.0)),),
     )
 
 

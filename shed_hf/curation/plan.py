@@ -1,0 +1,137 @@
+"""The bill before anything is bought, and what more would buy."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from shed_hf.curation.prepare import PreparedCuration
+from shed_hf.errors import InputError
+from shed_hf.estimators import Cost, LeastSquares
+from shed_hf.estimators.budget import Speed, cost_of, fine_tunings_of
+from shed_hf.estimators.coalition_design import draw_pairs
+from shed_hf.estimators.outcomes import outcomes_in_ledger
+from shed_hf.game.game import Game
+from shed_hf.game.utility import EstimatesFlops
+from shed_hf.utils.console import duration, plural
+
+SMALL, LARGER = 16, 64
+"""About how many rows the two timed fine-tunings train on."""
+
+
+LEAST_PILOT = 8
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a curation would take.
+
+    ``fine_tunings`` are those of the game; where merit is credit, one run over all rows is in ``rows_trained``,
+    ``tokens``, ``flops`` (both 0 where the utility can't tell) and ``seconds`` as well. ``seconds`` are judged by two
+    timed fine-tunings, ``memory_bytes`` is the most that was held so far, of the accelerator or else of the process.
+    ``reliability`` is what `ValueEstimate.reliability` is expected to be at half, the same and double the fine-tunings;
+    empty where too little was measured to foretell it.
+    """
+
+    players: int
+    rows_per_player: float
+    fine_tunings: int
+    in_ledger: int
+    rows_trained: int
+    tokens: int
+    flops: float
+    seconds: float
+    memory_bytes: int
+    reliability: Mapping[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{plural(self.players, 'player')} of {self.rows_per_player:.3g} rows; at most "
+            f"{plural(self.fine_tunings, 'fine-tuning')}, {self.in_ledger} outcomes in the ledger already",
+            f"{self.rows_trained:,} rows trained" + (f", {self.tokens:,} tokens" if self.tokens else "")
+            + (f", {self.flops:.2g} FLOPs" if self.flops else ""),
+            f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**30:.2f} GiB",
+        ]  # fmt: skip
+        foretold = ", ".join(f"{share} {value:.2f}" for share, value in self.reliability.items())
+        lines.append(f"reliability to expect: {foretold or 'unknown; pass pilot=16 to measure a little beforehand'}")
+        return "\n".join(lines)
+
+
+def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
+    """Time two small fine-tunings, measure the ``pilot``'s, and add up."""
+    if (
+        isinstance(pilot, bool)
+        or not isinstance(pilot, int | np.integer)
+        or (pilot and pilot < LEAST_PILOT)
+        or pilot < 0
+    ):
+        raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
+    rows = np.concatenate(game.players)
+    speed = _timed(game)
+    cost = _cost(prepared, game, speed)
+    if pilot:  # the first coalitions that the run itself will ask for
+        n_pairs = max((cost.fine_tunings - 3) // 2, int(pilot) // 2)  # v(N) and its repeats are no coalitions
+        game.ends()
+        coalitions = draw_pairs(game.n_players, n_pairs, prepared.chance.for_values)[: int(pilot) // 2 * 2]
+        if len(coalitions):
+            game.outcomes(coalitions)
+    credited = prepared.candidates.rows if prepared.merit.kind == "credit" else rows[:0]
+    share = cost.players_trained / game.n_players
+    tokens = share * game.utility.n_tokens(rows) + (game.utility.n_tokens(credited) if len(credited) else 0)
+    return Plan(
+        players=game.n_players,
+        rows_per_player=len(rows) / game.n_players,
+        fine_tunings=cost.fine_tunings,
+        in_ledger=len(game.ledger),
+        rows_trained=round(share * len(rows)) + len(credited),
+        tokens=round(tokens),
+        flops=game.utility.flops(tokens, cost.fine_tunings + 1) if isinstance(game.utility, EstimatesFlops) else 0.0,
+        seconds=speed.seconds(cost, game.n_players) + len(credited) * speed.training / len(rows),
+        memory_bytes=_memory(),
+        reliability=_foretold(game, cost.fine_tunings),
+    )
+
+
+def _cost(prepared: PreparedCuration, game: Game, speed: Speed) -> Cost:
+    """What the estimator asks for within the budget, with v(N) repeated as valuing does."""
+    most = fine_tunings_of(prepared.budget, prepared.estimator, game.n_players, lambda: speed)
+    return cost_of(prepared.estimator, game.n_players, most)[0]
+
+
+def _timed(game: Game) -> Speed:
+    """From v(∅) and two small coalitions: what an evaluation takes, and training on all players' rows."""
+    game(np.zeros((1, game.n_players), np.bool_))
+    sizes = np.cumsum([len(rows) for rows in game.players])
+    for rows in (SMALL, LARGER):  # the first starts things up, the second is judged by
+        few = np.arange(game.n_players) <= np.searchsorted(sizes, rows)
+        game(few[None])
+    evaluating, seconds = (game.entry(players).seconds for players in (np.arange(0), np.flatnonzero(few)))
+    training = max(seconds - evaluating, 0.0) * float(sizes[-1] / sizes[few][-1])
+    return Speed(evaluating / game.n_apart, training / game.n_apart)
+
+
+def _foretold(game: Game, fine_tunings: int) -> dict[str, float]:
+    """By Spearman and Brown: k times the coalitions make a reliability r into k·r / (1 + (k − 1)·r)."""
+    try:
+        n = len(outcomes_in_ledger(game).coalitions)
+    except InputError:  # not even v(N)
+        return {}
+    r = LeastSquares().from_ledger(game).reliability if n >= LEAST_PILOT - 2 else float("nan")
+    if np.isnan(r):
+        return {}
+    r = min(max(r, 0.0), 0.999)
+    times = {"half": fine_tunings / 2 / n, "same": fine_tunings / n, "double": fine_tunings * 2 / n}
+    return {name: k * r / (1 + (k - 1) * r) for name, k in times.items()}
+
+
+def _memory() -> int:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -1,0 +1,151 @@
+"""From the arguments of a curation to a game that can be played: everything before the first fine-tuning."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shed_hf.clustering.clusterers import Clusterer, Given, cluster, clusterer_from
+from shed_hf.clustering.clusters import Clustering
+from shed_hf.curation.problem import Problem, bind, warm_up
+from shed_hf.curation.request import Request
+from shed_hf.data.pool import Pool
+from shed_hf.distributed.ranks import Workers
+from shed_hf.embedding.decontamination import Candidates, decontaminate
+from shed_hf.embedding.row_features import Features, features_from, with_features
+from shed_hf.errors import InputError
+from shed_hf.estimators import Estimator
+from shed_hf.estimators.budget import Budget, parse_budget
+from shed_hf.estimators.registry import estimator_from
+from shed_hf.game.game import Aggregate, Game
+from shed_hf.game.ledger import Entry, Ledger
+from shed_hf.game.players import Players, send_players
+from shed_hf.game.utility import SupportsWarmUp
+from shed_hf.sampling.row_ranking import Merit, check_merit, merit_of
+from shed_hf.sampling.samplers import Sampler, sampler_from
+from shed_hf.sampling.stability import settled_choice
+from shed_hf.types import IntVector
+from shed_hf.utils.random_streams import Streams
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PreparedCuration:
+    """A pool that is clustered, and a utility bound to it: players, and who decides what they are worth."""
+
+    request: Request
+    chance: Streams
+    problem: Problem
+    workers: Workers
+    candidates: Candidates
+    clusterer: Clusterer
+    features: Features | None
+    clustering: Clustering
+    nearest: list[IntVector]
+    players: Players
+    merit: Merit
+    warmup_rows: IntVector
+    estimator: Estimator
+    budget: Budget | None
+    sampler: Sampler
+
+    def ledger(self) -> Ledger:
+        """The ledger of this game, opened where one was named, with what other ranks find on disks of their own."""
+        header = self.problem.header()
+        ledger = Ledger(self.request.ledger, header)
+        nothing_more: list[Entry] = []
+        told = ({**header, "arguments": self.request.plain_arguments()}, self.players.rows)
+        for entries in self.workers.on_every_rank("begin", told, lambda _: nothing_more):
+            for entry in entries:
+                ledger.put(entry)
+        return ledger
+
+    def game(self, ledger: Ledger) -> Game:
+        """The game of the clusters' players."""
+        rows = self.players.rows
+        aggregate: Aggregate | None = self.problem.grouping
+        return Game(
+            rows,
+            self.problem.utility,
+            ledger,
+            self.problem.pool.digests_of(rows),
+            self.problem.training_seed,
+            aggregate,
+            positions=self.clustering.centroids[self.players.clusters].astype(np.float64),
+            settled=settled_choice(
+                self.sampler, self.players.clusters, [len(n) for n in self.nearest], self.problem.wanted
+            ),
+            workers=self.workers,
+        )
+
+
+def prepare(request: Request, workers: Workers) -> PreparedCuration:
+    """Read, embed, cluster, and bind the utility. Raises `InputError` for whatever cannot be used."""
+    estimator, sampler = estimator_from(request.estimator), sampler_from(request.sampler)
+    features = features_from(request.features)
+    budget = parse_budget(request.budget)
+    chance = Streams(request.seed)
+    problem = bind(request, chance)
+    pool, utility = problem.pool, problem.utility
+    check_merit(request.merit, features, utility, len(pool))
+
+    candidates = decontaminate(pool, problem.items, request.embedder, workers)
+    if problem.wanted > len(candidates.rows):
+        raise InputError(
+            f"size={problem.wanted} exceeds the {len(candidates.rows)} rows left ({candidates.told}); "
+            "pass a smaller size"
+        )
+    clusterer = clusterer_from(request.clusterer, lambda name: _column(pool, name), candidates.rows, len(pool))
+    if features is not None and isinstance(clusterer, Given):
+        raise InputError(
+            f"features={list(features.names)} are for a clusterer that looks at them, and the labels are given; pass "
+            'features=None, or a clusterer such as "kmeans"'
+        )
+    merit = merit_of(request.merit, features, utility, candidates.rows, len(pool), workers)
+    wide = (
+        None
+        if features is None
+        else with_features(candidates.embeddings, merit.features, features.names, features.scale)
+    )
+    clustering = cluster(candidates.embeddings, clusterer, chance.for_clusters, wide)
+    nearest = [candidates.rows[members] for members in clustering.members(candidates.embeddings)]
+    players = send_players(nearest, request.proxies_per_cluster, request.proxy_sets, utility)
+    return PreparedCuration(
+        request=request,
+        chance=chance,
+        problem=problem,
+        workers=workers,
+        candidates=candidates,
+        clusterer=clusterer,
+        features=features,
+        clustering=clustering,
+        nearest=nearest,
+        players=players,
+        merit=merit,
+        warmup_rows=_warm_up(request.warmup, problem, candidates.rows, players, chance.for_warmup, workers),
+        estimator=estimator,
+        budget=budget,
+        sampler=sampler,
+    )
+
+
+def _column(pool: Pool, name: str) -> list[Any] | None:
+    return list(pool.dataset[name]) if name in pool.dataset.column_names else None
+
+
+def _warm_up(
+    count: int, problem: Problem, rows: IntVector, players: Players, rng: np.random.Generator, workers: Workers
+) -> IntVector:
+    """Train θ₀ on ``count`` rows that no player brings, on every rank, and tell which."""
+    utility = problem.utility
+    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
+        raise InputError(f"warmup={count!r} is not a whole number >= 0; pass how many rows to train on beforehand")
+    if not count:
+        return np.empty(0, dtype=np.int64)
+    if not isinstance(utility, SupportsWarmUp):
+        raise InputError(f"warmup={count} trains the model before the game, and this utility has none; pass warmup=0")
+    outside = np.setdiff1d(rows, np.concatenate(players.rows))
+    chosen: IntVector = rng.permutation(outside[utility.trainable(outside)])[:count]
+    if len(chosen) < count:
+        raise InputError(f"warmup={count} exceeds the {len(chosen)} rows that no player brings; pass fewer")
+    workers.on_every_rank("warm up", chosen, lambda rows: warm_up(problem, rows))
+    return chosen

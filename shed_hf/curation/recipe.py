@@ -1,0 +1,191 @@
+"""The recipe: everything that decided a curation, as plain JSON."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Mapping
+from enum import Enum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from shed_hf.data.evaluation_items import EvaluationItems
+from shed_hf.data.provenance import HubSource, source_of
+from shed_hf.evaluation.item_groups import OverGroups
+from shed_hf.game.game import Game
+from shed_hf.results.recipe import Bill, EvaluationEntry, GroupingEntry, HubEntry, Recipe, TunerEntry
+from shed_hf.utils.console import plural
+from shed_hf.utils.naming import plain, to_recipe_entry
+
+if TYPE_CHECKING:
+    from shed_hf.curation.prepare import PreparedCuration
+    from shed_hf.game.utility import UtilityFactory
+
+_PACKAGES = (
+    "shed-hf", "torch", "transformers", "trl", "peft", "datasets", "accelerate",
+    "sentence-transformers", "scikit-learn", "numpy",
+)  # fmt: skip
+
+
+SETTINGS_LEFT_OUT = {
+    "output_dir", "run_name", "hub_model_id", "hub_token", "disable_tqdm", "gradient_checkpointing", "peft_type",
+    "peft_version", "inference_mode", "auto_mapping",
+}  # fmt: skip
+"""Settings that change no value, or that follow from others."""
+
+
+def versions() -> dict[str, str]:
+    """The versions of everything that has a say in the numbers."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float) -> Recipe:
+    """The recipe of a finished curation: arguments, every seam's implementation, where the rows came from, versions,
+    the bill.
+    """
+    request, problem = prepared.request, prepared.problem
+    pool = problem.pool
+    info, hub = pool.dataset.info, source_of(pool.dataset)
+    return {
+        "size": problem.wanted,
+        "sampling_seed": plain(request.seed),
+        "seed": plain(request.seed),
+        "budget": plain(request.budget),
+        "proxies_per_cluster": plain(request.proxies_per_cluster),
+        "proxy_sets": plain(request.proxy_sets),
+        "warmup": plain(request.warmup),
+        "columns": plain(request.columns),
+        "drop_invalid": plain(request.drop_invalid),
+        "merit": _merit(prepared),
+        "features": None if prepared.features is None else to_recipe_entry(prepared.features),
+        "grouping": _grouping(problem.grouping),
+        "embedder": to_recipe_entry(prepared.candidates.encoder),
+        "clusterer": to_recipe_entry(prepared.clusterer),
+        "estimator": to_recipe_entry(prepared.estimator),
+        "sampler": to_recipe_entry(prepared.sampler),
+        "reestimate": None,
+        "tuner": tuner_entry(problem.tuner),
+        "utility": plain(game.utility.describe()),
+        "source": {
+            "rows": len(pool),
+            "name": info.dataset_name,
+            "split": str(pool.dataset.split or ""),
+            "digest": pool.digest,
+            "hub": _hub(hub),
+        },
+        "evaluation": _evaluation(problem.items),
+        "format": {"name": pool.format.name, "columns": dict(pool.format.columns)},
+        "left_out": dict(prepared.candidates.left_out),
+        "bill": bill_of(game, seconds),
+        "versions": versions(),
+    }
+
+
+def _hub(source: HubSource | None) -> HubEntry | None:
+    return None if source is None else cast(HubEntry, source.as_json())
+
+
+def _grouping(grouping: OverGroups | None) -> GroupingEntry | None:
+    return None if grouping is None else {"kind": grouping.kind, "groups": grouping.groups.tolist()}
+
+
+def _merit(prepared: "PreparedCuration") -> str | None:
+    """What ranks the rows of a cluster, in words; None where chance does."""
+    return "numbers of the caller's" if prepared.merit.given is not None else prepared.merit.kind
+
+
+def bill_of(game: Game, seconds: float) -> Bill:
+    """What the values cost: by this run, and by all runs that the ledger remembers.
+
+    ``seconds`` are this run's, from the first line to the last; ``measuring_seconds`` those of all outcomes behind the
+    values. ``tokens`` are those trained on in all ``all_fine_tunings``, 0 where the utility can't tell.
+    """
+    entries = [entry for entry in game.ledger if entry.key in game.asked]
+    prefixes = {entry.blocks[:length] for entry in entries for length in range(1, len(entry.blocks))}
+    runs = [entry for entry in entries if any(entry.blocks) and entry.blocks not in prefixes]
+    rows = [np.array([row for block in run.blocks for row in block], dtype=np.int64) for run in runs] + game.extra_runs
+    return {
+        "fine_tunings": game.n_fine_tunings,
+        "outcomes": game.n_evaluations,
+        "seconds": round(seconds, 2),
+        "all_fine_tunings": len(rows),
+        "measuring_seconds": round(sum(entry.seconds for entry in entries), 2),
+        "tokens": int(sum(game.utility.n_tokens(of_run) for of_run in rows)),
+        "device": device(),
+    }
+
+
+def device() -> str:
+    """What models run on: the accelerator's name, or how many CPU cores."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name(0)}"
+    if torch is not None and torch.backends.mps.is_available():
+        return "Apple GPU"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return plural(cores, "CPU core")
+
+
+def _evaluation(items: EvaluationItems | None) -> EvaluationEntry | None:
+    if items is None:
+        return None
+    return {"items": len(items.examples), "held_out": bool(len(items.held_out)), "hub": _hub(items.hub)}
+
+
+def tuner_entry(tuner: "UtilityFactory | None") -> TunerEntry | None:
+    """What `FineTune` was given: the model's name, the objective, and those settings that differ from TRL's and peft's
+    own; None for a utility of the user's.
+    """
+    from shed_hf.finetuning.fine_tune import FineTune
+
+    if not isinstance(tuner, FineTune):
+        return None
+    model = tuner.model
+    name = str(model) if isinstance(model, str | os.PathLike) else model.config.name_or_path
+    if Path(name).is_dir() and not name.startswith((".", "/", "~")):
+        name = f"./{name}"  # not to be taken for a name on the Hub
+    adapter = tuner.peft_config
+    return {
+        "model": name,
+        "objective": tuner.objective if isinstance(tuner.objective, str) else _described(tuner.objective),
+        "args": None if tuner.args is None else _differing(tuner.args),
+        "peft_config": None if adapter is None else _differing(adapter),
+    }
+
+
+def _described(objective: Any) -> dict[str, Any] | None:
+    """An objective's class and fields, or a callable's name."""
+    if objective is None:
+        return None
+    return to_recipe_entry(objective) if dataclasses.is_dataclass(objective) else {"name": plain(objective)}
+
+
+def _differing(settings: Any) -> dict[str, Any]:
+    """The fields of a settings object that are not at their default, as JSON; objects and empty lists left out."""
+    fields = [field for field in dataclasses.fields(settings) if field.init and field.name not in SETTINGS_LEFT_OUT]
+    given = {field.name: (_as_json(getattr(settings, field.name)), field.default) for field in fields}
+    return {name: value for name, (value, default) in given.items() if value != default and value not in _NOTHING}
+
+
+_NOTHING: tuple[Any, ...] = ([], {}, "")
+
+
+def _as_json(value: Any) -> Any:
+    """Enums by their value, sets as lists; ``""``, which counts as nothing, for what is no plain data."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(part) for name, part in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, list | tuple):
+        return [_as_json(part) for part in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else ""

@@ -1,0 +1,138 @@
+"""Budgets: fine-tunings, or the time that they may take."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from shed_hf.errors import InputError
+from shed_hf.estimators import Cost, Estimator
+from shed_hf.estimators.base import check_budget
+from shed_hf.game.game import Game
+from shed_hf.utils.console import duration
+
+_UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+MOST = 1_000_000
+"""More fine-tunings than any budget in time pays for."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds: ``evaluating`` for every outcome, ``training`` for a fine-tuning on all players' rows."""
+
+    evaluating: float
+    training: float
+
+    def seconds(self, cost: Cost, n_players: int) -> float:
+        """How long all of it takes."""
+        return cost.fine_tunings * self.evaluating + self.training * cost.players_trained / n_players
+
+
+@dataclass(frozen=True)
+class FineTunings:
+    """A budget that counts fine-tunings."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """A budget that is the time measuring may take."""
+
+    seconds: float
+
+
+Budget: TypeAlias = FineTunings | Seconds
+
+
+def parse_budget(budget: object) -> Budget | None:
+    """What the ``budget`` of `curate` means: a time such as ``"30min"`` or ``"1.5 h"``, or a number of fine-tunings.
+
+    Args:
+        budget: Text with a unit (s, min, h, d), a whole number >= 1, or None for the estimator's own number.
+
+    Returns:
+        The budget, or None where none was given.
+
+    Raises:
+        InputError: For text that is no time, a time of 0, or what is no whole number >= 1.
+    """
+    if budget is None:
+        return None
+    if not isinstance(budget, str):
+        return FineTunings(check_budget(budget, 1, "v(N)"))
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]+)\s*", budget.lower())
+    seconds = float(match[1]) * _UNITS.get(match[2], 0.0) if match else 0.0
+    if seconds <= 0:
+        raise InputError(
+            f'budget={budget!r} is no time; pass "30min" or "4h" (s, min, h, d), or a number of fine-tunings'
+        )
+    return Seconds(seconds)
+
+
+def fine_tunings_within(seconds: float, estimator: Estimator, n_players: int, speed: Speed) -> int:
+    """The most fine-tunings that the estimator can make in that time. Raises `InputError` where it is too short."""
+    estimator.cost(n_players)  # what no time would pay for is refused as such
+
+    def fits(budget: int) -> bool:
+        try:
+            return speed.seconds(estimator.cost(n_players, budget), n_players) <= seconds
+        except InputError:  # too few to begin with
+            return True
+
+    low, high = 0, MOST
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    try:
+        estimator.cost(n_players, low)
+    except InputError as error:
+        raise InputError(
+            f"{duration(seconds)} pay for about {low} fine-tunings here, which is too few ({error}); allow more time, "
+            "or make each cheaper: fewer clusters, proxies or evaluation items"
+        ) from error
+    return low
+
+
+REPEATS = 2
+"""How often v(N) is measured again, its rows in other orders, to see how far chance alone moves a utility."""
+
+
+AFFORDS_REPEATS = 20
+"""The least budget that pays for these as well."""
+
+
+def cost_of(estimator: Estimator, n_players: int, budget: int | None) -> tuple[Cost, int]:
+    """What valuing takes, and how often v(N) is repeated: not at all where the estimator needs the whole budget."""
+    if budget is None:
+        return with_repeats(estimator.cost(n_players, None), REPEATS, n_players), REPEATS
+    if budget >= AFFORDS_REPEATS:
+        try:
+            return with_repeats(estimator.cost(n_players, budget - REPEATS), REPEATS, n_players), REPEATS
+        except InputError:
+            pass
+    return estimator.cost(n_players, budget), 0
+
+
+def with_repeats(cost: Cost, repeats: int, n_players: int) -> Cost:
+    """The cost with v(N) measured that many times more."""
+    return Cost(cost.fine_tunings + repeats, cost.players_trained + repeats * n_players)
+
+
+def speed_of(game: Game) -> Speed:
+    """From the seconds of v(∅), which is only evaluated, and v(N), which is trained on everything first; ranks that
+    measure apart divide both.
+    """
+    empty, grand = game.seconds_of_ends()
+    return Speed(empty / game.n_apart, max(grand - empty, 0.0) / game.n_apart)
+
+
+def fine_tunings_of(
+    budget: Budget | None, estimator: Estimator, n_players: int, speed: Callable[[], Speed]
+) -> int | None:
+    """The budget in fine-tunings; the ``speed`` is asked for where it is a time."""
+    if isinstance(budget, Seconds):
+        return fine_tunings_within(budget.seconds, estimator, n_players, speed())
+    return None if budget is None else budget.count

@@ -1,0 +1,53 @@
+"""Could chance have made this ranking? Permutation tests of "all players are worth the same"."""
+
+import numpy as np
+
+from shed_hf.estimators.bayesian_regression import Observed
+from shed_hf.types import FloatMatrix, FloatVector
+
+SHUFFLES = 999
+
+
+ROUNDING = 1e-12
+"""Utilities of one size that differ by no more, relative to the largest, are equal."""
+
+
+def p_value_of_replicates(replicates: FloatMatrix) -> float:
+    """The share of 999 shuffles whose values spread at least as far as these, plus one in a thousand.
+
+    Were all players alike, any of them could have been any other in each independent replicate ``(r, n)``: its values
+    are shuffled among the players. NaN for fewer than two replicates or players.
+    """
+    if replicates.shape[0] < 2 or replicates.shape[1] < 2:
+        return float("nan")
+    rng = np.random.default_rng(0)
+    spread = float(replicates.mean(axis=0).var())
+    shuffled = [float(rng.permuted(replicates, axis=1).mean(axis=0).var()) for _ in range(SHUFFLES)]
+    return _p_value(spread, np.array(shuffled))
+
+
+def p_value_of_coalitions(observed: Observed) -> float:
+    """The same from coalitions of any origin.
+
+    Were all players alike, a utility would depend on the coalition's size alone: the utilities are shuffled among
+    coalitions of one size, and compared by how far they move with the players' being in or out. NaN where no two
+    coalitions have the same size, and for fewer than four.
+    """
+    sizes, n = observed.coalitions.sum(axis=1), observed.coalitions.shape[1]
+    groups = [places for size in np.unique(sizes) if len(places := np.flatnonzero(sizes == size)) > 1]
+    if len(sizes) < 4 or n < 2 or not groups:
+        return float("nan")
+    rng = np.random.default_rng(0)
+    found, shuffled = np.zeros(n), np.zeros((SHUFFLES, n))
+    for places in groups:
+        rest = observed.utilities[places] - observed.utilities[places].mean()
+        if np.abs(rest).max() <= ROUNDING * np.abs(observed.utilities).max():
+            continue
+        inside = observed.coalitions[places] - sizes[places][0] / n
+        found += rest @ inside
+        shuffled += rng.permuted(np.tile(rest, (SHUFFLES, 1)), axis=1) @ inside
+    return _p_value(float((found**2).sum()), (shuffled**2).sum(axis=1))
+
+
+def _p_value(found: float, shuffled: FloatVector) -> float:
+    return float((1 + (shuffled >= found * (1 - 1e-12)).sum()) / (1 + len(shuffled)))

@@ -1,0 +1,166 @@
+"""Groups of evaluation items: utilities that count every group alike, or only the group the model is worst at.
+
+Outcomes stay those of single items, so one ledger serves the mean and every grouping.
+"""
+
+import math
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+
+from shed_hf.errors import InputError
+from shed_hf.types import FloatMatrix, FloatVector, IntVector
+
+if TYPE_CHECKING:
+    from shed_hf.data.evaluation_items import EvaluationItems
+    from shed_hf.evaluation.objectives import Objective
+
+Kind: TypeAlias = Literal["macro", "worst-group"]
+
+
+GROUP_COLUMNS = ("subject", "category", "group", "topic")
+"""Where the groups are looked for, in this order, when no column is named."""
+
+
+@dataclass(frozen=True, eq=False)
+class OverGroups:
+    """Outcomes to utilities through the means of groups: ``groups`` ``(n_items,)`` is the number of each item's group.
+
+    The utility is the mean of the groups' means ("macro") or the smallest of them ("worst-group").
+    """
+
+    kind: Kind
+    groups: IntVector
+
+    def __call__(self, outcomes: FloatMatrix) -> FloatVector:
+        """``(m, n_items)`` to ``(m,)``. Raises `InputError` for outcomes of another number of items."""
+        if outcomes.shape[1:] != self.groups.shape:
+            raise InputError(
+                f"the outcomes have shape {outcomes.shape}, the groups are of {len(self.groups)} items; pass "
+                f"(m, {len(self.groups)}), one outcome per grouped item"
+            )
+        means = np.stack([outcomes.take(members, axis=1).mean(axis=1) for members in self._members], axis=1)
+        return np.asarray(means.mean(axis=1) if self.kind == "macro" else means.min(axis=1), dtype=np.float64)
+
+    def weights(self) -> FloatVector | None:
+        """How much each item counts ``(n_items,)``, summing to 1, so that the utilities are ``outcomes @ weights``.
+
+        None for "worst-group", where that depends on the outcomes.
+        """
+        if self.kind != "macro":
+            return None
+        weights = np.empty(len(self.groups))
+        for members in self._members:
+            weights[members] = 1 / (len(self._members) * len(members))
+        return weights
+
+    @cached_property
+    def _members(self) -> list[IntVector]:
+        return [np.flatnonzero(self.groups == number) for number in np.unique(self.groups)]
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """An objective over groups of items that have the same label in ``column`` of the evaluation dataset.
+
+    ``objective`` measures each item (None: the usual one). ``column=None`` takes the first of `GROUP_COLUMNS` there is.
+    """
+
+    column: str | None = None
+    objective: "str | Objective | None" = None
+    kind: ClassVar[Kind]
+
+    def __post_init__(self) -> None:
+        if not (self.column is None or isinstance(self.column, str)):
+            raise InputError(
+                f"column is a {type(self.column).__name__}; pass {type(self).__name__}(column, objective) with a "
+                "column's name, or objective= alone"
+            )
+        if isinstance(self.objective, Grouped) or split(self.objective)[1] is not None:
+            raise InputError(
+                f"{type(self).__name__} is given objective={self.objective!r}, which is over groups itself; pass one "
+                'of single items, such as "accuracy"'
+            )
+
+    def over(self, items: "EvaluationItems", kept: IntVector | None = None) -> OverGroups:
+        """The utility over the groups of ``items``, of which only those at the positions ``kept`` are measured.
+
+        Raises `InputError` when there is no such column, or an item has no label in it. Warns of a single group.
+        """
+        column = self.column_in(items.columns)
+        cells = items.columns[column]
+        places = range(len(cells)) if kept is None else kept.tolist()
+        labels = [_label(cells[place], column, f"{place} ({items.examples[place].text[:40]!r})") for place in places]
+        numbers: dict[Hashable, int] = {}
+        groups = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
+        if len(numbers) == 1:
+            warnings.warn(
+                f'all {len(labels)} evaluation items are {labels[0]!r} in column {column!r}, so "{self.kind}" is their '
+                f"mean; name a column that tells them apart, as in {type(self).__name__}(column=…)",
+                stacklevel=2,
+            )
+        return OverGroups(self.kind, groups)
+
+    def column_in(self, columns: Mapping[str, Any] | Sequence[str]) -> str:
+        """The column that holds the groups, of those there are. Raises `InputError` when it is not among them."""
+        there = list(columns)
+        if not there:
+            raise InputError(
+                f'"{self.kind}" groups evaluation items by a column, and these have none; pass eval_dataset= with one'
+            )
+        found = [name for name in (GROUP_COLUMNS if self.column is None else (self.column,)) if name in there]
+        if found:
+            return found[0]
+        lacking = f"none of the columns {list(GROUP_COLUMNS)}" if self.column is None else f"no column {self.column!r}"
+        raise InputError(
+            f"the evaluation items have {lacking} to group by; name one of {there}, as in "
+            f"{type(self).__name__}(column=…)"
+        )
+
+
+@dataclass(frozen=True)
+class Macro(Grouped):
+    """The mean over groups of the groups' mean outcomes, so that a small group counts as much as a large one.
+
+    Over subjects and with ``objective="accuracy"`` this is MMLU's macro accuracy.
+    """
+
+    kind = "macro"
+
+
+@dataclass(frozen=True)
+class WorstGroup(Grouped):
+    """The smallest of the groups' mean outcomes: rows are worth what they do for the group the model is worst at."""
+
+    kind = "worst-group"
+
+
+GROUPED_NAMES: dict[str, type[Grouped]] = {"macro": Macro, "worst-group": WorstGroup}
+"""Short names of the objectives over groups."""
+
+
+def split(
+    objective: "str | Objective | Grouped | None",
+) -> "tuple[str | Objective | None, Grouped | None]":
+    """What measures each item, and the grouping over it, if there is one; what is no grouping is passed on as it is."""
+    if isinstance(objective, str) and objective in GROUPED_NAMES:
+        objective = GROUPED_NAMES[objective]()
+    return (objective.objective, objective) if isinstance(objective, Grouped) else (objective, None)
+
+
+def _label(cell: Any, column: str, item: str) -> Hashable:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        raise InputError(
+            f"evaluation item {item} has no label in column {column!r} ({cell}); label it, leave its row out, or group "
+            "by another column"
+        )
+    if not isinstance(cell, Hashable):
+        raise InputError(
+            f"evaluation item {item} has a {type(cell).__name__} in column {column!r}; group by a column of labels, "
+            "such as text or whole numbers"
+        )
+    return cell

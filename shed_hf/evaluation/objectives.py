@@ -1,0 +1,230 @@
+"""Objectives: what a trained model is worth, one outcome per evaluation item, higher is better.
+
+Most need only log-likelihoods: an objective names the *candidates* of an item (its completion, the options, completions
+of other items) and reduces their log-likelihoods to one outcome. Nothing is generated unless a metric over generations
+is asked for. Losses are negated here and nowhere else.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from shed_hf.data.formats import Example
+from shed_hf.errors import InputError
+from shed_hf.types import BoolVector, FloatVector, IntVector
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihoods:
+    """Of every candidate of one item, in order: the summed log-likelihood, its tokens, and whether greedy decoding
+    gives it.
+    """
+
+    total: FloatVector
+    tokens: IntVector
+    greedy: BoolVector
+
+    @property
+    def per_token(self) -> FloatVector:
+        """Mean log-likelihood per token."""
+        return np.asarray(self.total / np.maximum(self.tokens, 1), dtype=np.float64)
+
+
+@runtime_checkable
+class LikelihoodObjective(Protocol):
+    """Scores items by the log-likelihoods of their candidates."""
+
+    def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]: ...
+
+    def outcome(self, item: Example, likelihoods: Likelihoods) -> float: ...
+
+
+class ModelObjective(Protocol):
+    """Scores items with the model itself: ``(model, tokenizer, items) -> (n_items,)``. Any callable will do."""
+
+    def __call__(
+        self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", items: Sequence[Example], /
+    ) -> FloatVector: ...
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Mean log-likelihood per token of the item's completion: the negated loss."""
+
+    def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
+        """The item itself."""
+        return [[item] for item in items]
+
+    def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
+        """log p(completion | prompt) / tokens."""
+        return float(likelihoods.per_token[0])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Log-likelihood of the right option, normalised over the options; ``per_token`` compares means instead of sums.
+
+    An option that is there twice counts once.
+    """
+
+    per_token: bool = False
+
+    def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
+        """The item with each of its options. Raises `InputError` for items without options."""
+        _check_options(items, "choice")
+        _warn_of_repeats(items)
+        return [[item.answering(option) for option in _different(item)] for item in items]
+
+    def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
+        """log softmax over the options, at the right one."""
+        return _log_softmax(likelihoods.per_token if self.per_token else likelihoods.total, _right(item))
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """1 where the model is right: the right option is the likeliest, or greedy decoding gives the completion exactly.
+
+    The latter is read off one forward pass, without generating: it holds just when every token of it is the likeliest.
+    An option that is there twice counts once.
+    """
+
+    per_token: bool = False
+
+    def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
+        """The item with each of its options, or the item itself where it has none."""
+        _warn_of_repeats(items)
+        return [[item.answering(option) for option in _different(item)] or [item] for item in items]
+
+    def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
+        """0 or 1."""
+        if not item.options:
+            return float(likelihoods.greedy[0])
+        compared = likelihoods.per_token if self.per_token else likelihoods.total
+        return float(int(np.argmax(compared)) == _right(item))
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Log-likelihood of the item's completion, normalised over it and ``others`` completions of other items.
+
+    Learning the format alone raises all of them alike and earns nothing. Means per token are compared unless
+    ``per_token=False``.
+    """
+
+    others: int = 3
+    per_token: bool = True
+
+    def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
+        """The item, then the same prompt with completions of other items. Raises `InputError` for a single item."""
+        completions = sorted({item.completion for item in items})
+        if len(completions) < 2:
+            raise InputError(
+                f'objective="contrast" needs items with different completions, got {len(items)} items with '
+                f"{len(completions)}; pass more"
+            )
+        return [[item, *self._contrasts(item, completions, rng)] for item in items]
+
+    def _contrasts(self, item: Example, completions: list[str], rng: np.random.Generator) -> list[Example]:
+        different = [completion for completion in completions if completion != item.completion]
+        chosen = rng.choice(len(different), size=min(self.others, len(different)), replace=False)
+        return [item.answering(different[place]) for place in chosen]
+
+    def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
+        """log softmax over the item's completion and the others, at its own."""
+        return _log_softmax(likelihoods.per_token if self.per_token else likelihoods.total, 0)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of the `evaluate` library over greedy generations, computed item by item.
+
+    ``metric`` is a name (which `evaluate` fetches from the Hub and runs), a loaded `evaluate.EvaluationModule`, or any
+    callable ``(predictions, references) -> number``. ``key`` picks a number from the metric's result, by default its
+    first. ``sign=-1`` is for metrics where lower is better, such as word error rates.
+    """
+
+    metric: Any
+    key: str | None = None
+    sign: int = 1
+    max_new_tokens: int = 64
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(
+        self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", items: Sequence[Example], /
+    ) -> FloatVector:
+        """The metric of every item's generation against its completion, ``(n_items,)``."""
+        from shed_hf.evaluation.generation import generate
+
+        measure = self._measure()
+        generations = generate(model, tokenizer, items, self.max_new_tokens)
+        pairs = zip(generations, items, strict=True)
+        return np.array([self.sign * measure(text, item.completion) for text, item in pairs], dtype=np.float64)
+
+    def _measure(self) -> Callable[[str, str], float]:
+        metric = self.metric
+        if isinstance(metric, str):
+            metric = _loaded_metric(metric)
+        compute = getattr(metric, "compute", None)
+        if compute is None:
+            return lambda prediction, reference: float(metric([prediction], [reference]))
+        return lambda prediction, reference: self._number(
+            compute(predictions=[prediction], references=[reference], **self.arguments)
+        )
+
+    def _number(self, result: dict[str, Any]) -> float:
+        key = self.key or next(iter(result))
+        if key not in result:
+            raise InputError(f"the metric gives {sorted(result)}, not {key!r}; pass one of them as key=")
+        return float(np.mean(result[key]))
+
+
+Objective = LikelihoodObjective | ModelObjective
+
+
+@lru_cache
+def _loaded_metric(name: str) -> Any:
+    import evaluate
+
+    return evaluate.load(name)
+
+
+def _check_options(items: Sequence[Example], name: str) -> None:
+    without = sum(not item.options for item in items)
+    if without:
+        raise InputError(
+            f'objective="{name}" needs items with options; {without} of {len(items)} evaluation items have none; pass '
+            f"rows with "
+            'question, choices and answer, or objective="loss"'
+        )
+
+
+def _different(item: Example) -> tuple[str, ...]:
+    """The item's options, each once."""
+    return tuple(dict.fromkeys(item.options))
+
+
+def _right(item: Example) -> int:
+    """Which of the different options is the right one."""
+    return _different(item).index(item.options[item.answer])
+
+
+def _warn_of_repeats(items: Sequence[Example]) -> None:
+    repeating = [item.options for item in items if len(_different(item)) < len(item.options)]
+    if repeating:
+        warnings.warn(
+            f"{len(repeating)} of {len(items)} evaluation items offer an option twice, which counts once; the first is "
+            f"{repeating[0]!r:.100}",
+            stacklevel=3,
+        )
+
+
+def _log_softmax(scores: FloatVector, place: int) -> float:
+    highest = scores.max()
+    return float(scores[place] - highest - np.log(np.exp(scores - highest).sum()))

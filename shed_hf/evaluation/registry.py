@@ -1,0 +1,40 @@
+"""TODO."""
+
+from collections.abc import Callable, Sequence
+
+from shed_hf.data.formats import Example
+from shed_hf.errors import InputError
+from shed_hf.evaluation.item_groups import split
+from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, LikelihoodObjective, Loss, Metric, Objective
+
+OBJECTIVES: dict[str, Callable[[], Objective]] = {
+    "loss": Loss,
+    "choice": Choice,
+    "accuracy": Accuracy,
+    "contrast": Contrast,
+}
+
+
+def objective_from(name_or_object: "str | Objective | None", items: Sequence[Example]) -> Objective:
+    """An objective by its short name, the object itself, or for None the default: choice where items have options, else
+    loss.
+    """
+    if name_or_object is None:
+        return Choice() if all(item.options for item in items) else Loss()
+    if split(name_or_object)[1] is not None:
+        raise InputError(
+            f"objective={name_or_object!r} is over groups of items, while here every item is measured by itself; pass "
+            "it to curate(objective=…)"
+        )
+    known = f"one of {sorted(OBJECTIVES)}, Metric(…) for a metric of the evaluate library, or a callable"
+    if isinstance(name_or_object, str):
+        if name_or_object not in OBJECTIVES:
+            raise InputError(f"objective={name_or_object!r} is unknown; pass {known}")
+        return OBJECTIVES[name_or_object]()
+    if isinstance(name_or_object, type):
+        raise InputError(f"objective is the class {name_or_object.__name__}, not an object of it; pass {known}")
+    if hasattr(name_or_object, "compute"):
+        return Metric(name_or_object)
+    if not (callable(name_or_object) or isinstance(name_or_object, LikelihoodObjective)):
+        raise InputError(f"objective is a {type(name_or_object).__name__}; pass {known}")
+    return name_or_object

@@ -1,0 +1,142 @@
+"""What a model makes of the rows it may be trained on: the loss of a completion with its prompt and without it."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shed_hf.data.tokenization import IGNORED, Tokens, split_at_completion, tokenise
+from shed_hf.evaluation.log_likelihood import LOGITS_PER_BATCH, TOKENS_PER_BATCH, Candidate, LikelihoodBatches
+from shed_hf.types import FloatMatrix, FloatVector, IntVector
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from shed_hf.finetuning.session import TrainingSession
+
+CHUNK = 512
+
+
+def features_of(utility: "TrainingSession", rows: IntVector) -> FloatMatrix:
+    """Loss, unconditional loss and length of every row under the utility's model as it is now, ``(n, 3)``.
+
+    The columns are those of `features_of_tokens`. Rows are read ``CHUNK`` at a time and their tokens not kept. The
+    model is left in the mode it was in.
+    """
+    from tqdm.auto import tqdm
+
+    from shed_hf.utils.console import quiet
+
+    model, tokenizer = utility.trainer.model, utility.evaluation.tokenizer
+    features = np.full((len(rows), 3), np.nan)
+    training = model.training
+    model.eval()
+    try:
+        with tqdm(total=len(rows), desc="features", unit="row", disable=quiet()) as bar:
+            for start in range(0, len(rows), CHUNK):
+                chunk = rows[start : start + CHUNK]
+                features[start : start + len(chunk)] = features_of_tokens(model, _tokens(utility, chunk), tokenizer)
+                bar.update(len(chunk))
+    finally:
+        model.train(training)
+    return features
+
+
+def features_of_tokens(
+    model: "PreTrainedModel", rows: Sequence[Tokens], tokenizer: "PreTrainedTokenizerBase"
+) -> FloatMatrix:
+    """How hard each row's last completion is for the model, ``(n, 3)``: loss, unconditional loss and length.
+
+    ``loss`` is the negative mean log-likelihood of its learned tokens given all that stands before them,
+    ``unconditional`` that of the same tokens after one opening token (Li et al. 2023, arXiv 2308.12032: s(A|Q) and
+    s(A)), both in nats a token; ``length`` is the log of the number of those tokens. A row that is all completion is
+    conditioned on its first token in both. Rows without a learned token are NaN. The model should be in eval mode.
+    """
+    features = np.full((len(rows), 3), np.nan)
+    whole = [_completion(tokens) for tokens in rows]
+    learning = [place for place, candidate in enumerate(whole) if candidate.n_completion > 0]
+    if not learning:
+        return features
+    given, opening = [whole[place] for place in learning], _Opening(tokenizer)
+    alone = [opening.without_prompt(whole[place], rows[place]) for place in learning]
+    features[learning, 0] = -mean_log_likelihoods(model, given)
+    features[learning, 1] = -mean_log_likelihoods(model, alone)
+    features[learning, 2] = np.log([candidate.n_completion for candidate in given])
+    return features
+
+
+def mean_log_likelihoods(model: "PreTrainedModel", candidates: Sequence[Candidate]) -> FloatVector:
+    """The log-likelihood per token of every candidate's completion, ``(n,)``, in nats."""
+    vocabulary, device = model.config.get_text_config().vocab_size, next(model.parameters()).device
+    means = np.zeros(len(candidates))
+    for places in _within_budget(candidates, vocabulary):
+        batches = LikelihoodBatches([candidates[place] for place in places], vocabulary, device)
+        means[places] = batches(model).per_token
+    return means
+
+
+def prepared_tokens(dataset: "Dataset", rows: IntVector) -> list[Tokens]:
+    """Rows of a trainer's prepared dataset as tokens; without a column ``labels`` every token is learned."""
+    found = []
+    for row in rows:
+        columns = dataset[int(row)]
+        ids = np.asarray(columns["input_ids"], dtype=np.int64)
+        found.append(Tokens(ids, np.asarray(columns.get("labels", ids), dtype=np.int64), cut=0))
+    return found
+
+
+def _tokens(utility: "TrainingSession", rows: IntVector) -> list[Tokens]:
+    if utility.rows is None:
+        return prepared_tokens(utility.trainer.train_dataset, rows)
+    # past the utility's own cache: a whole pool would fill it, and be counted among the proxies that were cut
+    return tokenise(utility.rows.pool.examples(rows), utility.rows.tokenizer, utility.rows.max_length)
+
+
+def _completion(tokens: Tokens) -> Candidate:
+    """The last run of learned tokens after all that stands before it."""
+    learned = np.flatnonzero(tokens.labels != IGNORED)
+    end = int(learned[-1]) + 1 if len(learned) else 0
+    return Candidate(tokens.ids[:end], min(split_at_completion(tokens), end))
+
+
+class _Opening:
+    """What stands before a completion whose prompt is taken away: the row's own first token where that is a special
+    one, else the beginning of a sequence, else the end of another.
+
+    A model leans on what it was trained to see first: one that begins every row with a role's token reads a completion
+    badly after any other.
+    """
+
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:
+        added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+        self._special = added | set(tokenizer.all_special_ids)
+        self._otherwise = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+
+    def without_prompt(self, candidate: Candidate, tokens: Tokens) -> Candidate:
+        """The same completion after the opening alone; a row that is all completion has no prompt to take away."""
+        first = int(tokens.ids[0])
+        all_completion = candidate.start == 1 and tokens.labels[0] != IGNORED
+        opening = first if all_completion or first in self._special else self._otherwise
+        return Candidate(np.concatenate([[opening], candidate.ids[candidate.start :]]), 1)
+
+
+def _within_budget(candidates: Sequence[Candidate], vocabulary: int) -> Iterator[list[int]]:
+    """Candidates of like length together, few enough for one batch.
+
+    `LikelihoodBatches` keeps those with one prompt together, however many; here a whole pool may have the same one.
+    """
+    batch: list[int] = []
+    start = longest = 0
+    order = sorted(range(len(candidates)), key=lambda place: (candidates[place].n_completion, candidates[place].start))
+    for place in order:  # completions padded little: their logits cost more than a prompt's states
+        candidate = candidates[place]
+        start, longest = max(start, candidate.start), max(longest, candidate.n_completion)
+        size = len(batch) + 1
+        tokens, logits = size * (start + longest), size * (longest + 1) * vocabulary
+        if batch and (tokens > TOKENS_PER_BATCH or logits > LOGITS_PER_BATCH):
+            yield batch
+            batch, start, longest = [], candidate.start, candidate.n_completion
+        batch.append(place)
+    if batch:
+        yield batch

@@ -1,0 +1,144 @@
+"""The card of a curated dataset: metadata for the Hub's viewer and search, and the page that people read.
+
+The page stands between two marks; what its owner writes before or after them, and into metadata that shed_hf does not
+make, stays. Numbers come from `facts`, words of rows pass through `escaping`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shed_hf.hub.card_metadata import card_metadata
+from shed_hf.hub.card_text import (
+    bill_in_words,
+    chance,
+    estimator_name,
+    evaluation_in_words,
+    kept_share,
+    left_out_in_words,
+    n_items,
+    noise_floor,
+    order_noise,
+    ranked_lines,
+    signed,
+    source_in_words,
+    utility_in_words,
+    verdict,
+    worth_in_words,
+)
+from shed_hf.hub.markdown import escaped, fenced
+from shed_hf.hub.readme import FRAME, joined, parsed, template
+from shed_hf.hub.reproduction import code_of
+from shed_hf.utils.console import plural
+
+if TYPE_CHECKING:
+    from shed_hf.results.curation import Curation
+
+SHOWN = 10
+
+
+PICTURES = {
+    "values.png": "The value of every cluster, best first, with two standard errors, coloured by the share of it kept",
+    "map.png": "A map of rows of the pool, at most 1,000 drawn by chance; alike rows lie close, kept rows are lit",
+    "convergence.png": "The values of the clusters against the fine-tunings spent",
+}
+
+
+def dataset_card(
+    curated: "Curation",
+    repo_id: str,
+    inherited: Mapping[str, Any],
+    pictures: Sequence[str],
+    existing: str | None,
+    revision: str | None = None,
+) -> str:
+    """The whole README. ``inherited`` is the metadata of the source's card, ``existing`` the README there is,
+    ``revision`` the branch it is for, if it is not the main one.
+    """
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    old, text = parsed(existing)
+    data = DatasetCardData(**card_metadata(curated, inherited, old))
+    card = DatasetCard.from_template(data, template_str=FRAME, text="")
+    card.text = joined(text, page(curated, repo_id, pictures, revision))
+    return str(card)
+
+
+def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: str | None = None) -> str:
+    """The generated part of the card, in Markdown."""
+    estimate, recipe = curated.estimate, curated.recipe
+    best, worst = ranked_lines(curated, SHOWN)
+    valued = sum(value is not None for value in curated.clusters["value"])
+    shown = [_escaped_line(line) for line in (*best, *worst)]
+    rendered: str = template("dataset_card").render(
+        title=escaped(repo_id.split("/")[-1]),
+        repo_id=repo_id,
+        at_revision="" if revision is None else f", revision={json.dumps(revision)}",
+        n_kept=f"{len(curated):,}",
+        n_rows=f"{recipe['source']['rows']:,}",
+        source=source_in_words(recipe),
+        worth=worth_in_words(recipe),
+        verdict=verdict(curated),
+        reliability=_number(estimate.reliability, ".2f"),
+        chance=chance(curated),
+        order_noise=order_noise(curated),
+        noise_floor=_number(noise_floor(curated), ".2g"),
+        items=plural(n_items(curated), "evaluation item"),
+        v_empty=f"{estimate.v_empty:.4f}",
+        v_grand=f"{estimate.v_grand:.4f}",
+        semivalue=estimate.semivalue.capitalize(),
+        estimator=estimator_name(recipe),
+        n_evaluations=estimate.n_evaluations,
+        utility=utility_in_words(recipe),
+        evaluation=evaluation_in_words(recipe),
+        clusters=plural(curated.clustering.n_clusters, "cluster"),
+        n_clusters_kept=int((kept_share(curated) > 0).sum()),
+        of_table=_of_table(len(best), len(worst), valued),
+        with_excerpts=any(excerpt is not None for excerpt in curated.clusters["excerpt"]),
+        lines=shown,
+        pictures=[{"name": name, "words": PICTURES[name]} for name in pictures],
+        left_out=left_out_in_words(recipe),
+        bill=bill_in_words(recipe),
+        versions=", ".join(f"{package} {version}" for package, version in recipe["versions"].items()),
+        reproduce=fenced(code_of(recipe)),
+        source_argument="" if recipe["source"]["hub"] else ", source=dataset",
+        has_scorer=curated.valued.encoder is not None,
+    )
+    return rendered
+
+
+def pictures_of(curated: "Curation") -> dict[str, bytes]:
+    """The card's pictures as PNG, by name; convergence only where the estimate has replicates."""
+    import numpy as np
+
+    from shed_hf.hub.figures import convergence_picture, map_picture, values_picture
+
+    valued, sketch = curated.valued, curated.valued.sketch
+    clusters = np.arange(len(valued.values))
+    made = {
+        "values.png": values_picture(valued.values, valued.stderr, kept_share(curated), clusters),
+        "map.png": map_picture(sketch.coordinates, np.isin(sketch.rows, curated.rows)),
+        "convergence.png": convergence_picture(curated.estimate.replicates, curated.recipe["bill"]["all_fine_tunings"]),
+    }
+    return {name: png for name, png in made.items() if png is not None}
+
+
+def _escaped_line(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "cluster": line["cluster"],
+        "size": f"{line['size']:,}",
+        "selected": f"{line['selected']:,}",
+        "value": signed(line["value"], line["stderr"]),
+        "terms": escaped(", ".join(line["top_terms"])),
+        "excerpt": "" if line["excerpt"] is None else escaped(line["excerpt"]),
+    }
+
+
+def _of_table(n_best: int, n_worst: int, n_valued: int) -> str:
+    if n_best + n_worst == n_valued:
+        return f"All {n_valued} with a value, best first."
+    return f"The {n_best} of most value and the {n_worst} of least; the configuration `clusters` has them all."
+
+
+def _number(value: float, form: str) -> str:
+    return "unknown" if value != value else format(value, form)

@@ -1,0 +1,66 @@
+"""TODO."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from shed_hf.hub.card_text import estimator_name, size_category
+from shed_hf.hub.readme import TAGS, is_hub_name
+from shed_hf.storage.curated_folder import CONFIGS, configs
+from shed_hf.storage.outcomes_table import utilities_features
+
+if TYPE_CHECKING:
+    from shed_hf.results.curation import Curation
+
+_OF_A_SOURCE = ("source_datasets", "base_model")
+"""Metadata that an earlier push may have written and this one has no reason to."""
+
+
+INHERITED = ("language", "license", "license_name", "license_link", "task_categories", "task_ids", "multilinguality")
+
+
+def card_metadata(curated: "Curation", inherited: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """The generated metadata, over what the owner set, over what the source's card says."""
+    recipe = curated.recipe
+    source, model = recipe["source"]["hub"], (recipe["tuner"] or {"model": ""})["model"]
+    generated: dict[str, Any] = {
+        "size_categories": [size_category(len(curated))],
+        "configs": [*configs(), *_others(old.get("configs"))],
+        "dataset_info": [*_infos(curated), *_others(old.get("dataset_info"))],
+        "shed": {
+            "kept": len(curated),
+            "of": recipe["source"]["rows"],
+            "clusters": curated.clustering.n_clusters,
+            "estimator": estimator_name(recipe),
+            "semivalue": curated.estimate.semivalue,
+            "fine_tunings": recipe["bill"]["all_fine_tunings"],
+        },
+    }
+    if source is not None:
+        generated["source_datasets"] = [source["repo"]]
+    if is_hub_name(model):
+        generated["base_model"] = model
+    tags = old.get("tags") or []
+    passed_on = {name: inherited[name] for name in INHERITED if inherited.get(name)}
+    kept = {name: part for name, part in old.items() if "shed" not in old or name not in _OF_A_SOURCE}
+    all_tags = [*([tags] if isinstance(tags, str) else tags), *TAGS]
+    return {**passed_on, **kept, **generated, "tags": list(dict.fromkeys(all_tags))}
+
+
+def _infos(curated: "Curation") -> list[dict[str, Any]]:
+    """The columns of every configuration, as the Hub's viewer and `load_dataset` read them."""
+    from datasets import DatasetInfo
+
+    features = {
+        "default": curated.dataset.features,
+        "clusters": curated.clusters.features,
+        "utilities": utilities_features(),
+    }
+    return [{"config_name": name, **DatasetInfo(features=of)._to_yaml_dict()} for name, of in features.items()]
+
+
+def _others(old: Any) -> list[dict[str, Any]]:
+    """The owner's own configurations, which stay beside the generated ones."""
+    listed = [old] if isinstance(old, dict) else old if isinstance(old, list) else []
+    return [
+        config for config in listed if isinstance(config, dict) and config.get("config_name", "default") not in CONFIGS
+    ]

@@ -1,0 +1,108 @@
+"""TODO."""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from shed_hf.clustering.topic_terms import LOOKED_AT, top_terms
+from shed_hf.embedding.encoders import FittedLexical
+from shed_hf.errors import HubError
+from shed_hf.game.ledger import Ledger
+from shed_hf.hub.client import client
+from shed_hf.hub.retry import with_retries
+from shed_hf.results.curation import Curation
+from shed_hf.results.tables import clusters_table
+from shed_hf.utils.console import say
+
+
+@dataclass(frozen=True)
+class SourceAccess:
+    """What the Hub says of the source: whether anybody may read its rows, and the metadata of its card."""
+
+    public: bool = False
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def origin_of(curated: Curation, token: str | None) -> SourceAccess:
+    """What the Hub knows of the source; nothing where it came from elsewhere or can't be seen.
+
+    Its rows count as public only where they are read, untouched, from a repository without a gate.
+    """
+    hub = curated.recipe["source"]["hub"]
+    if hub is None:
+        return SourceAccess()
+    try:
+        info = with_retries(
+            lambda: client(token).dataset_info(hub["repo"], revision=hub["revision"]), f"reading {hub['repo']}"
+        )
+    except HubError as error:
+        say(f"the source's card can't be read, so its licence is not inherited and it counts as private: {error}")
+        return SourceAccess()
+    open_to_all = not info.private and not getattr(info, "gated", False)
+    card: dict[str, Any] = info.card_data.to_dict() if info.card_data is not None else {}  # type: ignore[no-untyped-call]
+    return SourceAccess(open_to_all and hub["untouched"], card)
+
+
+def as_published(curated: Curation, excerpts: bool) -> Curation:
+    """The result without paths of this machine and, unless ``excerpts``, without a word of rows that were not kept.
+
+    What goes then: the excerpts of proxies and a `Lexical` embedder, whose vocabulary is that of the whole pool; top
+    terms are found anew among the kept rows.
+    """
+    ledger = Ledger.of(_without_paths(curated.ledger.header), curated.ledger)
+    valued = replace(curated.valued, ledger=ledger)
+    if not excerpts:
+        valued = replace(
+            valued,
+            excerpts=[None] * len(valued.excerpts),
+            terms=_terms_of_kept(curated),
+            encoder=None if isinstance(valued.encoder, FittedLexical) else valued.encoder,
+        )
+    recipe = _without_paths(curated.recipe)
+    return replace(curated, valued=valued, recipe=recipe, clusters=clusters_table(valued, curated.rows))
+
+
+def _terms_of_kept(curated: Curation) -> list[list[str]]:
+    clusters = np.array(curated.dataset["shed_cluster"][:])
+    n_clusters = curated.clustering.n_clusters
+    looked_at = [np.flatnonzero(clusters == number)[:LOOKED_AT] for number in range(n_clusters)]
+    rows = curated.dataset.with_format(None)[np.concatenate(looked_at)]
+    read = curated.valued.format.read
+    texts = [read(dict(zip(rows, cells, strict=True))).text for cells in zip(*rows.values(), strict=True)]
+    return top_terms(texts, np.repeat(np.arange(n_clusters), [len(of) for of in looked_at]), n_clusters)
+
+
+_FOLDERS = r"(?:(?:file://)?/|~/|[A-Za-z]:[/\\])"
+
+
+_QUOTED = re.compile(rf"(?P<quote>['\"])(?P<path>{_FOLDERS}[^'\"]*[/\\][^'\"]*)(?P=quote)")
+
+
+_BARE = re.compile(r"(?<=[\s(=,])(?:file://)?/(?:[\w.@+-]+/)+[\w.@+-]+")
+
+
+def _without_paths(record: Any) -> Any:
+    """The record with folders of this machine cut to their last name: they tell who works where, and help nobody
+    else.
+    """
+    if isinstance(record, dict):
+        return {name: _without_paths(part) for name, part in record.items()}
+    if isinstance(record, list | tuple):
+        return [_without_paths(part) for part in record]
+    if not isinstance(record, str):
+        return record
+    if re.fullmatch(rf"{_FOLDERS}.*[/\\].*", record):
+        return _cut(record)
+    quoted = _QUOTED.sub(lambda found: found["quote"] + _cut(found["path"]) + found["quote"], record)
+    return _BARE.sub(lambda found: _cut(found[0]), quoted)
+
+
+def _cut(path: str) -> str:
+    """``./name``, which can't be taken for a name on the Hub."""
+    return "./" + re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
+Excerpts = Literal["auto"] | bool
+"""Whether a card shows the beginnings of rows; ``"auto"``: only those of a public dataset of the Hub."""

@@ -1,0 +1,56 @@
+"""TODO."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+BEGIN, END = "<!-- shed_hf: what follows is generated -->", "<!-- shed_hf: until here -->"
+
+
+TAGS = ("shed", "shapley", "data-curation")
+
+
+FRAME = "---\n{{ card_data }}\n---\n\n{{ text }}"
+
+
+def template(name: str) -> Any:
+    """A card's template, from the installed package or from the checkout."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    package = Path(__file__).parents[1]
+    places = [str(package / "hub_cards"), str(package.parent / "hub_cards")]
+    # Rows' text is escaped for Markdown before it gets here; escaping it for HTML as well would show the entities.
+    environment = Environment(  # noqa: S701
+        loader=FileSystemLoader(places), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    return environment.get_template(f"{name}.md.jinja")
+
+
+def is_hub_name(model: str) -> bool:
+    """Whether a model's name can be that of a repository, and not of a folder."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model) is not None
+
+
+def parsed(existing: str | None) -> tuple[dict[str, Any], str]:
+    """Metadata and text of a README; what can't be read as metadata is text."""
+    from huggingface_hub import DatasetCard
+    from yaml import YAMLError
+
+    if existing is None:
+        return {}, ""
+    try:
+        card = DatasetCard(existing, ignore_metadata_errors=True)
+    except (ValueError, TypeError, YAMLError):
+        return {}, existing
+    data: dict[str, Any] = card.data.to_dict()  # type: ignore[no-untyped-call]
+    return data, card.text
+
+
+def joined(old: str, new: str) -> str:
+    """The owner's text with the generated part replaced in its place, or put before it."""
+    generated = f"{BEGIN}\n\n{new.replace(BEGIN, '').replace(END, '').strip()}\n\n{END}"  # a name may hold a mark
+    before, begin, rest = old.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if begin and end:
+        return f"{before}{generated}{after}"
+    return f"\n{generated}\n\n{old.strip()}".rstrip() + "\n"

@@ -1,0 +1,161 @@
+"""The code that repeats a curation, written from its recipe."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from shed_hf.clustering.clusterers import CLUSTERERS
+from shed_hf.embedding.encoders import Lexical
+from shed_hf.estimators.registry import ESTIMATORS
+from shed_hf.evaluation.registry import OBJECTIVES
+from shed_hf.results.recipe import PART_FIELDS, EvaluationEntry, Recipe, SourceEntry
+from shed_hf.sampling.row_ranking import KINDS
+from shed_hf.sampling.samplers import SAMPLERS
+from shed_hf.utils.text import excerpt
+
+_PARTS = {
+    getattr(kind, "__name__", "") for kinds in (CLUSTERERS, ESTIMATORS, OBJECTIVES, SAMPLERS) for kind in kinds.values()
+} | {"Features", "Metric"}
+_CALLABLE = re.compile(r"#[0-9a-f]{12}$")
+"""How the name of a function ends in a recipe: with a digest of its code."""
+
+
+_PLAIN: tuple[tuple[str, Any], ...] = (
+    ("proxies_per_cluster", 4), ("proxy_sets", 1), ("warmup", 0), ("budget", None), ("columns", None),
+    ("drop_invalid", False),
+)  # fmt: skip
+"""Arguments that are written as they are, with what they are where nothing was said."""
+
+
+_IN_WORDS = {"NoneType": "a matrix of embeddings, one line per row", "Given": "labels, one per row"}
+
+
+def code_of(recipe: Recipe) -> str:
+    """Python that makes the same curation where the same rows and models are at hand. What can't be written as code,
+    such as a callable of the user's, is named in a comment.
+    """
+    arguments, unknown = _arguments(recipe)
+    lines = [*_imports(recipe), "", f"dataset = {_dataset(recipe['source'])}"]
+    evaluation = recipe["evaluation"]
+    if evaluation is not None and not evaluation["held_out"]:
+        lines.append(f"eval_dataset = {_evaluation(evaluation)}")
+        arguments["eval_dataset"] = "eval_dataset"
+    lines += ["curated = shed_hf.curate(", "    dataset,"]
+    lines += [f"    {name}={value}," for name, value in arguments.items()]
+    lines += [f"    {name}=...,  # {excerpt(words)}" for name, words in unknown.items()]
+    return "\n".join([*lines, ")", *_afterwards(recipe)])
+
+
+def _afterwards(recipe: Recipe) -> list[str]:
+    """What was done with the values later."""
+    again, lines = recipe["reestimate"], []
+    if again is not None:
+        budget = "" if again["budget"] is None else f", budget={again['budget']}"
+        estimator = _part(again["estimator"]) or f"...  # {excerpt(again['estimator']['name'])}"
+        lines.append(f"curated = curated.reestimate({estimator}{budget})")
+    if recipe["sampling_seed"] != recipe["seed"]:
+        sampler = _part(recipe["sampler"]) or "..."
+        lines.append(f"curated = curated.resample({recipe['size']}, {sampler}, seed={recipe['sampling_seed']})")
+    return lines
+
+
+def _imports(recipe: Recipe) -> list[str]:
+    tuner: Mapping[str, Any] = recipe["tuner"] or {}
+    extra = [
+        line
+        for part, line in (("peft_config", "from peft import LoraConfig"), ("args", "from trl import SFTConfig"))
+        if tuner.get(part) is not None
+    ]
+    return ["import shed_hf", "from datasets import load_dataset", *extra]
+
+
+def _dataset(source: SourceEntry) -> str:
+    hub = source["hub"]
+    if hub is None:
+        return f"...  # {source['rows']} rows with the digest {source['digest']}"
+    loaded = f"load_dataset({hub['repo']!r}, {hub['config']!r}, split={hub['split']!r}, revision={hub['revision']!r})"
+    if not hub["split"]:
+        loaded = f"...  # of {excerpt(hub['repo'])}"
+    then = "" if hub["whole"] else "of which rows were left out or moved, " if hub["untouched"] else "then changed, "
+    return f"{loaded}  # {then}{source['rows']} rows with the digest {source['digest']}"
+
+
+def _evaluation(evaluation: EvaluationEntry) -> str:
+    if evaluation["hub"] is None:
+        return f"...  # {evaluation['items']} items"
+    hub = evaluation["hub"]
+    loaded = f"load_dataset({hub['repo']!r}, {hub['config']!r}, split={hub['split']!r}, revision={hub['revision']!r})"
+    return f"{loaded}  # {evaluation['items']} items"
+
+
+def _arguments(recipe: Recipe) -> tuple[dict[str, str], dict[str, str]]:
+    """The arguments of `curate` as code, and those that can only be told in words."""
+    known = {"size": repr(recipe["size"]), "seed": repr(recipe["seed"])}
+    given = dict(recipe)
+    known |= {name: repr(given[name]) for name, usual in _PLAIN if given[name] != usual}
+    unknown: dict[str, str] = {}
+    if recipe["merit"] is None:
+        known["merit"] = "None"
+    else:
+        (known if recipe["merit"] in KINDS else unknown)["merit"] = (
+            repr(recipe["merit"]) if recipe["merit"] in KINDS else "a number for every row"
+        )
+    if recipe["features"] is not None:
+        known["features"] = _part(recipe["features"]) or "..."
+    parts = {name: recipe[name] for name in PART_FIELDS}
+    for name, part in parts.items():
+        as_python = _part(part)
+        if as_python:
+            known[name] = as_python
+        else:
+            unknown[name] = _IN_WORDS.get(part["name"]) or str(part["name"])
+    tuner = recipe["tuner"]
+    if tuner is None:
+        unknown["utility"] = str(recipe["utility"].get("utility", "a callable"))
+    else:
+        known |= _tuner(tuner)
+        objective = tuner["objective"]
+        if isinstance(objective, dict) and _objective(objective) is None:
+            unknown["objective"] = ", ".join(str(part) for part in objective.values())
+    if recipe["grouping"] is not None:
+        measure = known.pop("objective", "") or unknown.pop("objective", "")
+        unknown["objective"] = (
+            f"{recipe['grouping']['kind']} over {len(set(recipe['grouping']['groups']))} groups of items"
+            + (f", each measured by {measure}" if measure else "")
+        )
+    return known, unknown
+
+
+def _part(described: Mapping[str, Any]) -> str | None:
+    """A seam's implementation as code, if it is one of this package's."""
+    name = described["name"]
+    fields = ", ".join(f"{field}={value!r}" for field, value in described.items() if field != "name")
+    if any(isinstance(value, str) and _CALLABLE.search(value) for value in described.values()):
+        return None
+    if name == "FittedLexical":
+        usual = described == {"name": name, "dimensions": Lexical.dimensions, "seed": Lexical.seed}
+        return "'lexical'" if usual else f"shed_hf.Lexical({fields})"
+    if name == "SentenceTransformerEncoder":
+        return repr(described["model"])
+    if name == "Given":  # labels: a column's name, or an array that is not in the recipe
+        column = described["source"].removeprefix("column ")
+        return column if column != described["source"] else None
+    return f"shed_hf.{name}({fields})" if name in _PARTS else None
+
+
+def _tuner(tuner: Mapping[str, Any]) -> dict[str, str]:
+    objective = None if tuner["objective"] is None else _objective(tuner["objective"])
+    given = {"model": repr(tuner["model"])} | ({} if objective is None else {"objective": objective})
+    if tuner["args"] is None and tuner["peft_config"] is None:
+        return given
+    for name, kind in (("args", "SFTConfig"), ("peft_config", "LoraConfig")):
+        if tuner[name] is not None:
+            fields = "".join(f"\n            {field}={value!r}," for field, value in tuner[name].items())
+            given[name] = f"{kind}({fields}\n        )"
+    inside = "".join(f"\n        {name}={value}," for name, value in given.items())
+    return {"utility": f"shed_hf.FineTune({inside}\n    )"}
+
+
+def _objective(objective: str | Mapping[str, Any]) -> str | None:
+    """A short name as it is, one of this package's as code, None for a callable of the user's."""
+    return repr(objective) if isinstance(objective, str) else _part(objective)

@@ -1,0 +1,140 @@
+"""TODO."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from shed_hf.errors import HubError
+from shed_hf.utils.console import say
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
+
+WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
+"""Seconds before each further attempt; a server that asks for more with Retry-After gets it, up to a minute."""
+
+
+_TRANSIENT = {408, 409, 412, 429, 500, 502, 503, 504}
+
+
+_Result = TypeVar("_Result")
+
+
+def with_retries(
+    attempt: Callable[[], _Result],
+    doing: str,
+    hint: Callable[[], str] = lambda: "",
+    unless: Callable[[BaseException], bool] = lambda _: False,
+) -> _Result:
+    """What the attempt returns, the first time it succeeds. Raises `HubError` when it fails for good, which it does
+    at once for errors that don't pass, and ``unless`` tells. Errors that are not the Hub's go through.
+    """
+    for wait in (*WAITS, None):
+        try:
+            return attempt()
+        except Exception as error:
+            if not _is_the_hubs(error):
+                raise
+            if wait is None or unless(error) or not _passes(error):
+                raise _told(error, doing, hint) from error
+            pause = max(wait, min(_asked_to_wait(error), 60.0))
+            say(f"{doing}: {_reason(error)}; trying again in {pause:.0f} s")
+            time.sleep(pause)
+    raise AssertionError("the last attempt either returns or raises")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came from; uploads wrap the Hub's answer in errors of their own."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _has(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Whether an error of these kinds is in the chain."""
+    return any(isinstance(e, kinds) for e in _chain(error))
+
+
+def _answers(error: BaseException) -> "list[HfHubHTTPError]":
+    """What the Hub answered, as errors, the outermost first."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return [e for e in _chain(error) if isinstance(e, HfHubHTTPError) and e.response is not None]
+
+
+def _status(error: BaseException) -> int | None:
+    return next((int(answer.response.status_code) for answer in _answers(error)), None)
+
+
+def _is_the_hubs(error: BaseException) -> bool:
+    """Whether an error is the Hub's, or that of the way there; uploads end in a bare RuntimeError."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    kinds = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError, ConnectionError)
+    return type(error) is RuntimeError or _has(error, *kinds)
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether there is no Hub at all: offline mode, or nobody answers."""
+    import httpx2
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    return _has(error, OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout)
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether trying again may help: the server is busy or the line is bad."""
+    import httpx2
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    if _has(error, OfflineModeIsEnabled):
+        return False
+    status = _status(error)
+    if status is not None:
+        return status in _TRANSIENT
+    return _has(error, httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, ConnectionError)
+
+
+def _asked_to_wait(error: BaseException) -> float:
+    asked = next((answer.response.headers.get("Retry-After", "") for answer in _answers(error)), "")
+    return float(asked) if re.fullmatch(r"\d+", asked) else 0.0
+
+
+def _reason(error: BaseException) -> str:
+    status = _status(error)
+    return f"the Hub answered {status}" if status is not None else f"the Hub can't be reached ({_last(error)})"
+
+
+def _last(error: BaseException) -> str:
+    deepest = list(_chain(error))[-1]
+    return f"{type(deepest).__name__}: {deepest}"[:200]
+
+
+def _told(error: Exception, doing: str, hint: Callable[[], str]) -> HubError:
+    """The error in words that say what to do. Nothing of the request, where the token is, is repeated."""
+    from huggingface_hub.errors import GatedRepoError
+
+    if is_unreachable(error):
+        cache = "it is not in the cache and " if doing.startswith("pulling") else ""
+        return HubError(
+            f"{doing} failed: {cache}the Hub can't be reached; check the connection, and that HF_HUB_OFFLINE is not set"
+        )
+    if _has(error, GatedRepoError):
+        return HubError(f"{doing} failed: it is gated, and the token has no access; ask for access on its page")
+    advice: dict[int | None, str] = {
+        401: "no such repository for this token, or a token that is not valid: log in with `hf auth login`",
+        403: "the token has no right to do this: use one with access to that namespace or repository "
+        "(https://huggingface.co/settings/tokens)",
+        404: "there is no such repository or revision, or the token can't see it",
+    }
+    status = _status(error)
+    if status in advice:
+        return HubError(f"{doing} failed, the Hub answered {status}: {advice[status]}{hint()}")
+    return HubError(f"{doing} failed: {_reason(error)}{_said(error)}")
+
+
+def _said(error: BaseException) -> str:
+    said = next((answer.server_message for answer in _answers(error) if answer.server_message), "")
+    return f" ({said[:300]})" if said else ""

@@ -1,0 +1,191 @@
+"""A scorer as a folder, and as a model repository on the Hub: safetensors and JSON, nothing that runs.
+
+::
+
+    model.safetensors  centroids, values, stderr; of a `Lexical` embedder also its weights
+    config.json        the encoder's name, how rows are read, the version of this format
+    words.json         the words of a `Lexical` embedder
+    README.md          the card
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shed_hf.data.formats import RowFormat
+from shed_hf.embedding.encoders import Encoder, FittedLexical, SentenceTransformerEncoder
+from shed_hf.errors import InputError
+from shed_hf.hub.client import check_name, fetch, publish
+from shed_hf.hub.markdown import as_code
+from shed_hf.hub.readme import FRAME, TAGS, is_hub_name, joined, parsed, template
+from shed_hf.results.cluster_scores import VERSION, ClusterScores
+from shed_hf.storage.files import WORDS, encoder_of, read_arrays, read_json, write_arrays, write_json
+
+CONFIG, ARRAYS = "config.json", "model.safetensors"
+
+
+_FIELDS = {"version", "library_name", "encoder", "format", "clusters", "dimensions"}
+
+
+def save(scorer: ClusterScores, folder: str | os.PathLike[str]) -> None:
+    """Write the files; those of a scorer saved there before are written over."""
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = {"centroids": scorer.centroids, "values": scorer.values, "stderr": scorer.stderr}
+    write_arrays(target / ARRAYS, arrays, scorer.encoder)
+    write_json(target / CONFIG, _config(scorer))
+    (target / "README.md").write_text(_card(scorer, target.name, None), encoding="utf-8")
+
+
+def load(
+    name: str | os.PathLike[str], encoder: Encoder | None, revision: str | None, token: str | None
+) -> ClusterScores:
+    """The scorer in a folder, or else in a repository of that name. Raises `InputError` for files that are not
+    whole.
+    """
+    folder = Path(name)
+    if not folder.is_dir():
+        folder = fetch(str(name), "model", revision, token, [CONFIG, ARRAYS, WORDS], CONFIG)
+    if not (folder / CONFIG).is_file() or not (folder / ARRAYS).is_file():
+        raise InputError(
+            f"{name} holds no scorer ({CONFIG} or {ARRAYS} is missing); pass what save_pretrained or push_to_hub wrote"
+        )
+    config = _checked(read_json(folder / CONFIG, str(name)), str(name))
+    arrays = _arrays(folder / ARRAYS, str(name))
+    try:
+        row_format = RowFormat(str(config["format"]["name"]), dict(config["format"]["columns"]))
+        _check(config["clusters"] == len(arrays["values"]), f"{config['clusters']} clusters of {len(arrays['values'])}")
+        _check(all(isinstance(column, str) for column in row_format.columns.values()), "columns that are no names")
+        found = encoder or _encoder(config["encoder"], arrays, folder, str(name))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{name} is damaged: {CONFIG} says {error!r}; get it again") from error
+    return ClusterScores(arrays["centroids"], arrays["values"], arrays["stderr"], found, row_format)
+
+
+def push(
+    scorer: ClusterScores,
+    repo_id: str,
+    private: bool | None,
+    revision: str | None,
+    message: str | None,
+    token: str | None,
+) -> str:
+    """Publish the files in one commit. The words of a `Lexical` embedder are those of its pool: private unless told."""
+    check_name(repo_id)
+    lexical = isinstance(scorer.encoder, FittedLexical)
+    with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
+        save(_portable(scorer), folder)
+        return publish(
+            repo_id,
+            Path(folder),
+            lambda existing: _card(_portable(scorer), repo_id, existing),
+            kind="model",
+            owned=(CONFIG, ARRAYS, WORDS),
+            ours=lambda files, readme: WORDS in files or parsed(readme)[0].get("library_name") == "shed_hf",
+            private=(True if lexical else None) if private is None else private,
+            revision=revision,
+            message=message or f"Values of {len(scorer.values)} clusters",
+            token=token,
+        )
+
+
+def _portable(scorer: ClusterScores) -> ClusterScores:
+    """The scorer with the encoder's folder on this machine cut to its last name."""
+    encoder = scorer.encoder
+    if not isinstance(encoder, SentenceTransformerEncoder) or not encoder.model.startswith(("/", "~")):
+        return scorer
+    named = SentenceTransformerEncoder(f"./{Path(encoder.model).name}")
+    return ClusterScores(scorer.centroids, scorer.values, scorer.stderr, named, scorer.format)
+
+
+def _config(scorer: ClusterScores) -> dict[str, Any]:
+    encoder = scorer.encoder
+    model = encoder.model if isinstance(encoder, SentenceTransformerEncoder) else None
+    return {
+        "library_name": "shed_hf",
+        "version": VERSION,
+        "encoder": {"name": type(encoder).__name__, "model": model},
+        "format": {"name": scorer.format.name, "columns": dict(scorer.format.columns)},
+        "clusters": len(scorer.values),
+        "dimensions": scorer.centroids.shape[1],
+    }
+
+
+def _checked(config: Any, name: str) -> dict[str, Any]:
+    found = config.get("version") if isinstance(config, dict) else None
+    if isinstance(found, int) and found > VERSION:
+        raise InputError(
+            f"{name} was written in format {found}, this version of shed_hf reads up to {VERSION}; upgrade it with pip "
+            "install -U shed-hf"
+        )
+    if not isinstance(config, dict) or set(config) != _FIELDS or not isinstance(found, int):
+        got = sorted(config) if isinstance(config, dict) else type(config).__name__
+        raise InputError(f"{name} is no scorer: {CONFIG} has {got}, expected {sorted(_FIELDS)}; get it again")
+    return config
+
+
+def _arrays(path: Path, name: str) -> dict[str, Any]:
+    arrays = read_arrays(path, name)
+    shapes = {part: arrays[part].shape if part in arrays else None for part in ("centroids", "values", "stderr")}
+    centroids = arrays.get("centroids", np.empty(0))
+    n = len(centroids)
+    if centroids.ndim != 2 or not n or shapes["values"] != (n,) or shapes["stderr"] != (n,):
+        raise InputError(f"{name} is damaged: its arrays have the shapes {shapes}; get it again")
+    if not np.isfinite(centroids).all() or np.isinf(arrays["values"]).any() or np.isnan(arrays["values"]).all():
+        raise InputError(f"{name} is damaged: centroids or values are not finite; get it again")
+    return arrays
+
+
+def _check(holds: bool, problem: str) -> None:
+    if not holds:
+        raise ValueError(problem)
+
+
+def _encoder(described: dict[str, Any], arrays: dict[str, Any], folder: Path, name: str) -> Encoder:
+    found = encoder_of(described, arrays, folder, name)
+    if found is None:
+        raise InputError(
+            f"{name} was made with an encoder of its owner's, {described['name']}; pass encoder= with that one, "
+            "anything with .encode(texts)"
+        )
+    return found
+
+
+def _card(scorer: ClusterScores, repo_id: str, existing: str | None) -> str:
+    from huggingface_hub import ModelCard, ModelCardData
+
+    old, text = parsed(existing)
+    generated = {"library_name": "shed_hf", "tags": list(dict.fromkeys([*(old.get("tags") or []), *TAGS]))}
+    own = isinstance(scorer.encoder, SentenceTransformerEncoder | FittedLexical)
+    if isinstance(scorer.encoder, SentenceTransformerEncoder) and is_hub_name(scorer.encoder.model):
+        generated["base_model"] = scorer.encoder.model
+    values = scorer.values[~np.isnan(scorer.values)]
+    page = template("scorer_card").render(
+        title=as_code(repo_id.rsplit("/", 1)[-1]),
+        repo_id=repo_id,
+        encoder_argument="" if own else ", encoder=my_encoder",
+        n_clusters=len(scorer.values),
+        n_valued=len(values),
+        lowest=f"{values.min():+.4f}",
+        highest=f"{values.max():+.4f}",
+        format=as_code(scorer.format.name),
+        columns=", ".join(as_code(column) for column in scorer.format.columns.values()),
+        encoder=_encoder_in_words(scorer.encoder),
+    )
+    data = ModelCardData(**{**old, **generated})
+    card = ModelCard.from_template(data, template_str=FRAME, text="")
+    card.text = joined(text, page)
+    return str(card)
+
+
+def _encoder_in_words(encoder: Encoder) -> str:
+    if isinstance(encoder, SentenceTransformerEncoder):
+        return as_code(encoder.model)
+    if isinstance(encoder, FittedLexical):
+        return f"TF-IDF of {len(encoder.vocabulary):,} words and a projection, both in this repository"
+    return f"an encoder of the owner's, {as_code(type(encoder).__name__)}"

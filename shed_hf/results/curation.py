@@ -1,0 +1,52 @@
+"""`Curation`: what was kept, what every cluster is worth, and everything needed to do it again."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from shed_hf.clustering.clusters import Clustering
+from shed_hf.estimators import ValueEstimate
+from shed_hf.game.ledger import Ledger
+from shed_hf.results.recipe import Recipe
+from shed_hf.results.valued_pool import ValuedPool
+from shed_hf.types import IntVector
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Curation:
+    """The chosen rows as a plain `Dataset`, with what led to them.
+
+    ``rows`` ``(size,)`` int64 are row ids of the source, ascending. ``clusters`` has a line per cluster, ``valued``
+    holds everything that was known before rows were chosen.
+    """
+
+    dataset: "Dataset"
+    rows: IntVector
+    clusters: "Dataset"
+    recipe: Recipe
+    valued: ValuedPool = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def estimate(self) -> ValueEstimate:
+        """A value, with its standard error, for every cluster that played."""
+        return self.valued.estimate
+
+    @property
+    def clustering(self) -> Clustering:
+        """Labels, for ``pool_rows``, and centroids."""
+        return self.valued.clustering
+
+    @property
+    def pool_rows(self) -> IntVector:
+        """The rows of the source that took part ``(m,)``."""
+        return self.valued.pool_rows
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every outcome measured."""
+        return self.valued.ledger

@@ -1,0 +1,60 @@
+"""A sketch of the pool: some of its rows as dots in the plane, near each other where their embeddings are."""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shed_hf.types import EmbeddingMatrix, IntVector
+
+Coordinates: TypeAlias = NDArray[np.float32]
+"""``(k, 2)`` where each row lies on the map."""
+
+
+def layout(vectors: EmbeddingMatrix, seed: int = 0) -> Coordinates:
+    """A place on the map for every row, by t-SNE, so that alike rows lie close; the same for equal vectors and seed.
+
+    ``vectors`` ``(k, d)`` unit vectors, at most some thousands; with d = 2 they are places already. Fewer than five
+    rows are projected on their principal axes; rows that are all equal lie in one place. Returns ``(k, 2)`` float32.
+    """
+    if vectors.shape[1] <= 2 or len(vectors) == 0:
+        return _two_columns(vectors)
+    centred = vectors - vectors.mean(axis=0, dtype=np.float64)
+    if len(vectors) >= 5 and np.abs(centred).max() > 1e-6:
+        return _neighbours(vectors, seed)
+    left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
+    return _two_columns(left * lengths)
+
+
+def _neighbours(vectors: EmbeddingMatrix, seed: int) -> Coordinates:
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    tsne = TSNE(init="pca", perplexity=min(30.0, (len(vectors) - 1) / 3), random_state=seed)
+    # sums over threads round differently with every number of threads, and t-SNE makes another map of that
+    with threadpool_limits(1):
+        return np.asarray(tsne.fit_transform(vectors), dtype=np.float32)
+
+
+def _two_columns(columns: NDArray[np.floating[Any]]) -> Coordinates:
+    """The first two, with zeros for those that are not there."""
+    return np.pad(columns, ((0, 0), (0, 2)))[:, :2].astype(np.float32)
+
+
+DOTS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingMap:
+    """``rows`` ``(k,)`` int64 row ids of the source, ascending, at ``coordinates`` ``(k, 2)`` float32."""
+
+    rows: IntVector = field(repr=False)
+    coordinates: NDArray[np.float32] = field(repr=False)
+
+
+def embedding_map_of(rows: IntVector, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> EmbeddingMap:
+    """At most 1,000 of the rows ``(m,)`` by chance, laid out by t-SNE of their unit vectors ``(m, d)``."""
+
+    positions = np.sort(rng.choice(len(rows), size=min(DOTS, len(rows)), replace=False))
+    return EmbeddingMap(rows[positions], layout(np.asarray(embeddings[positions])))

@@ -1,0 +1,121 @@
+"""The recipe's fields: everything that decided a curation, as plain JSON."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, TypedDict, cast
+
+PartEntry: TypeAlias = dict[str, Any]
+"""An embedder, clusterer, estimator or sampler: its class as ``name``, and its fields."""
+
+
+class HubEntry(TypedDict):
+    """Where on the Hub rows came from; ``untouched`` and ``whole`` as `shed_hf.data.provenance.HubSource` has them."""
+
+    repo: str
+    config: str
+    split: str
+    revision: str
+    untouched: bool
+    whole: bool
+
+
+class SourceEntry(TypedDict):
+    """The dataset that was curated; ``digest`` is of its rows' content."""
+
+    rows: int
+    name: str | None
+    split: str
+    digest: str
+    hub: HubEntry | None
+
+
+class EvaluationEntry(TypedDict):
+    """The evaluation items; ``held_out`` where they are rows of the dataset itself."""
+
+    items: int
+    held_out: bool
+    hub: HubEntry | None
+
+
+class FormatEntry(TypedDict):
+    """How rows were read: the format's name, and the column behind each of its parts."""
+
+    name: str
+    columns: dict[str, str]
+
+
+class TunerEntry(TypedDict):
+    """What `FineTune` was given; settings at their default are left out."""
+
+    model: str
+    objective: str | PartEntry | None
+    args: dict[str, Any] | None
+    peft_config: dict[str, Any] | None
+
+
+class GroupingEntry(TypedDict):
+    """The groups of evaluation items: the number of each item's group."""
+
+    kind: Any
+    groups: list[int]
+
+
+class ReestimateEntry(TypedDict):
+    """The estimator that valued the clusters anew."""
+
+    estimator: PartEntry
+    budget: int | None
+
+
+class Bill(TypedDict):
+    """What the values cost: in this run, and in ``all_`` runs that the ledger remembers."""
+
+    fine_tunings: int
+    outcomes: int
+    seconds: float
+    all_fine_tunings: int
+    measuring_seconds: float
+    tokens: int
+    device: str
+
+
+class Recipe(TypedDict):
+    """Arguments, the implementation of every part, where the rows came from, versions and bill of a curation."""
+
+    size: int
+    seed: int
+    sampling_seed: int
+    budget: int | str | None
+    proxies_per_cluster: int | None
+    proxy_sets: int
+    warmup: int
+    merit: str | None
+    features: PartEntry | None
+    grouping: GroupingEntry | None
+    columns: dict[str, str] | None
+    drop_invalid: bool
+    embedder: PartEntry
+    clusterer: PartEntry
+    estimator: PartEntry
+    reestimate: ReestimateEntry | None
+    sampler: PartEntry
+    tuner: TunerEntry | None
+    utility: dict[str, Any]
+    source: SourceEntry
+    evaluation: EvaluationEntry | None
+    format: FormatEntry
+    left_out: dict[str, int]
+    bill: Bill
+    versions: dict[str, str]
+
+
+PART_FIELDS: tuple[Literal["embedder", "clusterer", "estimator", "sampler"], ...]
+PART_FIELDS = ("embedder", "clusterer", "estimator", "sampler")
+
+
+FIELDS = frozenset(Recipe.__annotations__)
+"""The recipe's fields: what is read back must have these and no others."""
+
+
+def updated(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with some fields changed."""
+    return cast(Recipe, {**recipe, **changes})

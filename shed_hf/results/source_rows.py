@@ -1,0 +1,98 @@
+"""Finding the rows of a valued pool again, in whatever became of the dataset they came from."""
+
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shed_hf.data.loading import load_source
+from shed_hf.data.pool import read_pool
+from shed_hf.errors import InputError
+from shed_hf.results.curation import Curation
+from shed_hf.results.tables import COLUMNS
+from shed_hf.types import IntVector
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def attach_source(curated: Curation, source: Any) -> Curation:
+    """The result with ``source``, a dataset as `curate` takes it, at its side. Raises `InputError` when the source
+    lacks rows of the pool, or columns of the curated ones.
+    """
+    try:
+        dataset = load_source(source, curated.recipe["source"]["split"] or None, name="source")
+    except OSError as error:  # such as datasets' for a name that is not there
+        raise InputError(f"source={source!r} can't be loaded ({error}); pass the dataset that was curated") from error
+    columns = [column for column in curated.dataset.column_names if column not in COLUMNS]
+    lacking = [column for column in columns if column not in dataset.column_names]
+    if lacking:
+        raise InputError(f"source lacks the columns {lacking}; pass source= with the dataset that was curated")
+    positions = _positions(curated, dataset)
+    return replace(curated, valued=replace(curated.valued, source=dataset.select_columns(columns).select(positions)))
+
+
+def with_source(curated: Curation, source: Any) -> Curation:
+    """The result with its source: the given one, the one at its side, or the one its recipe names on the Hub."""
+    if source is not None:
+        return attach_source(curated, source)
+    if curated.valued.source is not None:
+        return curated
+    hub = curated.recipe["source"]["hub"]
+    if hub is None:
+        raise InputError(
+            "the rows to choose from are not at hand, and the recipe names no dataset of the Hub; pass source= with "
+            f"the dataset that was curated ({curated.recipe['source']['rows']} rows)"
+        )
+    try:
+        return attach_source(curated, _loaded(hub))
+    except InputError as error:
+        changed = "" if hub["untouched"] else "; the rows were changed before they were curated"
+        remedy = "" if "pass source=" in str(error) else "; pass source= with the dataset as it was curated"
+        raise InputError(f"{error}{changed}{remedy}") from error
+
+
+def _loaded(hub: Mapping[str, Any]) -> "Dataset":
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(hub["repo"], hub["config"], split=hub["split"], revision=hub["revision"])
+    except (OSError, ValueError) as error:  # datasets' errors for what is not there are these
+        raise InputError(
+            f"the source {hub['repo']} at revision {hub['revision'][:8]} can't be loaded ({error}); pass source= with "
+            "the dataset that was curated"
+        ) from error
+
+
+def _positions(curated: Curation, source: "Dataset") -> IntVector:
+    """Where the rows of the pool are in ``source`` ``(m,)``: at their old places, or wherever their content is."""
+    recipe, valued = curated.recipe, curated.valued
+    found = read_pool(source, recipe["format"]["columns"], drop_invalid=True, name="source").digests
+    rows = valued.pool_rows
+    if rows[-1] < len(found) and np.array_equal(found[rows], valued.digests):
+        return rows
+    places: dict[bytes, deque[int]] = defaultdict(deque)
+    for position, content in enumerate(found):
+        places[content.tobytes()].append(position)
+    positions = [_next(places[content.tobytes()]) for content in valued.digests]
+    matched = len(positions) - positions.count(-1)
+    if matched < len(positions):
+        raise InputError(
+            f"source has {matched:,} of the {len(positions):,} rows that were valued, by content; pass the dataset as "
+            f"it was then{_at(recipe)}"
+        )
+    return np.array(positions, dtype=np.int64)
+
+
+def _next(places: deque[int]) -> int:
+    """The first place that is not taken yet, -1 where there is none; the last of equal rows is taken as often as
+    needed.
+    """
+    return -1 if not places else places.popleft() if len(places) > 1 else places[0]
+
+
+def _at(recipe: Mapping[str, Any]) -> str:
+    hub = recipe["source"]["hub"]
+    return "" if hub is None else f': load_dataset("{hub["repo"]}", revision="{hub["revision"]}")'

@@ -1,0 +1,109 @@
+"""Putting the result together: choosing rows by value, their columns, and the table of clusters."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shed_hf.clustering.clusters import NOISE
+from shed_hf.errors import InputError
+from shed_hf.results.curation import Curation
+from shed_hf.results.recipe import Recipe
+from shed_hf.results.valued_pool import ValuedPool
+from shed_hf.sampling.samplers import Sampler, choose
+from shed_hf.types import FloatVector, IntVector
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+MIXED = 2.0
+"""Above this disagreement of its proxy sets, in standard errors, a cluster is called mixed."""
+
+
+COLUMNS = ("shed_row", "shed_cluster", "shed_value")
+
+
+def check_columns(source: "Dataset") -> None:
+    """Raise `InputError` when the source has columns that the result adds."""
+    taken = [column for column in COLUMNS if column in source.column_names]
+    if taken:
+        raise InputError(
+            f"the dataset has columns {taken} already; remove them first with dataset.remove_columns({taken})"
+        )
+
+
+def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: Sampler, rng: np.random.Generator) -> Curation:
+    """Choose ``recipe["size"]`` rows by value, and put rows and clusters together with what led to them."""
+    rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng, valued.merits)
+    return Curation(with_values(valued, rows), rows, clusters_table(valued, rows), recipe, valued)
+
+
+def with_values(valued: ValuedPool, rows: IntVector) -> "Dataset":
+    """The chosen rows with every column of the source, and ``shed_row``, ``shed_cluster`` and ``shed_value`` (None: not
+    valued).
+    """
+    from datasets import Value
+
+    if valued.source is None:
+        raise InputError("the rows to choose from are not at hand; pass source= with the dataset that was curated")
+    positions = np.searchsorted(valued.pool_rows, rows)
+    clusters = valued.clustering.labels[positions]
+    padded = np.append(valued.values, np.nan)  # noise is cluster -1, the last
+    return (
+        valued.source.select(positions)
+        .add_column("shed_row", rows.tolist(), feature=Value("int64"))
+        .add_column("shed_cluster", clusters.tolist(), feature=Value("int64"))
+        .add_column("shed_value", _nullable(padded[clusters]), feature=Value("float64"))
+    )
+
+
+def clusters_table(valued: ValuedPool, chosen: IntVector) -> "Dataset":
+    """A line per cluster, and one for noise: cluster, size, selected, value, stderr, disagreement, top_terms, proxies,
+    excerpt, in_words.
+
+    ``selected`` is how many of its rows are among the ``chosen``; ``excerpt`` is the beginning of the first proxy.
+    """
+    from datasets import Dataset, Features, List, Value
+
+    members, noise = valued.members, NOISE
+    numbers = [*range(len(members) - 1), *([noise] if len(members[noise]) else [])]
+    values, stderr, disagreement = (
+        np.append(numbers, np.nan) for numbers in (valued.values, valued.stderr, valued.disagreement)
+    )
+    ranks = np.argsort(np.argsort(-values, kind="stable"), kind="stable") + 1
+    n_valued = int((~np.isnan(values)).sum())
+    proxies = [*(rows.tolist() for rows in valued.players.proxies), []]
+    columns = {
+        "cluster": numbers,
+        "size": [len(members[number]) for number in numbers],
+        "selected": [int(np.isin(members[number], chosen).sum()) for number in numbers],
+        "value": _nullable(values[numbers]),
+        "stderr": _nullable(stderr[numbers]),
+        "disagreement": _nullable(disagreement[numbers]),
+        "top_terms": [[*valued.terms, []][number] for number in numbers],
+        "proxies": [proxies[number] for number in numbers],
+        "excerpt": [[*valued.excerpts, None][number] for number in numbers],
+        "in_words": [
+            in_words(values[number], stderr[number], int(ranks[number]), n_valued, disagreement[number])
+            for number in numbers
+        ],
+    }
+    types = {name: Value("int64") for name in ("cluster", "size", "selected")} | {
+        name: Value("float64") for name in ("value", "stderr", "disagreement")
+    }
+    lists = {"top_terms": List(Value("string")), "proxies": List(Value("int64"))}
+    texts = {"excerpt": Value("string"), "in_words": Value("string")}
+    return Dataset.from_dict(columns, features=Features({**types, **lists, **texts}))
+
+
+def in_words(value: float, stderr: float, rank: int, n_valued: int, disagreement: float = float("nan")) -> str:
+    """A cluster's value as a sentence, such as ``rank 2 of 46: adds 0.0123 ± 0.0040; mixed: its proxies disagree``."""
+    if np.isnan(value):
+        return "not valued: noise, or no row that can be trained on"
+    spread = "" if np.isnan(stderr) else f" ± {stderr:.4f}"
+    return f"rank {rank} of {n_valued}: {'adds' if value >= 0 else 'takes away'} {abs(value):.4f}{spread}" + (
+        "; mixed: its proxies disagree" if disagreement > MIXED else ""
+    )
+
+
+def _nullable(numbers: FloatVector) -> list[float | None]:
+    return [None if np.isnan(number) else float(number) for number in numbers]

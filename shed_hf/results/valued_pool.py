@@ -1,0 +1,73 @@
+"""Everything known once the clusters have values; what is left is to choose rows."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shed_hf.clustering.clusters import NOISE, Clustering
+from shed_hf.data.formats import RowFormat
+from shed_hf.embedding.encoders import Encoder
+from shed_hf.estimators import ValueEstimate
+from shed_hf.game.ledger import Ledger
+from shed_hf.game.players import Players
+from shed_hf.results.embedding_map import EmbeddingMap
+from shed_hf.types import FloatVector, IntVector
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class ValuedPool:
+    """A valued pool. ``clustering.labels`` and ``digests`` ``(m, 16)`` uint8 belong to ``pool_rows`` ``(m,)``, the rows
+    of the source that took part; line *i* of ``source`` is row ``pool_rows[i]``.
+
+    ``merit`` ``(m,)`` says which rows of a cluster are taken first; None: random ones. ``terms`` and ``excerpts`` say
+    in words what each cluster is about. ``source`` and ``encoder`` are None where they could not travel along.
+    """
+
+    pool_rows: IntVector
+    digests: NDArray[np.uint8] = field(repr=False)
+    clustering: Clustering
+    players: Players
+    estimate: ValueEstimate
+    ledger: Ledger
+    sketch: EmbeddingMap
+    terms: list[list[str]] = field(repr=False)
+    excerpts: list[str | None] = field(repr=False)
+    format: RowFormat
+    encoder: Encoder | None = None
+    source: "Dataset | None" = field(default=None, repr=False)
+    merit: FloatVector | None = field(default=None, repr=False)
+
+    @property
+    def values(self) -> FloatVector:
+        """The value of every cluster ``(c,)``, NaN for one that did not play."""
+        return self.players.spread(self.estimate.values)
+
+    @property
+    def stderr(self) -> FloatVector:
+        """The standard error of every cluster's value ``(c,)``, NaN where unknown."""
+        return self.players.stderr(self.estimate.stderr)
+
+    @property
+    def disagreement(self) -> FloatVector:
+        """How far every cluster's proxy sets are from one value ``(c,)``, NaN with a single set: see `Players`."""
+        return self.players.disagreement(self.estimate.values, self.estimate.stderr)
+
+    @property
+    def members(self) -> list[IntVector]:
+        """The rows of every cluster, and of noise last."""
+        return [self.pool_rows[places] for places in self._places]
+
+    @property
+    def merits(self) -> list[FloatVector] | None:
+        """The merit of every cluster's rows, in the order of `members`."""
+        return None if self.merit is None else [self.merit[places] for places in self._places]
+
+    @property
+    def _places(self) -> list[IntVector]:
+        labels = self.clustering.labels
+        return [np.flatnonzero(labels == number) for number in (*range(self.clustering.n_clusters), NOISE)]

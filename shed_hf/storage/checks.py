@@ -1,0 +1,209 @@
+"""Whether the files of a curated dataset are whole and belong together: asked of everything that is read back."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shed_hf.clustering.clusters import NOISE
+from shed_hf.data.pool import read_pool
+from shed_hf.errors import InputError
+from shed_hf.game.game import hashed, keys_of
+from shed_hf.results.curation import Curation
+from shed_hf.results.recipe import FIELDS, Recipe
+from shed_hf.results.valued_pool import ValuedPool
+from shed_hf.types import IntVector
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_PARTS = {"version", "recipe", "estimate", "ledger", "outcomes", "files"}
+
+
+FIGURES = ("semivalue", "v_empty", "v_grand", "n_evaluations", "p_value", "noise_floor", "stopped")
+"""What the manifest has of an estimate; the rest are arrays."""
+
+
+@dataclass(frozen=True)
+class ClusterTexts:
+    """What the clusters' table says of each cluster but its numbers; noise, which has no number, left out."""
+
+    proxies: list[IntVector]
+    terms: list[list[str]]
+    excerpts: list[str | None]
+
+
+def check_manifest(manifest: Any, name: str, version: int) -> dict[str, Any]:
+    """The manifest, if this version can read it. Raises `InputError` for a newer one and for fields it does not
+    know.
+    """
+    found = manifest.get("version") if isinstance(manifest, dict) else None
+    if not isinstance(found, int) or found < 1:
+        raise InputError(f"{name} is damaged: its manifest has no version ({found!r}); get it again")
+    if found > version:
+        raise InputError(
+            f"{name} was written in format {found}, this version of shed_hf reads up to {version}; upgrade it with pip "
+            "install -U shed-hf"
+        )
+    if found < version:
+        raise InputError(
+            f"{name} was written in format {found}, this version of shed_hf reads {version}; repeat the curation with "
+            "its ledger, or load the rows with datasets.load_dataset"
+        )
+    parts = {"manifest": (manifest, _PARTS), "recipe": (manifest.get("recipe"), FIELDS)}
+    for part, (record, known) in {**parts, "estimate": (manifest.get("estimate"), set(FIGURES))}.items():
+        fields = set(record) if isinstance(record, dict) else set()
+        if fields != known:
+            raise InputError(
+                f"{name} was altered: its {part} has unknown fields {sorted(fields - known)} and lacks "
+                f"{sorted(known - fields)}; get it again from where it came from"
+            )
+    return dict(manifest)
+
+
+def clusters_of(clusters: "Dataset") -> ClusterTexts:
+    """The lines of cluster 0, 1, … in order. Raises `ValueError` when they are not numbered so."""
+    numbers = [number for number in clusters["cluster"] if number != NOISE]
+    if numbers != list(range(len(numbers))) or len(clusters) - len(numbers) > 1:
+        raise ValueError(f"the clusters are numbered {list(clusters['cluster'])[:8]} …, not 0, 1, …")
+    lines = clusters.select(range(len(numbers)))
+    return ClusterTexts(
+        [np.array(rows, dtype=np.int64) for rows in lines["proxies"]], list(lines["top_terms"]), list(lines["excerpt"])
+    )
+
+
+def check_curated(curated: Curation, n_outcomes: int) -> None:
+    """Raise `ValueError` naming what does not fit: numbers that are not finite, rows, clusters or counts that are not
+    each other's, other than ``n_outcomes`` outcomes.
+    """
+    _require(len(curated.ledger) == n_outcomes, f"{len(curated.ledger)} of {n_outcomes} outcomes")
+    _check_recipe(curated.recipe, len(curated))
+    _check_arrays(curated.valued)
+    _check_estimate(curated.valued)
+    _check_rows(curated)
+    _check_content(curated)
+    _check_clusters(curated)
+    _check_outcomes(curated.valued)
+
+
+def check_files(found: dict[str, str], written: Any) -> None:
+    """Raise `ValueError` naming a file that is not what was written, by its digest."""
+    other = sorted(name for name in found.keys() | dict(written).keys() if found.get(name) != written.get(name))
+    _require(not other, f"{other[:3]} are not the files that were written")
+
+
+def _check_recipe(recipe: Recipe, n_rows: int) -> None:
+    records = ("source", "format", "bill", "utility", "left_out", "versions")
+    shapes: dict[str, Any] = dict.fromkeys((*records, "embedder", "clusterer", "estimator", "sampler"), dict)
+    shapes |= dict.fromkeys(("reestimate", "tuner", "evaluation", "features", "grouping"), dict | None)
+    given = dict(recipe)
+    wrong = [part for part, kind in shapes.items() if not isinstance(given[part], kind)]
+    _require(not wrong, f"parts of the recipe that are no records: {wrong}")
+    _require(isinstance(recipe["source"]["hub"], dict | None), "a source that is no record")
+    columns = recipe["format"]["columns"]
+    _require(
+        isinstance(columns, dict) and all(isinstance(c, str) for c in columns.values()), "columns that are no names"
+    )
+    _require(recipe["size"] == n_rows, f"a recipe for {recipe['size']} rows with {n_rows}")
+    _require(type(recipe["proxy_sets"]) is int and recipe["proxy_sets"] > 0, f"proxy_sets {recipe['proxy_sets']!r}")
+    for name in ("seed", "sampling_seed"):
+        _require(type(number := given[name]) is int and number >= 0, f"{name} {number!r}")
+
+
+def _check_arrays(valued: ValuedPool) -> None:
+    """Types and shapes, before anything is computed with them."""
+    m, sketch = len(valued.pool_rows), valued.sketch
+    shapes: dict[str, tuple[Any, str, Any]]
+    shapes = {"pool_rows": (valued.pool_rows, "i", (m,)), "labels": (valued.clustering.labels, "i", (m,))}
+    shapes |= {"digests": (valued.digests, "u", (m, 16)), "stderr": (valued.estimate.stderr, "f", None)}
+    shapes |= {"counts": (valued.estimate.counts, "i", None), "sketch_rows": (sketch.rows, "i", None)}
+    for name, (array, kind, shape) in shapes.items():
+        good = array.dtype.kind == kind and (array.shape == shape if shape else array.ndim == 1)
+        _require(good, f"{name} of type {array.dtype} and shape {array.shape}")
+    dots = sketch.coordinates.shape
+    _require(dots == (len(sketch.rows), 2), f"dots of shape {dots} for {len(sketch.rows)} rows")
+    _require(bool(np.isfinite(sketch.coordinates).all()), "dots without a place")
+    _require(valued.merit is None or valued.merit.shape == (m,), "a merit that is not one number per row")
+    _require(bool(np.isin(sketch.rows, valued.pool_rows).all()), "dots of rows that are not of the pool")
+
+
+def _check_estimate(valued: ValuedPool) -> None:
+    estimate, n_players = valued.estimate, len(valued.players.clusters)
+    _require(len(estimate.values) == n_players, f"{len(estimate.values)} values for {n_players} valued clusters")
+    _require(len(estimate.stderr) == len(estimate.counts) == n_players, "standard errors or counts of other clusters")
+    bad = np.flatnonzero(~np.isfinite(estimate.values))
+    _require(not len(bad), f"the values of {len(bad)} clusters are not finite, the first is cluster {bad[:1]}")
+    _require(bool(np.isfinite([estimate.v_empty, estimate.v_grand]).all()), "v(∅) or v(N) is not finite")
+    _require(not (estimate.stderr < 0).any() and not np.isinf(estimate.stderr).any(), "standard errors that are none")
+    _require(not (estimate.counts < 0).any(), "counts below 0")
+    _require(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
+    _require(type(estimate.n_evaluations) is int and estimate.n_evaluations > 0, f"{estimate.n_evaluations!r} outcomes")
+    _require(isinstance(estimate.stopped, str), f"a reason to stop {estimate.stopped!r}")
+    for name, figure in (("p_value", estimate.p_value), ("noise_floor", estimate.noise_floor)):
+        _require(isinstance(figure, float) and not figure < 0 and not np.isinf(figure), f"a {name} of {figure!r}")
+    for name in ("replicates", "halves"):
+        lines = getattr(estimate, name)
+        _require(bool(np.isfinite(lines).all()) and lines.ndim == 2, f"{name} that are not finite")
+        _require(lines.shape[1] in (0, n_players), f"{name} of {lines.shape[1]} clusters")
+    per_item = estimate.per_item
+    _require(bool(np.isfinite(per_item).all()) and per_item.ndim == 2, "values per item that are not finite")
+    _require(len(per_item) in (0, n_players), f"values per item of {len(per_item)} clusters")
+    _require(len(estimate.halves) % 2 == 0, "a half without its other")
+
+
+def _check_rows(curated: Curation) -> None:
+    valued, rows = curated.valued, curated.rows
+    _require(bool((np.diff(valued.pool_rows) > 0).all()), "rows of the pool that are not ascending")
+    _require(bool((np.diff(rows) > 0).all()), "chosen rows that are not ascending")
+    _require(bool(np.isin(rows, valued.pool_rows).all()), "chosen rows that are not of the pool")
+    _require(bool(np.isfinite(valued.clustering.centroids).all()), "centroids that are not finite")
+    labels = valued.clustering.labels[np.searchsorted(valued.pool_rows, rows)]
+    of_rows = np.array(curated.dataset["shed_cluster"][:])
+    wrong = np.flatnonzero(labels != of_rows)
+    if len(wrong):
+        raise ValueError(
+            f"row {wrong[0]} says cluster {of_rows[wrong[0]]}, its label is {labels[wrong[0]]} of 0 … "
+            f"{valued.clustering.n_clusters - 1}"
+        )
+    told = np.array([np.nan if value is None else value for value in curated.dataset["shed_value"][:]])
+    expected = np.append(valued.values, np.nan)[labels]
+    _require(np.array_equal(told, expected, equal_nan=True), "values of rows that are not their clusters'")
+
+
+def _check_content(curated: Curation) -> None:
+    columns = curated.recipe["format"]["columns"]
+    read = read_pool(curated.dataset, columns, drop_invalid=True, name="the rows")
+    _require(read.format == curated.valued.format, f"rows of the format {read.format.name}")
+    positions = np.searchsorted(curated.pool_rows, curated.rows)
+    wrong = np.flatnonzero((read.digests != curated.valued.digests[positions]).any(axis=1))
+    _require(not len(wrong), f"the text of {len(wrong)} rows is not what was valued, the first is row {wrong[:1]}")
+
+
+def _check_outcomes(valued: ValuedPool) -> None:
+    rows = {row for entry in valued.ledger for block in entry.blocks for row in block}
+    place = np.searchsorted(valued.pool_rows, sorted(rows))
+    known = {row: i for row, i in zip(sorted(rows), place.tolist(), strict=True) if i < len(valued.pool_rows)}
+    digests = hashed({row: valued.digests[i].tobytes() for row, i in known.items() if valued.pool_rows[i] == row})
+    _require(len({len(entry.outcome) for entry in valued.ledger}) <= 1, "outcomes of different numbers of items")
+    for entry in valued.ledger:
+        _require(isinstance(entry.extra_metrics, dict), f"what was measured beside the outcome {entry.key}")
+        if all(row in digests for block in entry.blocks for row in block):
+            _require(keys_of(entry.blocks, digests)[-1:] == [entry.key], f"an outcome {entry.key} of other rows")
+
+
+def _check_clusters(curated: Curation) -> None:
+    valued, clusters = curated.valued, curated.clusters
+    members = [rows for rows in valued.members if len(rows)]
+    _require(clusters["size"][:] == [len(rows) for rows in members], "sizes of clusters that are not the labels'")
+    selected = [int(np.isin(rows, curated.rows).sum()) for rows in members]
+    _require(clusters["selected"][:] == selected, "numbers of selected rows that are not the rows'")
+    for number, rows in enumerate(valued.players.proxies):
+        _require(bool(np.isin(rows, members[number]).all()), f"proxies of cluster {number} that are not its members")
+    for name, numbers in (("value", valued.values), ("stderr", valued.stderr)):
+        told = np.array([np.nan if v is None else v for v in clusters[name]], dtype=np.float64)[: len(numbers)]
+        _require(np.array_equal(told, numbers, equal_nan=True), f"{name}s of clusters that are not the estimate's")
+
+
+def _require(holds: bool, problem: str) -> None:
+    if not holds:
+        raise ValueError(problem)

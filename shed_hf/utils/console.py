@@ -1,0 +1,67 @@
+"""What the user sees on the way: the bill before, the progress during. Silent where `datasets` progress bars are
+disabled.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+def quiet() -> bool:
+    """Whether the user has switched progress bars off, with ``datasets.disable_progress_bars()``."""
+    import datasets
+
+    return bool(datasets.are_progress_bars_disabled())
+
+
+def say(message: str) -> None:
+    """One line on the standard error stream, unless `quiet`."""
+    if not quiet():
+        print(message, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """``75`` → ``1 min 15 s``; rounded to what a person plans by."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if round(seconds) < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def plural(count: int, thing: str) -> str:
+    """``1 row``, ``2 rows``, ``1,200 rows``."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+class Stopwatch:
+    """Seconds since it was started."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._start
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[float], None]]:
+    """A bar with the last value measured and the time left; yields what to call with each value."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc="valuing", unit="fine-tuning", disable=quiet()) as bar:
+
+        def advance(value: float) -> None:
+            bar.set_postfix_str(f"v={value:.4f}", refresh=False)
+            bar.update()
+
+        yield advance
+        bar.total = bar.n  # truncation and repeated coalitions need fewer than announced
+        bar.refresh()

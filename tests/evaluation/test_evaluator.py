@@ -1,0 +1,141 @@
+"""An objective bound to its items: what may be one, what it is called, which items take part, what is left alone."""
+
+import warnings
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import PreTrainedModel as Model
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from shed_hf.data.formats import Example
+from shed_hf.data.tokenization import split_at_completion, tokenise
+from shed_hf.errors import InputError
+from shed_hf.evaluation.evaluator import Evaluation
+from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Loss
+from shed_hf.evaluation.registry import objective_from
+from tests.helpers.objectives import ITEMS, QUIZ, asked, measured
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model: Path) -> Tokenizer:
+    return AutoTokenizer.from_pretrained(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def llama(tiny_model: Path) -> Model:
+    return AutoModelForCausalLM.from_pretrained(tiny_model).eval()
+
+
+def test_any_callable_is_an_objective(llama: Model, tokenizer: Tokenizer) -> None:
+    def lengths(model: Model, tokenizer: Tokenizer, items: Sequence[Example]) -> list[int]:
+        assert not model.training
+        return [len(item.completion) for item in items]
+
+    assert objective_from(lengths, ITEMS) is lengths
+    outcomes = measured(lengths, ITEMS, deepcopy(llama).train(), tokenizer)
+    assert outcomes.tolist() == [len(item.completion) for item in ITEMS]
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (4, 1)])
+def test_a_callable_that_returns_another_shape_is_refused(
+    llama: Model, tokenizer: Tokenizer, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        measured(lambda *_: np.zeros(shape), ITEMS, llama, tokenizer)
+    assert f"shape {shape} for 4 items; return one number per item" in str(caught.value)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_left_in_the_mode_it_was_in(llama: Model, tokenizer: Tokenizer, training: bool) -> None:
+    model = deepcopy(llama).train(training)
+    measured(Loss(), ITEMS, model, tokenizer)
+    assert model.training is training
+    with pytest.raises(ZeroDivisionError):
+        measured(lambda *_: 1 / 0, ITEMS, model, tokenizer)
+    assert model.training is training
+
+
+def test_the_default_is_choice_where_every_item_has_options_else_loss() -> None:
+    assert objective_from(None, QUIZ) == Choice()
+    assert objective_from(None, [*QUIZ, ITEMS[0]]) == Loss()
+
+
+def test_an_objective_goes_by_its_short_name_or_is_itself() -> None:
+    for name, objective in {"loss": Loss(), "choice": Choice(), "accuracy": Accuracy(), "contrast": Contrast()}.items():
+        assert objective_from(name, ITEMS) == objective_from(objective, ITEMS) == objective
+
+
+@pytest.mark.parametrize("name", ["rouge", "Loss", ""])
+def test_an_unknown_name_gives_those_that_are_known(name: str) -> None:
+    with pytest.raises(InputError, match=r"\['accuracy', 'choice', 'contrast', 'loss'\].*Metric"):
+        objective_from(name, ITEMS)
+
+
+@pytest.mark.parametrize("thing", [3, Loss])
+def test_what_is_no_objective_is_refused(thing: Any) -> None:
+    with pytest.raises(InputError, match=r"objective is (a int|the class Loss).*; pass one of \['accuracy'"):
+        objective_from(thing, ITEMS)
+
+
+def test_items_whose_completion_is_cut_away_are_left_out_with_a_warning(llama: Model, tokenizer: Tokenizer) -> None:
+    prompt = split_at_completion(tokenise([ITEMS[2]], tokenizer, 256)[0])
+    with pytest.warns(UserWarning, match=r"evaluation candidates are longer"):
+        evaluation = Evaluation(ITEMS, Loss(), tokenizer, prompt)
+    assert evaluation.items == [ITEMS[0], ITEMS[1], ITEMS[3]]
+    assert evaluation(llama).shape == (3,)
+
+
+def test_no_items_are_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InputError, match="has 0 items"):
+        Evaluation([], Loss(), tokenizer, 256)
+    with pytest.raises(InputError, match=r"max_length=2 tokens"), pytest.warns(UserWarning, match="cut"):
+        Evaluation(ITEMS, Loss(), tokenizer, 2)
+
+
+# ---- the same option twice
+
+TWICE = [
+    asked("Which has fur?", "the dog", "flour", "the dog"),
+    asked("Which is played?", "a drum", "salt", "salt"),
+    asked("Which is eaten?", "salt", "a drum"),
+]
+ONCE = [
+    asked("Which has fur?", "the dog", "flour"),
+    asked("Which is played?", "a drum", "salt"),
+    asked("Which is eaten?", "salt", "a drum"),
+]
+
+
+@pytest.mark.parametrize("objective", [Choice(), Choice(per_token=True), Accuracy()], ids=repr)
+def test_an_option_that_is_there_twice_counts_once_and_is_told(
+    llama: Model, tokenizer: Tokenizer, objective: Any
+) -> None:
+    told = (
+        r"^2 of 3 evaluation items offer an option twice, which counts once; the first is \('the dog', 'flour', 'the d"
+    )
+    with pytest.warns(UserWarning, match=told):
+        evaluation = Evaluation(TWICE, objective, tokenizer, 256)
+    np.testing.assert_allclose(evaluation(llama), measured(objective, ONCE, llama, tokenizer), atol=1e-5)
+
+
+@pytest.mark.parametrize("objective", [Choice(), Accuracy()], ids=repr)
+def test_the_right_option_is_right_wherever_it_stands(llama: Model, tokenizer: Tokenizer, objective: Any) -> None:
+    """The second of two equal options is never the first of the likeliest."""
+    last = [replace(item, answer=len(item.options) - 1) for item in TWICE]
+    right = [ONCE[0], *(replace(item, answer=1) for item in ONCE[1:])]
+    with pytest.warns(UserWarning, match="an option twice"):
+        evaluation = Evaluation(last, objective, tokenizer, 256)
+    np.testing.assert_allclose(evaluation(llama), measured(objective, right, llama, tokenizer), atol=1e-5)
+
+
+def test_what_has_no_option_twice_draws_no_warning(tokenizer: Tokenizer) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Evaluation(QUIZ, Choice(), tokenizer, 256)
+        Evaluation(ITEMS, Accuracy(), tokenizer, 256)

@@ -1,0 +1,265 @@
+"""Coalitions abreast: their outcomes are those of the same coalitions trained alone."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+
+from shed_hf.data.pool import read_pool
+from shed_hf.demo.models import SMALL_MODEL
+from shed_hf.errors import Diverged, InputError
+from shed_hf.evaluation.objectives import Choice
+from shed_hf.finetuning import batched_coalitions as abreast
+from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.trainer_utility import TrainerUtility
+from shed_hf.game.game import Game
+from shed_hf.game.utility import OutcomeCallback
+from shed_hf.types import FloatVector, TrainingSequence
+from tests.helpers.rows import make_rows
+from tests.helpers.tiny_models import ITEMS, POOL, TINY, Bind, bound, config, with_trainer
+
+TOLERANCE = 2e-5
+ROW_SETS = [np.random.default_rng(size).permutation(80)[:size] for size in (11, 3, 17, 1, 9, 8, 12)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Models this small take many times as long where several threads wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def bind(tiny_model: Path) -> Bind:
+    return partial(bound, tiny_model)
+
+
+def measured(utility: TrainerUtility, lanes: int, row_sets: Sequence[Any] = ROW_SETS) -> Any:
+    """Outcomes abreast; every walk is recorded exactly once."""
+    outcomes: dict[int, FloatVector] = {}
+
+    def record(walk: int, block: int, outcome: FloatVector, _beside: Mapping[str, float]) -> None:
+        assert block == 0
+        assert walk not in outcomes
+        outcomes[walk] = outcome
+
+    with utility.sandbox:
+        assert abreast.measure(utility, [[rows] for rows in row_sets], record, lanes) == set(range(len(row_sets)))
+    return np.stack([outcomes[walk] for walk in range(len(row_sets))])
+
+
+def assert_close(measured: Any, expected: Any) -> None:
+    np.testing.assert_allclose(measured, expected, atol=TOLERANCE, rtol=0)
+
+
+HOW: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "everything": {
+        "gradient_accumulation_steps": 2, "num_train_epochs": 2, "lr_scheduler_type": "linear", "warmup_steps": 1,
+        "weight_decay": 0.1, "max_grad_norm": 0.05,
+    },
+    "SGD, not clipped": {"optim": "sgd", "learning_rate": 1.0, "max_grad_norm": 0.0, "weight_decay": 0.1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("kind", TINY)
+def test_outcomes_are_those_of_coalitions_trained_alone(kind: str, how: str, bind: Bind) -> None:
+    utility = bind(kind, **HOW[how])
+    with utility.sandbox:
+        assert abreast.why_not_batched(utility) is None
+    alone = utility(ROW_SETS)
+    for n_lanes in (1, 3, 7):
+        assert_close(measured(utility, n_lanes), alone)
+    differences = np.abs(alone[:, None] - alone[None]).max(axis=2)[~np.eye(len(alone), dtype=bool)]
+    assert differences.min() > 20 * TOLERANCE  # the row sets do differ
+
+
+def test_the_small_models_outcomes_are_those_of_coalitions_trained_alone() -> None:
+    args = config(learning_rate=1e-3, adam_epsilon=1e-8)
+    utility = FineTune(str(SMALL_MODEL), "loss", args=args).bind(POOL, ITEMS, 0)
+    sets = [np.arange(9), np.arange(30, 35), np.arange(60, 67)]
+    assert_close(measured(utility, 3, sets), utility(sets))
+
+
+def test_a_first_token_counts_where_the_trainer_counts_it(bind: Bind) -> None:
+    texts = read_pool(Dataset.from_list([{"text": row["output"]} for row in make_rows(80)]))
+    for kind, counts in (("gpt2", True), ("llama", False)):
+        utility = bind(kind, pool=texts, optim="sgd", learning_rate=1.0)
+        assert utility.trainer._loss_shifts_labels is not counts
+        assert_close(measured(utility, 4), utility(ROW_SETS))
+
+
+@pytest.mark.parametrize(
+    "fields", [{"bf16": True}, {"activation_checkpointing": True}], ids=["bfloat16", "checkpoints"]
+)
+def test_precision_and_checkpoints_are_the_trainers(fields: dict[str, Any], bind: Bind) -> None:
+    utility, exact = bind("qwen3", **fields), bind("qwen3")(ROW_SETS)
+    alone, beside = utility(ROW_SETS), measured(utility, 7)
+    noise = max(float(np.abs(alone - exact).max()), TOLERANCE)  # what the precision costs
+    assert np.abs(beside - alone).max() <= 2 * noise
+    assert np.abs(beside - exact).max() <= 2 * noise
+
+
+def test_a_warmed_up_adapter_and_learning_rates_of_its_own(bind: Bind) -> None:
+    utility = bind("llama")
+    factors = {part: [p for n, p in utility.trainer.model.named_parameters() if f"lora_{part}" in n] for part in "AB"}
+    utility.warm_up(ROW_SETS[2], "some rows")
+    groups = [{"params": factors["A"], "lr": 1e-3}, {"params": factors["B"], "lr": 2e-2, "weight_decay": 0.1}]
+    utility.trainer.optimizer = torch.optim.AdamW(groups, betas=(0.8, 0.95), eps=1e-6)
+    alone = utility(ROW_SETS)
+    for parameter in utility.origin.parameters:
+        parameter.data += 1  # the user trained on in between: θ₀ is where the utility begins
+    assert_close(measured(utility, 4), alone)
+
+
+def test_figures_beside_a_choice_are_recorded(bind: Bind) -> None:
+    quiz = [{"question": f"q{n}", "choices": ["salt", "dog fur", "goal"], "answer": n % 3} for n in range(9)]
+    utility = bind("llama", Choice(), items=read_pool(Dataset.from_list(quiz)).examples(np.arange(9)))
+    alone: dict[int, tuple[FloatVector, float]] = {}
+    beside: dict[int, tuple[FloatVector, float]] = {}
+    walks = [[rows] for rows in ROW_SETS]
+
+    def into(found: dict[int, Any]) -> OutcomeCallback:
+        return lambda walk, _block, outcome, figures: found.update({walk: (outcome, figures["accuracy"])})
+
+    utility.measure(walks, into(alone))
+    with utility.sandbox:
+        abreast.measure(utility, walks, into(beside), 3)
+    for walk, (outcome, accuracy) in alone.items():
+        assert_close(beside[walk][0], outcome)
+        assert beside[walk][1] == accuracy
+
+
+def test_each_lane_is_clipped_by_its_own_norm(bind: Bind, monkeypatch: pytest.MonkeyPatch) -> None:
+    utility = bind("llama", max_grad_norm=0.05, optim="sgd", learning_rate=20.0)
+    alone, own = utility(ROW_SETS), measured(utility, 7)
+    norm = torch.linalg.vector_norm
+    monkeypatch.setattr(torch.linalg, "vector_norm", lambda gradients, **_: norm(gradients))
+    jointly = measured(utility, 7)
+    assert_close(own, alone)
+    assert np.abs(jointly - alone).max() > 100 * TOLERANCE
+
+
+def test_model_random_numbers_and_bits_stay_what_they_were(bind: Bind) -> None:
+    utility = bind("gpt2")
+    model = utility.trainer.model
+    before = {name: (id(one), one.detach().clone()) for name, one in model.named_parameters()}
+    python, of_torch, of_numpy = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].tolist()
+    mode = model.training
+    with utility.sandbox:
+        abreast.why_not_batched(utility)
+    first = measured(utility, 3)
+    assert python == random.getstate()
+    assert torch.equal(of_torch, torch.get_rng_state())
+    assert of_numpy == np.random.get_state()[1].tolist()
+    assert model.training == mode
+    after = dict(model.named_parameters())
+    assert all(id(after[name]) == which and torch.equal(after[name], old) for name, (which, old) in before.items())
+    np.testing.assert_array_equal(measured(utility, 3), first)
+
+
+@pytest.fixture
+def room() -> Iterator[Callable[[TrainerUtility, int, str], list[int]]]:
+    """Room for so many rows at once in a model, while it trains or while it evaluates."""
+    handles = []
+
+    def limit(utility: TrainerUtility, n_rows: int, mode: str) -> list[int]:
+        refused = []
+
+        def check(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+            if module.training == (mode == "training") and len(kwargs["input_ids"]) > n_rows:
+                refused.append(len(kwargs["input_ids"]))
+                raise torch.OutOfMemoryError
+
+        body = utility.trainer.model.get_base_model().base_model
+        handles.append(body.register_forward_pre_hook(check, with_kwargs=True))
+        return refused
+
+    yield limit
+    for handle in handles:
+        handle.remove()
+
+
+@pytest.mark.parametrize("mode, n_rows", [("training", 9), ("evaluation", 12)])
+def test_where_memory_runs_out_fewer_are_trained_at_once(mode: str, n_rows: int, room: Any, bind: Bind) -> None:
+    utility = bind("llama")
+    alone = utility(ROW_SETS)
+    refused = room(utility, n_rows, mode)
+    assert_close(measured(utility, 7), alone)
+    assert refused
+
+
+def test_a_single_lane_without_room_raises(room: Any, bind: Bind) -> None:
+    utility = bind("llama")
+    refused = room(utility, 0, "training")
+    with pytest.raises(torch.OutOfMemoryError):
+        measured(utility, 7)
+    assert len(refused) == 4  # 7 lanes, 4, 2 and 1
+    assert not any("forward" in vars(module) for module in utility.trainer.model.get_base_model().model.modules())
+
+
+class Abreast:
+    """A utility whose coalitions are all trained at once."""
+
+    def __init__(self, utility: TrainerUtility) -> None:
+        self.utility = utility
+        self.trainable, self.n_tokens, self.describe = utility.trainable, utility.n_tokens, utility.describe
+
+    def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
+        with self.utility.sandbox:
+            assert len(abreast.measure(self.utility, walks, record, len(walks))) == len(walks)
+
+
+def test_a_diverging_coalition_is_named_and_those_beside_it_are_kept(bind: Bind) -> None:
+    fields = {"learning_rate": 1e30, "lr_scheduler_type": "constant_with_warmup", "warmup_steps": 1}
+    game = Game([np.arange(4), np.arange(4, 12), np.arange(12, 16)], Abreast(bind("llama", **fields)))
+    with pytest.raises(Diverged, match=r"players \[1\].*8 rows.*learning_rate=1e\+30.*lower it"):
+        game(np.eye(3, dtype=np.bool_))  # a first step has no learning rate yet: one step is too few to diverge
+    assert [game.knows(coalition) for coalition in np.eye(3, dtype=np.bool_)] == [True, False, True]
+
+
+def test_walks_that_continue_and_empty_ones_are_left(bind: Bind) -> None:
+    utility, rows = bind("llama"), np.arange(6)
+    walks = [[rows, rows + 6], [rows[:0]], [rows]]
+    seen: list[int] = []
+    with utility.sandbox:
+        assert abreast.lanes(utility, walks, 8) == 1
+        assert abreast.measure(utility, walks, lambda walk, *_: seen.append(walk), 8) == {2}
+        assert abreast.measure(utility, walks[:2], lambda walk, *_: seen.append(walk), 8) == set()
+    assert seen == [2]
+
+
+def test_as_many_lanes_as_asked_for_and_never_more_than_walks(bind: Bind) -> None:
+    utility, walks = bind("llama"), [[np.arange(start, start + 3)] for start in range(5)]
+    assert abreast.lanes(utility, walks) == 1  # a CPU is busy with one
+    assert [abreast.lanes(utility, walks, wanted) for wanted in (1, 4, 64)] == [1, 4, 5]
+    for wanted in (0, True, 2.5, "all"):
+        with pytest.raises(InputError, match='pass a whole number >= 1 or "auto"'):
+            abreast.lanes(utility, walks, wanted)
+
+
+def test_lanes_and_tokens_fit_the_memory_that_is_free() -> None:
+    appetite = abreast._Appetite(free=20e9, lane=40e6, token=1e6)
+    n_lanes = appetite.lanes(longest=512)
+    assert n_lanes * (40e6 + 512e6) <= 20e9 < (n_lanes + 1) * (40e6 + 512e6)
+    assert 8e9 + appetite.tokens(200) * 1e6 <= 20e9 < 8e9 + (appetite.tokens(200) + 1) * 1e6
+    assert abreast._Appetite(free=1e12, lane=1e6, token=1e3).lanes(100) == abreast.MOST_LANES
+    assert abreast._Appetite(free=1e6, lane=1e6, token=1e6).lanes(100) == 1
+    assert abreast._Appetite(free=1e12, lane=1e6, token=1e3).tokens(64) == abreast.TOKENS_AT_ONCE
+
+
+def test_a_plain_trainer_of_ones_own_may_train_abreast(bind: Bind) -> None:
+    utility = with_trainer(bind("llama"))
+    sets = [np.arange(5), np.arange(3, 8)]
+    with utility.sandbox:
+        assert abreast.why_not_batched(utility) is None
+    assert_close(measured(utility, 2, sets), utility(sets))

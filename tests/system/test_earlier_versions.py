@@ -1,0 +1,43 @@
+"""What version 0.1 saved and recorded, before the package had folders, is read as it was then."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from datasets import Dataset
+
+from shed_hf import ClusterScorer, CuratedDataset, curate
+from shed_hf.demo.models import SMALL_MODEL
+from tests.helpers.rows import make_rows
+
+SAVED = Path(__file__).parents[1] / "fixtures" / "version_0_1"
+EXPECTED = json.loads((SAVED / "expected.json").read_text())
+
+
+def test_a_saved_curation_is_read_and_sampled_again() -> None:
+    curated = CuratedDataset.load_from_disk(SAVED / "curated")
+    assert curated.rows.tolist() == EXPECTED["rows"]
+    assert curated.estimate.values.tolist() == EXPECTED["values"]
+    smaller = curated.resample(6, "qwcs", source=Dataset.from_list(make_rows(60)))
+    assert smaller.rows.tolist() == EXPECTED["resampled"]
+    assert smaller.reestimate("exact").estimate.values.tolist() == EXPECTED["values"]
+
+
+def test_a_saved_scorer_gives_the_same_values() -> None:
+    rows = Dataset.from_list(make_rows(8, seed=7)).map(ClusterScorer.from_pretrained(SAVED / "scorer"), batched=True)
+    assert rows.select_columns(["shed_cluster", "shed_value"]).to_list() == EXPECTED["scored"]
+
+
+def test_a_recorded_ledger_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(SMALL_MODEL, "small-model")
+    shutil.copy(SAVED / "run.ledger", "run.ledger")
+    curated = curate(
+        Dataset.from_list(make_rows(60)), 12, model="small-model", eval_dataset=Dataset.from_list(make_rows(8, seed=99)),
+        embedder="lexical", clusterer="topic", proxies_per_cluster=2, estimator="exact", merit=None,
+        ledger="run.ledger", seed=0,
+    )  # fmt: skip
+    assert curated.recipe["bill"]["fine_tunings"] == 0
+    assert curated.rows.tolist() == EXPECTED["rows"]
+    assert curated.estimate.values.tolist() == EXPECTED["values"]

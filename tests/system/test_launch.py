@@ -1,0 +1,163 @@
+"""`curate` on several ranks: the same answer as on one, whoever is killed on the way, and a trainer after it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shed_hf import read_ledger
+
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+import datasets, torch
+import shed_hf
+from tests.helpers.rows import make_rows
+
+ledger, out, then = sys.argv[1:4]
+rank = int(os.environ.get("RANK", "0"))
+Path(f"{out}.pid{rank}").write_text(str(os.getpid()))
+torch.use_deterministic_algorithms(True)
+
+
+class Letters:
+    def encode(self, texts):
+        return [[text.count(letter) for letter in "aeiostrn"] for text in texts]
+
+
+if "RANK" in os.environ:
+    from accelerate import Accelerator
+
+    mine = Accelerator(cpu=True, gradient_accumulation_steps=3)
+rows = datasets.Dataset.from_list(make_rows(2200))
+curated = shed_hf.curate(
+    rows, 12, eval_dataset=datasets.Dataset.from_list(make_rows(16, seed=99)), model=then,
+    objective="loss", embedder=Letters(), clusterer=shed_hf.KMeans(6), proxies_per_cluster=5, features="ifd",
+    warmup=4, budget=24, ledger=ledger or None,
+)
+found = {
+    "rows": curated.rows.tolist(), "chosen": curated.dataset.to_list(), "clusters": curated.clusters.to_list(),
+    "values": [value.hex() for value in curated.estimate.values.tolist()],
+    "merit": [value.hex() for value in curated.valued.merit.tolist()],
+    "keys": [entry.key for entry in curated.ledger],
+    "outcomes": [value.hex() for entry in curated.ledger for value in entry.outcome.tolist()],
+    "scored": curated.scorer(rows[:3])["shed_value"],
+    "measured": curated.recipe["bill"]["fine_tunings"],
+}
+if "RANK" in os.environ:
+    from accelerate import PartialState
+
+    found["accelerator"] = [mine.gradient_accumulation_steps, mine.num_processes, mine.process_index]
+    from trl import SFTConfig, SFTTrainer
+
+    args = SFTConfig(output_dir=out + ".model", max_steps=2, per_device_train_batch_size=1, learning_rate=1e-2,
+                     report_to=[], save_strategy="no", bf16=False, use_cpu=True, disable_tqdm=True)
+    trainer = SFTTrainer(then, args, train_dataset=curated.dataset.select_columns(["instruction", "output"]).map(
+        lambda row: {"prompt": row["instruction"], "completion": row["output"]},
+        remove_columns=["instruction", "output"]))
+    trainer.train()
+    found["world"] = trainer.accelerator.num_processes
+    found["wrapped"] = type(trainer.model_wrapped).__name__
+    found["weights"] = float(sum(p.double().abs().sum() for p in trainer.model.parameters())).hex()
+    PartialState().wait_for_everyone()
+Path(f"{out}.{rank}.json").write_text(json.dumps(found))
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
+"""
+
+
+def start(n_ranks: int, model: Path, ledger: Path | str, out: Path) -> subprocess.Popen[str]:
+    script = out.parent / "script.py"
+    script.write_text(SCRIPT)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(n_ranks)] if n_ranks > 1 else []
+    command = [sys.executable, *launcher, str(script), str(ledger), str(out), str(model)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen(command, env=env, cwd=out.parent, stderr=subprocess.PIPE, text=True)
+
+
+def finished(process: subprocess.Popen[str], out: Path, n_ranks: int) -> list[dict[str, Any]]:
+    _, errors = process.communicate(timeout=250)
+    assert process.returncode == 0, errors
+    return [json.loads(Path(f"{out}.{rank}.json").read_text()) for rank in range(n_ranks)]
+
+
+def lines_in(folder: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("run.ledger*"))
+
+
+def test_killed_on_two_ranks_and_resumed_on_three_it_ends_as_on_one(tiny_model: Path, tmp_path: Path) -> None:
+    whole = finished(start(1, tiny_model, "", tmp_path / "one"), tmp_path / "one", 1)[0]
+
+    process = start(2, tiny_model, tmp_path / "run.ledger", tmp_path / "two")
+    deadline = time.monotonic() + 200
+    while lines_in(tmp_path) < 9:  # two headers and seven outcomes
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(int((tmp_path / "two.pid1").read_text()), signal.SIGKILL)
+    assert process.wait(60) != 0
+    process.communicate()
+    kept = len(read_ledger(tmp_path / "run.ledger"))
+    assert kept >= 7
+
+    resumed = finished(start(3, tiny_model, tmp_path / "run.ledger", tmp_path / "three"), tmp_path / "three", 3)
+    alike = ("rows", "chosen", "clusters", "values", "merit", "keys", "outcomes", "scored")
+    for rank, found in enumerate(resumed):
+        for name in alike:
+            assert found[name] == whole[name], f"{name} of rank {rank}"
+        assert found["world"] == 3
+        assert found["accelerator"] == [3, 3, rank]  # the script's own is as it was
+        assert found["wrapped"] == "DistributedDataParallel"
+    assert len({found["weights"] for found in resumed}) == 1
+    assert resumed[0]["measured"] <= whole["measured"] - kept + 1  # v(∅) is an outcome and no fine-tuning
+    assert [path.name for path in tmp_path.glob("run.ledger*")] == ["run.ledger"]
+    assert len(read_ledger(tmp_path / "run.ledger")) == len(whole["keys"])
+
+
+TOGETHER = """
+import json, os, sys
+import datasets, torch
+import shed_hf
+from tests.helpers.rows import make_rows
+
+out, model, lockstep = sys.argv[1:4]
+curated = shed_hf.curate(
+    datasets.Dataset.from_list(make_rows(60)), 8, eval_dataset=datasets.Dataset.from_list(make_rows(16, seed=99)),
+    utility=shed_hf.FineTune(model, "loss", lockstep=lockstep == "True"), embedder="lexical",
+    clusterer=shed_hf.KMeans(4), proxies_per_cluster=3, budget=12, warmup=3,
+)
+found = {"outcomes": [entry.outcome.tolist() for entry in curated.ledger], "rows": curated.rows.tolist()}
+with open(f"{out}.{os.environ.get('RANK', '0')}.json", "w") as file:
+    json.dump(found, file)
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
+"""
+
+
+def test_in_lockstep_all_ranks_train_one_model_to_the_same_outcomes(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(TOGETHER)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [sys.executable, *launcher, str(script), str(tmp_path / "two"), str(tiny_model), "True"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    told = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stderr
+    monkeypatch.setattr(sys, "argv", ["script.py", str(tmp_path / "one"), str(tiny_model), "True"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(TOGETHER, {})
+    one, *two = (json.loads((tmp_path / name).read_text()) for name in ("one.0.json", "two.0.json", "two.1.json"))
+    assert "ranks: 2, all 2 train every coalition together" in told
+    assert two[0] == two[1]
+    np.testing.assert_allclose(two[0]["outcomes"], one["outcomes"], atol=2e-5)
+    assert two[0]["outcomes"] != one["outcomes"]  # half of every step on each rank: not the same sums to the last bit
+    assert "process group is initialized" not in told

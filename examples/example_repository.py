@@ -43,8 +43,8 @@ def main() -> None:
     folder = Path(arguments.folder)
     for part in ("data", "clusters", "utilities", "shed_hf", "assets"):
         shutil.rmtree(folder / part, ignore_errors=True)
-    carded = write_repository(as_published(curated, excerpts=True), NAME, SourceAccess(), folder)
-    (folder / "README.md").write_text(carded(None), encoding="utf-8")
+    build_card = write_repository(as_published(curated, excerpts=True), NAME, SourceAccess(), folder)
+    (folder / "README.md").write_text(build_card(None), encoding="utf-8")
     print(curated)
 
 

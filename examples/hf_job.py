@@ -1,11 +1,16 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["shed-hf"]
+# dependencies = []
 # ///
 """Curate a dataset as a job on the Hub, on one GPU or several, and go on wherever a job was cut short.
 
-    hf jobs uv run --flavor a10g-large --timeout 6h --secrets HF_TOKEN examples/hf_job.py \
-        databricks/databricks-dolly-15k me/dolly-shed-10pct
+    pip wheel --no-deps --wheel-dir dist . && hf upload me/wheels dist . --repo-type dataset
+    hf jobs uv run --flavor a10g-large --timeout 6h --secrets HF_TOKEN \
+        --with "shed-hf @ https://huggingface.co/datasets/me/wheels/resolve/main/shed_hf-0.1.0-py3-none-any.whl" \
+        examples/hf_job.py databricks/databricks-dolly-15k me/dolly-shed-10pct
+
+shed_hf is not on PyPI yet: the first line builds a wheel from a checkout and puts it where the job can read it, into a
+public dataset repository of your own.
 
 The ledger goes to the dataset repository ``--ledger-repo`` every few minutes. A job that finds one there measures
 nothing of it again, so that the same command goes on from where the last one ended, on whatever machine.

@@ -1,6 +1,6 @@
-"""shed_hf: find the part of an instruction dataset worth fine-tuning on, by Shapley values of clusters.
+"""Find the part of an instruction dataset worth fine-tuning on, by Shapley values of clusters.
 
-Names are loaded when first used, so that ``import shed_hf`` is instant and needs no torch.
+Names are loaded when first used, so that ``import shed_hf`` is fast and does not load torch.
 """
 
 from importlib import import_module
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from shed_hf.curation.plan import Plan
     from shed_hf.embedding.encoders import Lexical, SentenceTransformerEncoder
     from shed_hf.embedding.row_features import Features
-    from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, ShedError
+    from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, RankError, ShedError
     from shed_hf.estimators import (
         BanzhafMSR,
         Exact,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from shed_hf.game.game import Game
     from shed_hf.game.ledger import Ledger, read_ledger
     from shed_hf.sampling.samplers import QOCS, QWCS, Random
+    from shed_hf.utils.named import Named
 
 _HOMES = {
     "clustering.clusterers": ("Agglomerative", "Given", "HDBSCAN", "KMeans"),
@@ -43,7 +44,7 @@ _HOMES = {
     "curation.plan": ("Plan",),
     "embedding.encoders": ("Lexical", "SentenceTransformerEncoder"),
     "embedding.row_features": ("Features",),
-    "errors": ("Diverged", "HubError", "InputError", "LedgerError", "NoSignal", "ShedError"),
+    "errors": ("Diverged", "HubError", "InputError", "LedgerError", "NoSignal", "RankError", "ShedError"),
     "estimators": (
         "BanzhafMSR",
         "Exact",
@@ -65,6 +66,7 @@ _HOMES = {
     "cluster_scorer": ("ClusterScorer",),
     "curated_dataset": ("CuratedDataset",),
     "sampling.samplers": ("QOCS", "QWCS", "Random"),
+    "utils.named": ("Named",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -98,11 +100,13 @@ __all__ = [
     "Loss",
     "Macro",
     "Metric",
+    "Named",
     "NoSignal",
     "Permutation",
     "Plan",
     "ProxyValueCallback",
     "Random",
+    "RankError",
     "RegressionAdjusted",
     "SentenceTransformerEncoder",
     "Shed",

@@ -13,7 +13,8 @@ from shed_hf.results.curation import Curation
 from shed_hf.results.reuse import reestimate, resample
 from shed_hf.results.summary import summary
 from shed_hf.sampling.samplers import Sampler
-from shed_hf.storage.curated_folder import load, save
+from shed_hf.storage.curated_folder import load
+from shed_hf.storage.rescue import save_or_rescue
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,7 +23,14 @@ class CuratedDataset(Curation):
 
     @classmethod
     def of(cls, curation: Curation) -> "CuratedDataset":
-        """The same record with its verbs."""
+        """The same record with its verbs.
+
+        Args:
+            curation: The record.
+
+        Returns:
+            A `CuratedDataset` of the same parts.
+        """
         return cls(**{part.name: getattr(curation, part.name) for part in fields(Curation)})
 
     def __repr__(self) -> str:
@@ -30,7 +38,12 @@ class CuratedDataset(Curation):
 
     @property
     def scorer(self) -> ClusterScorer:
-        """Clusters and values for new rows. Raises `InputError` where nothing can embed them."""
+        """Clusters and values for new rows.
+
+        Raises:
+            InputError: Where nothing can embed new rows: the embeddings were given as a matrix, or the encoder was not
+                saved.
+        """
         if self.valued.encoder is None:
             raise InputError(
                 "there is nothing to embed new rows with: the embeddings were given as a matrix, or the encoder, being "
@@ -42,13 +55,23 @@ class CuratedDataset(Curation):
         )
 
     def resample(
-        self, size: int | float, sampler: str | Sampler = "qocs", *, seed: int | None = None, source: Any = None
+        self, size: int | float | str, sampler: str | Sampler = "qocs", *, seed: int | None = None, source: Any = None
     ) -> "CuratedDataset":
         """Another subset by the same values, without a fine-tuning.
 
-        ``size`` and ``sampler`` are as in `curate`, ``seed`` is that of the curation unless given. Rows come from
-        ``source``, the dataset that was curated; where it is not at hand and the recipe names one on the Hub, it is
-        loaded. Raises `InputError` when there is no source, or it no longer has the rows.
+        Args:
+            size: How much to keep: a number of rows (500), a share of the source (0.1) or a percentage ("10%").
+            sampler: How rows are drawn from the clusters: ``"qocs"``, ``"qwcs"``, ``"random"`` or a sampler.
+            seed: The seed of the draw; None for that of the curation.
+            source: The dataset that was curated, as `curate` takes it. Needed only where it is not at hand, as after
+                `load_from_disk`; where the recipe names one on the Hub, that one is loaded.
+
+        Returns:
+            A new result with other rows; this one stays as it is.
+
+        Raises:
+            InputError: For a size, sampler or seed that can't be used, when there is no source, or when the source no
+                longer has the rows.
         """
         return self.of(resample(self, size, sampler, seed, source))
 
@@ -60,24 +83,50 @@ class CuratedDataset(Curation):
         sampler: str | Sampler | None = None,
         source: Any = None,
     ) -> "CuratedDataset":
-        """Values by another estimator from the outcomes in the ledger, without a fine-tuning; then as many rows as
-        before are chosen by them, with the same sampler unless another is given.
+        """Values by another estimator from the outcomes in the ledger, without a fine-tuning; as many rows as before
+        are then chosen by them.
 
-        ``"least-squares"`` and ``"banzhaf"`` use whatever was measured. Others ask for coalitions of their own: Raises
-        `InputError` when the ledger lacks some.
+        Args:
+            estimator: ``"least-squares"`` and ``"banzhaf"`` use whatever was measured. Other names, and estimators, ask
+                for coalitions of their own, which the ledger must hold.
+            budget: The most coalitions that such an estimator asks for; None for its own number.
+            sampler: How rows are drawn from the clusters, as in `resample`; None for the same sampler as before.
+            source: The dataset that was curated, as in `resample`.
+
+        Returns:
+            A new result with other values; this one stays as it is.
+
+        Raises:
+            InputError: When the ledger lacks coalitions that the estimator asks for, for arguments that can't be used,
+                when there is no source, or when the source no longer has the rows.
         """
         return self.of(reestimate(self, estimator, budget, sampler, source))
 
     def save_to_disk(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to a folder, which appears only when it is complete, and whose rows ``load_dataset(path)``
-        reads. Raises `InputError` if it exists already.
+        """Write everything to a folder, which appears only when it is complete; ``load_dataset(path)`` reads its rows.
+
+        Args:
+            path: The folder, which must not exist yet or be empty; parent folders are created.
+
+        Raises:
+            InputError: If something is there already, or nothing can be written. The result is then saved in the
+                working folder, or else in the temporary or the home folder, and the message names it.
         """
-        save(self, path)
+        save_or_rescue(self, path)
 
     @classmethod
     def load_from_disk(cls, path: str | os.PathLike[str], source: Any = None) -> "CuratedDataset":
-        """Read what `save_to_disk` wrote; nothing in it is executed. ``source``, the dataset that was curated, is only
-        needed to `resample`. Raises `InputError` for any other folder, and for one that was altered.
+        """Read what `save_to_disk` wrote; nothing in it is executed.
+
+        Args:
+            path: The folder.
+            source: The dataset that was curated, as `curate` takes it; only needed to `resample` or `reestimate`.
+
+        Returns:
+            The result, equal to the one that was saved.
+
+        Raises:
+            InputError: For any other folder, for one that was altered, or when the source lacks rows.
         """
         return cls.of(load(path, source))
 
@@ -91,16 +140,28 @@ class CuratedDataset(Curation):
         excerpts: Excerpts = "auto",
         token: str | None = None,
     ) -> str:
-        """Publish rows, clusters, every measured utility, card and pictures in one commit; returns the page's address.
+        """Publish rows, clusters, every measured utility, card and pictures in one commit.
 
-        Anyone can then ``load_dataset(repo_id)``, or its configurations ``"clusters"`` and ``"utilities"``. A new
-        repository is private unless the source is a public dataset of the Hub or ``private=False``; an existing one
-        stays as it is, and a public one takes rows that are not public only with ``private=False``. ``excerpts`` says
-        whether the beginnings of rows appear on the card; ``"auto"``: only those of such a source. The same content
-        makes no second commit, and what was written on the card by hand is kept.
+        Anyone can then ``load_dataset(repo_id)``, or its configurations ``"clusters"`` and ``"utilities"``. The same
+        content makes no second commit, and what was written on the card by hand is kept.
 
-        Raises `HubError` when the Hub refuses or can't be reached; the result is on the disk then, and the error says
-        how to push it later.
+        Args:
+            repo_id: The repository, as ``namespace/name``; it is created where it does not exist.
+            private: Whether a new repository is private; None: unless the source is a public dataset of the Hub. An
+                existing one stays as it is, and a public one takes rows that are not public only with False.
+            revision: The branch to commit to, created where it does not exist; None for the main one.
+            commit_message: The title of the commit; None for a generated one.
+            excerpts: Whether the beginnings of rows appear on the card; ``"auto"``: only those of a public dataset of
+                the Hub.
+            token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+        Returns:
+            The address of the repository's page.
+
+        Raises:
+            InputError: For arguments that can't be used, and for a repository whose files shed_hf did not make.
+            HubError: When the Hub refuses or can't be reached. With either error the result is saved to a folder, and
+                the error says how to push it later.
         """
         return push(self, repo_id, private, revision, commit_message, excerpts, token)
 
@@ -110,8 +171,18 @@ class CuratedDataset(Curation):
     ) -> "CuratedDataset":
         """Pull what `push_to_hub` published; nothing in it is executed.
 
-        ``source``, the dataset that was curated, is only needed to `resample`; its rows are found by their content.
-        Raises `HubError` when it can't be reached, `InputError` when the repository holds no curated dataset or an
-        altered one, or when ``source`` lacks rows.
+        Args:
+            repo_id: The repository, as ``namespace/name``.
+            source: The dataset that was curated, as `curate` takes it; only needed to `resample` or `reestimate`. Its
+                rows are found by their content.
+            revision: A branch, tag or commit; None for the main branch.
+            token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``, if any.
+
+        Returns:
+            The result, equal to the one that was pushed.
+
+        Raises:
+            InputError: When the repository holds no curated dataset or an altered one, or when the source lacks rows.
+            HubError: When there is no such repository, or it can't be reached and is not in the cache.
         """
         return cls.of(pull(repo_id, source, revision, token))

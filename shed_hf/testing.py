@@ -1,4 +1,4 @@
-"""Games whose values are known, for your tests and ours: a table of utilities, and games with closed forms."""
+"""Games with known Shapley values, for tests: a utility read from a table, and games with closed forms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +12,11 @@ from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 @dataclass(eq=False)
 class TableGame:
-    """A utility read from a table: ``{frozenset of row ids: utility}``. Counts its calls in ``n_measured``.
+    """A utility that is read from a table, for example of `TableGame.of` with a set function.
 
-    ``TableGame.of(3, lambda rows: len(rows) ** 2)`` fills the table from a function. ``game()`` has a player per row.
+    Attributes:
+        table: The utility of every set of row ids.
+        n_measured: How many row sets have been asked for so far.
     """
 
     table: Mapping[frozenset[int], float]
@@ -22,17 +24,32 @@ class TableGame:
 
     @classmethod
     def of(cls, n: int, function: "SetFunction") -> "TableGame":
-        """The table of a set function of the rows 0 … n−1."""
+        """The table of a set function, as in ``TableGame.of(3, lambda rows: len(rows) ** 2)``.
+
+        Args:
+            n: How many rows there are; their ids are 0 … n − 1.
+            function: From a frozenset of row ids to a utility.
+
+        Returns:
+            The game with all 2ⁿ utilities filled in.
+        """
         subsets = (frozenset(rows) for size in range(n + 1) for rows in combinations(range(n), size))
         return cls({rows: float(function(rows)) for rows in subsets})
 
     def __call__(self, row_sets: Sequence[IntVector]) -> FloatMatrix:
-        """One outcome per row set, ``(m, 1)``."""
+        """The outcomes of some row sets.
+
+        Args:
+            row_sets: m sets of row ids.
+
+        Returns:
+            ``(m, 1)``, one outcome per row set.
+        """
         self.n_measured += len(row_sets)
         return np.array([[self.table[frozenset(int(row) for row in rows)]] for rows in row_sets])
 
     def game(self) -> Game:
-        """The game in which player *i* brings row *i*."""
+        """The game in which player *i* is row *i*."""
         n = max(len(rows) for rows in self.table)
         return Game([np.array([row]) for row in range(n)], self)
 
@@ -41,7 +58,14 @@ class SetFunction:
     """A function of a set of row ids; subclasses know their Shapley values."""
 
     def __call__(self, rows: frozenset[int]) -> float:
-        """The utility of the rows."""
+        """The utility of a set of rows.
+
+        Args:
+            rows: Row ids.
+
+        Returns:
+            v(rows).
+        """
         raise NotImplementedError
 
     def shapley(self) -> FloatVector:
@@ -51,12 +75,23 @@ class SetFunction:
 
 @dataclass(frozen=True)
 class AirportGame(SetFunction):
-    """A runway must serve the largest plane on it: v(S) = −max cost in S (Littlechild & Owen 1973)."""
+    """A runway must serve the largest plane on it: v(S) = −max cost in S (Littlechild & Owen 1973).
+
+    Attributes:
+        costs: The cost of each row, >= 0.
+    """
 
     costs: tuple[float, ...]
 
     def __call__(self, rows: frozenset[int]) -> float:
-        """Minus the largest cost."""
+        """Minus the largest cost.
+
+        Args:
+            rows: Row ids.
+
+        Returns:
+            v(rows), 0 for no rows.
+        """
         return -max((self.costs[row] for row in rows), default=0.0)
 
     def shapley(self) -> FloatVector:
@@ -72,13 +107,25 @@ class AirportGame(SetFunction):
 
 @dataclass(frozen=True)
 class GloveGame(SetFunction):
-    """``left`` rows have a left glove, ``right`` rows a right one; v(S) is the number of pairs in S."""
+    """Every row is a left or a right glove; v(S) is the number of pairs in S.
+
+    Attributes:
+        left: How many rows are left gloves; they come first.
+        right: How many rows are right gloves.
+    """
 
     left: int
     right: int
 
     def __call__(self, rows: frozenset[int]) -> float:
-        """The number of pairs."""
+        """The number of pairs.
+
+        Args:
+            rows: Row ids.
+
+        Returns:
+            v(rows).
+        """
         n_left = sum(row < self.left for row in rows)
         return float(min(n_left, len(rows) - n_left))
 
@@ -103,12 +150,23 @@ class GloveGame(SetFunction):
 
 @dataclass(frozen=True)
 class AdditiveGame(SetFunction):
-    """v(S) = the sum of its rows' worth; the Shapley value is that worth."""
+    """v(S) is the sum of its rows' worth; the Shapley value is that worth.
+
+    Attributes:
+        worth: The worth of each row.
+    """
 
     worth: tuple[float, ...]
 
     def __call__(self, rows: frozenset[int]) -> float:
-        """The sum."""
+        """The sum of the rows' worth.
+
+        Args:
+            rows: Row ids.
+
+        Returns:
+            v(rows).
+        """
         return sum(self.worth[row] for row in rows)
 
     def shapley(self) -> FloatVector:

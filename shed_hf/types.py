@@ -1,4 +1,4 @@
-"""The arrays that pass between the rooms of shed_hf, named once with their shapes and dtypes."""
+"""The arrays that pass between the parts of shed_hf, named once with their shapes and dtypes."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -11,7 +11,7 @@ IntVector: TypeAlias = NDArray[np.int64]
 
 
 BoolVector: TypeAlias = NDArray[np.bool_]
-"""``(n,)`` a yes or no per row or player."""
+"""``(n,)`` True or False for each row or player."""
 
 
 FloatVector: TypeAlias = NDArray[np.float64]

@@ -5,6 +5,7 @@ import os
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside each other
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,11 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}{{ eos_token }}\n{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests first: at the end there is something short left for every process."""
+    items.sort(key=lambda item: "system" not in item.path.parts)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -27,7 +27,7 @@ from trl import SFTTrainer
 
 from shed_hf.curation.recipe import versions
 from shed_hf.data.pool import Pool, read_pool
-from shed_hf.data.tokenization import render
+from shed_hf.data.rendering import render_plainly
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.evaluation.evaluator import Evaluation
@@ -51,7 +51,7 @@ def main() -> None:
     model = AutoModelForCausalLM.from_pretrained(arguments.model)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     evaluation = Evaluation(examples, Loss(), tokenizer, 512)
-    utility = FineTune(model, Loss(), tokenizer).bind(pool, examples, SEED)
+    utility = FineTune(str(arguments.model), Loss(), tokenizer).bind(pool, examples, SEED)
     ways: dict[str, Callable[[], np.ndarray[Any, Any]]] = {
         "FineTune": lambda: utility(coalitions),
         "PyTorch loop": lambda: by_hand(model, utility.rows, coalitions, evaluation),
@@ -144,7 +144,7 @@ def report(results: dict[str, tuple[float, Any]], arguments: argparse.Namespace)
 def _raw(example: Any, tokenizer: Any) -> dict[str, Any]:
     """The row as one would hand it to TRL: a conversation, or text where the model knows no chat."""
     if tokenizer.chat_template is None:
-        prompt, completion = render(example, tokenizer)
+        prompt, completion = render_plainly(example, tokenizer)
         return {"prompt": prompt.text, "completion": completion.text}
     turns = [turn._asdict() for turn in example.turns]
     return {"prompt": turns[:-1], "completion": turns[-1:]}

@@ -22,7 +22,8 @@ from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.evaluation.objectives import Loss
 from shed_hf.finetuning.fine_tune import FineTune
-from shed_hf.finetuning.gradient_credit import OutcomeGradient, train_once
+from shed_hf.finetuning.gradient_credit import train_once
+from shed_hf.finetuning.outcome_gradient import OutcomeGradient
 from shed_hf.finetuning.trainer_settings import gc_frozen, preserved_rng_state
 from shed_hf.finetuning.trainer_utility import TrainerUtility
 from shed_hf.types import IntVector
@@ -48,14 +49,14 @@ def main() -> None:
         "credits, Adam, by default": lambda: utility.credit(rows),
     }
     alone(utility, rows[:8])  # threads and caches warm for all
-    with utility.sandbox:
+    with utility.isolation:
         read = OutcomeGradient(utility.evaluation, utility.trainer).n_tokens
     report(measured(ways, arguments.repeats), utility.n_tokens(rows), read, arguments)
 
 
 def alone(utility: TrainerUtility, rows: IntVector) -> None:
     """One run over the rows, nothing measured."""
-    with utility.sandbox, preserved_rng_state(), gc_frozen():
+    with utility.isolation, preserved_rng_state(), gc_frozen():
         try:
             train_once(utility, rows)
         finally:
@@ -64,7 +65,7 @@ def alone(utility: TrainerUtility, rows: IntVector) -> None:
 
 def gradient(utility: TrainerUtility) -> torch.Tensor:
     """The gradient of the mean outcome, once."""
-    with utility.sandbox:
+    with utility.isolation:
         return OutcomeGradient(utility.evaluation, utility.trainer)()
 
 

@@ -46,7 +46,7 @@ def main() -> None:
     coalitions = [rng.permutation(len(pool))[: arguments.rows] for _ in range(arguments.coalitions)]
     model = AutoModelForCausalLM.from_pretrained(arguments.model)
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
-    utility = FineTune(model, Loss(), tokenizer).bind(pool, items, SEED)
+    utility = FineTune(str(arguments.model), Loss(), tokenizer).bind(pool, items, SEED)
     evaluation = Evaluation(items, Loss(), tokenizer, 512)
     utility(coalitions[:1])  # threads and caches warm; the optimizer is made
     ways: dict[str, Callable[[], Any]] = {

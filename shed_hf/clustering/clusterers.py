@@ -1,6 +1,8 @@
-"""TODO."""
+"""The clustering algorithms: k-means (the paper's), agglomerative, HDBSCAN, and labels that exist already."""
 
 import math
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,6 +12,13 @@ import numpy as np
 from shed_hf.clustering.clusters import NOISE, Clustering
 from shed_hf.errors import InputError
 from shed_hf.types import EmbeddingMatrix, IntVector
+from shed_hf.utils.checks import check_takes, check_whole
+
+_NOISE_AS_TEXT = re.compile(r"\s*[-−]1(\.0*)?\s*")
+
+
+MOST_RESTARTS = 1000
+"""More starts of k-means find nothing better, and take for ever."""
 
 
 class Clusterer(Protocol):
@@ -20,18 +29,40 @@ class Clusterer(Protocol):
 
 @dataclass(frozen=True)
 class KMeans:
-    """k-means; ``n_clusters=None`` is the paper's 3·√n, but not more than ``most``, each cluster being a player that
-    costs fine-tunings; ``most=None`` is the paper's alone. ``restarts`` runs are made, the tightest wins.
+    """k-means on the unit vectors (He et al. 2024, arXiv 2405.00705, section 3.1).
 
     Fewer distinct points than clusters give one cluster per distinct point.
+
+    Attributes:
+        n_clusters: How many clusters; None for the paper's 3·√n, capped by ``most``.
+        restarts: How many runs are made from other starts; the one of least inertia is kept.
+        most: The cap where ``n_clusters`` is None, since each cluster is a player that costs fine-tunings; None for no
+            cap.
     """
 
     n_clusters: int | None = None
     restarts: int = 4
     most: int | None = 64
 
+    def __post_init__(self) -> None:
+        check_whole(1, MOST_RESTARTS, restarts=self.restarts)
+        if self.most is not None:
+            check_whole(most=self.most)
+        _n_clusters(self.n_clusters, sys.maxsize)
+
     def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
-        """Labels ``(n,)``. Raises `InputError` for more clusters than rows."""
+        """Cluster some vectors.
+
+        Args:
+            embeddings: ``(n, d)`` unit vectors.
+            rng: Draws the starts.
+
+        Returns:
+            ``(n,)`` labels from 0.
+
+        Raises:
+            InputError: For more clusters than rows.
+        """
         from sklearn.cluster import KMeans as SklearnKMeans
 
         k = _n_clusters(self.n_clusters, len(embeddings))
@@ -45,14 +76,29 @@ class KMeans:
 
 @dataclass(frozen=True)
 class Agglomerative:
-    """Ward's hierarchical clustering; memory grows with n², so at most 20,000 rows."""
+    """Ward's hierarchical clustering; its memory grows with n², so it takes at most 20,000 rows.
+
+    Attributes:
+        n_clusters: How many clusters; None for the paper's 3·√n.
+    """
 
     n_clusters: int | None = None
 
     MOST_ROWS = 20_000
 
     def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
-        """Labels ``(n,)``; ``rng`` is not used. Raises `InputError` for too many rows or clusters."""
+        """Cluster some vectors.
+
+        Args:
+            embeddings: ``(n, d)`` unit vectors.
+            rng: Not used.
+
+        Returns:
+            ``(n,)`` labels from 0.
+
+        Raises:
+            InputError: For too many rows, or more clusters than rows.
+        """
         from sklearn.cluster import AgglomerativeClustering
 
         if len(embeddings) > self.MOST_ROWS:
@@ -68,17 +114,33 @@ class Agglomerative:
 
 @dataclass(frozen=True)
 class HDBSCAN:
-    """Density-based clusters of at least ``min_cluster_size`` rows; rows in no dense region are noise and stay
-    unvalued.
+    """Density-based clusters; rows in no dense region are noise and get no value.
+
+    Attributes:
+        min_cluster_size: The fewest rows of a cluster.
     """
 
     min_cluster_size: int = 5
 
+    def __post_init__(self) -> None:
+        check_whole(2, min_cluster_size=self.min_cluster_size)
+
     def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
-        """Labels ``(n,)`` with −1 for noise; ``rng`` is not used. Raises `InputError` when everything is noise."""
+        """Cluster some vectors.
+
+        Args:
+            embeddings: ``(n, d)`` unit vectors.
+            rng: Not used.
+
+        Returns:
+            ``(n,)`` labels from 0, −1 for noise.
+
+        Raises:
+            InputError: For too few rows, or where all rows are noise.
+        """
         from sklearn.cluster import HDBSCAN as SklearnHDBSCAN
 
-        if len(embeddings) < max(2, self.min_cluster_size):
+        if len(embeddings) < self.min_cluster_size:
             raise InputError(
                 f"HDBSCAN(min_cluster_size={self.min_cluster_size}) got {len(embeddings)} rows; pass more rows or a "
                 "smaller size"
@@ -94,13 +156,29 @@ class HDBSCAN:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """Labels that exist already, of any type; −1 is noise. Equal labels are one cluster, numbered in sorted order."""
+    """Labels that exist already. Rows of equal labels are one cluster; clusters are numbered in sorted order.
+
+    Attributes:
+        labels: ``(n,)`` numbers or strings; −1 is noise, as a number or as text.
+        source: Where they come from, for the recipe.
+    """
 
     labels: Any = field(repr=False)
     source: str = "array"
 
     def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
-        """Labels ``(n,)`` from 0 without gaps. Raises `InputError` for missing labels or when all are noise."""
+        """Number the labels.
+
+        Args:
+            embeddings: ``(n, d)``; only their number is read.
+            rng: Not used.
+
+        Returns:
+            ``(n,)`` labels from 0 without gaps, −1 for noise.
+
+        Raises:
+            InputError: For missing labels, another number of rows, or where all are noise.
+        """
         labels = np.asarray(self.labels)
         if labels.shape != (len(embeddings),):
             raise InputError(
@@ -113,9 +191,9 @@ class Given:
                 f"the label at position {missing[0]} is {labels[missing[0]]!r} ({len(missing)} such); give every row a "
                 "label, -1 for noise"
             )
-        noise = labels == NOISE if np.issubdtype(labels.dtype, np.number) else np.zeros(len(labels), np.bool_)
+        noise = np.array([_is_noise(label) for label in labels.tolist()], dtype=np.bool_)
         if noise.all():
-            raise InputError(f"all {len(labels)} labels are {NOISE}, which is noise; label some rows")
+            raise InputError(f"all {len(labels)} labels are {NOISE}, which means noise; give some rows a cluster")
         numbered = np.full(len(labels), NOISE, dtype=np.int64)
         kept = labels[~noise]
         numbered[~noise] = np.unique(kept.astype(str) if kept.dtype == object else kept, return_inverse=True)[1]
@@ -128,7 +206,20 @@ CLUSTERERS: dict[str, Callable[[], Clusterer]] = {"kmeans": KMeans, "agglomerati
 def clusterer_from(
     clusterer: Any, column: Callable[[str], list[Any] | None], rows: IntVector, n_rows: int
 ) -> Clusterer:
-    """A clusterer by its short name, a column's name, labels for the whole dataset, or the object itself."""
+    """The clusterer that the caller means.
+
+    Args:
+        clusterer: A short name, a column's name, labels for the whole dataset, or the object itself.
+        column: Gives the cells of a column by its name, None where there is no such column.
+        rows: ``(m,)``, which rows of the dataset will be clustered.
+        n_rows: How many rows the dataset has.
+
+    Returns:
+        The object; labels become `Given`, cut down to ``rows``.
+
+    Raises:
+        InputError: For an unknown name, another number of labels, or another type.
+    """
     if isinstance(clusterer, str):
         if clusterer in CLUSTERERS:
             return CLUSTERERS[clusterer]()
@@ -150,6 +241,7 @@ def clusterer_from(
             f"clusterer is a {type(clusterer).__name__}; pass one of {sorted(CLUSTERERS)}, a column's name, labels or "
             "an object"
         )
+    check_takes("clusterer", clusterer, "embeddings", "rng")
     result: Clusterer = clusterer
     return result
 
@@ -160,11 +252,27 @@ def cluster(
     rng: np.random.Generator,
     features: EmbeddingMatrix | None = None,
 ) -> Clustering:
-    """Cluster the vectors; labels without members are closed up, centroids are the means of the members.
+    """Cluster the vectors; centroids are the means of the members.
 
-    With ``features`` ``(n, any)`` the clusterer sees these instead; centroids are means of ``embeddings`` all the same,
-    for a new row has nothing else.
+    Args:
+        embeddings: ``(n, d)`` unit vectors.
+        clusterer: Gives each row a label.
+        rng: For the clusterer.
+        features: ``(n, any)``, what the clusterer sees instead of ``embeddings``. Centroids are means of ``embeddings``
+            all the same, since new rows have no features.
+
+    Returns:
+        The clustering; labels that no row has are skipped.
+
+    Raises:
+        InputError: For features of another shape, vectors of zeros, or labels that are not 0, 1, … and −1.
     """
+    empty = np.flatnonzero(~embeddings.any(axis=1))
+    if len(empty):
+        raise InputError(
+            f"the vector at position {empty[0]} is all zeros ({len(empty)} such): the embedder knows nothing of that "
+            "row, and it is near no cluster; leave such rows out, or use another embedder"
+        )
     if features is not None and (features.ndim != 2 or len(features) != len(embeddings)):
         raise InputError(
             f"features have shape {features.shape} for {len(embeddings)} rows; pass one line "
@@ -187,6 +295,15 @@ def cluster(
     return Clustering(labels, centroids.astype(np.float32))
 
 
+def _is_noise(label: Any) -> bool:
+    """Whether a label is −1: as text too, which is what a CSV file or a column of strings makes of it."""
+    if isinstance(label, bytes):
+        label = label.decode("utf-8", "replace")
+    if isinstance(label, str):
+        return bool(_NOISE_AS_TEXT.fullmatch(label))
+    return not isinstance(label, bool) and isinstance(label, int | float) and label == NOISE
+
+
 def _labels(labels: Any) -> Any:
     try:
         array = np.asarray(labels)
@@ -198,8 +315,7 @@ def _labels(labels: Any) -> Any:
 def _n_clusters(asked: int | None, n: int) -> int:
     if asked is None:
         return max(1, min(n, round(3 * math.sqrt(n))))
-    if isinstance(asked, bool) or not isinstance(asked, int | np.integer) or asked < 1:
-        raise InputError(f"n_clusters={asked!r} is not a whole number >= 1; pass one")
+    check_whole(n_clusters=asked)
     if asked > n:
         raise InputError(f"n_clusters={asked} exceeds the {n} rows to cluster; pass n_clusters <= {n}")
     return int(asked)

@@ -1,8 +1,6 @@
-"""Clustering: which rows are alike, and which few of them stand for the rest.
+"""A partition of rows into clusters, each with a centroid and its members in order of their distance from it.
 
-A `Clustering` knows the label of every row, the centroid of every cluster and each cluster's members from the nearest
-to the centroid outwards. Its first members are the proxies, the rows a player brings to the game; the very first is the
-medoid.
+The members nearest the centroid are the cluster's proxies (He et al. 2024, arXiv 2405.00705, section 3.1).
 """
 
 from dataclasses import dataclass, field
@@ -17,8 +15,14 @@ NOISE = -1
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """``labels`` ``(n,)`` int64, 0 … c−1 or −1 for noise, and ``centroids`` ``(c, d)`` float32, one per non-empty
-    cluster.
+    """Which cluster every row belongs to.
+
+    Attributes:
+        labels: ``(n,)``, 0 … c − 1 for a cluster, −1 for noise.
+        centroids: ``(c, d)``, the mean of each cluster's members; no cluster is empty.
+
+    Raises:
+        InputError: For labels and centroids that do not match.
     """
 
     labels: IntVector = field(repr=False)
@@ -39,7 +43,14 @@ class Clustering:
         return len(self.centroids)
 
     def members(self, embeddings: EmbeddingMatrix) -> list[IntVector]:
-        """For each cluster the positions of its rows, nearest to the centroid first; ties in order of position."""
+        """The members of each cluster, nearest to its centroid first.
+
+        Args:
+            embeddings: ``(n, d)``, the vectors that were clustered.
+
+        Returns:
+            For each cluster the positions of its rows; at equal distance (to six digits) the lower position is first.
+        """
         members = []
         for cluster in range(self.n_clusters):
             positions = np.flatnonzero(self.labels == cluster)

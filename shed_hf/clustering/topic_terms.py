@@ -1,4 +1,4 @@
-"""What a cluster is about, in a few words: its top terms and the beginning of a row."""
+"""What a cluster is about, in a few words: its top terms by class-based TF-IDF, and the beginning of a row."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,23 @@ from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.text import excerpt
 
 TERMS = 6
-
-
 LOOKED_AT = 32
-
-
 _WORD = r"(?u)\b[^\W\d_]\w{2,}\b"
 
 
-def wording(
+def describe_clusters(
     pool: Pool, nearest: Sequence[IntVector], proxies: Sequence[IntVector]
 ) -> tuple[list[list[str]], list[str | None]]:
-    """Every cluster's top terms, from its 32 rows ``nearest`` the centroid, and an excerpt of its first proxy."""
+    """Every cluster's top terms, and an excerpt of its first proxy.
+
+    Args:
+        pool: The rows' texts.
+        nearest: For each cluster its row ids, nearest to the centroid first; the first 32 are read.
+        proxies: For each cluster the row ids of its player; may be empty.
+
+    Returns:
+        For each cluster at most six terms, and an excerpt or, without proxies, None.
+    """
     looked_at = [rows[:LOOKED_AT] for rows in nearest]
     clusters = np.repeat(np.arange(len(nearest)), [len(rows) for rows in looked_at])
     terms = top_terms(pool.texts(np.concatenate(looked_at)), clusters, len(nearest))
@@ -30,11 +35,18 @@ def wording(
 
 
 def top_terms(texts: Sequence[str], clusters: IntVector, n_clusters: int) -> list[list[str]]:
-    """The words that tell each cluster from the others, the most telling first: class-based TF-IDF.
+    """The words that distinguish each cluster from the others, by class-based TF-IDF.
 
-    ``clusters`` ``(len(texts),)`` int64. A word counts once per text; f words of a cluster and F of all weigh
-    f·log(1 + m/F), with m the mean number of words of a cluster (Grootendorst 2022, arXiv 2203.05794, eq. 2). A
-    cluster whose texts hold no words has none.
+    A word counts once per text. A word that occurs f times in a cluster and F times in all weighs f·log(1 + m/F), with
+    m the mean number of words in a cluster (Grootendorst 2022, arXiv 2203.05794, eq. 2).
+
+    Args:
+        texts: The texts of all clusters.
+        clusters: ``(len(texts),)``, the cluster of each text, from 0.
+        n_clusters: How many clusters there are.
+
+    Returns:
+        For each cluster at most six words, of most weight first; none where its texts hold no words.
     """
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
@@ -53,5 +65,5 @@ def top_terms(texts: Sequence[str], clusters: IntVector, n_clusters: int) -> lis
 
 
 def _best(words: IntVector, weights: FloatVector) -> IntVector:
-    """The words of most weight; among equals in the order of the alphabet, which is that of their numbers."""
+    """The words of most weight; ties in alphabetical order, which is the order of their indices."""
     return words[np.lexsort((words, -weights))][:TERMS]

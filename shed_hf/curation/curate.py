@@ -1,4 +1,4 @@
-"""`curate`: the whole of SHED, top to bottom; `plan`: what it would cost. The only file that knows every seam."""
+"""`curate`, the whole of SHED from top to bottom (He et al. 2024, arXiv 2405.00705), and `plan`, what it would cost."""
 
 import os
 from collections.abc import Mapping
@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from shed_hf.clustering.clusterers import Clusterer
-from shed_hf.clustering.topic_terms import wording
+from shed_hf.clustering.topic_terms import describe_clusters
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.plan import Plan, planned
 from shed_hf.curation.prepare import PreparedCuration, prepare
 from shed_hf.curation.recipe import make_recipe
 from shed_hf.curation.request import Request
-from shed_hf.curation.valuation import value
+from shed_hf.curation.valuation import outcomes_kept, value
+from shed_hf.curation.wire import CODEC
 from shed_hf.curation.worker import to_workers, work_for_curation, work_for_plan
 from shed_hf.distributed.launch import workers_of_launch
 from shed_hf.distributed.ranks import MultiProcess
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 def curate(
     dataset: Any,
-    size: int | float,
+    size: int | float | str = 0.1,
     *,
     eval_dataset: Any = None,
     model: "str | PreTrainedModel | None" = None,
@@ -59,57 +60,120 @@ def curate(
     seed: int = 0,
     ledger: str | os.PathLike[str] | None = None,
     split: str | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    eval_columns: Mapping[str, str | None] | None = None,
     drop_invalid: bool = False,
 ) -> CuratedDataset:
-    """Keep the ``size`` rows of ``dataset`` most worth fine-tuning on (SHED: He et al. 2024, arXiv 2405.00705).
+    """Keep the rows of a dataset most worth fine-tuning on (SHED: He et al. 2024, arXiv 2405.00705).
 
-    Rows are embedded and clustered; each cluster's ``proxies_per_cluster`` rows nearest its centroid are a player of a
-    game whose utility is a fine-tuned model's outcome on ``eval_dataset``; clusters are valued by the Shapley value and
-    sampled by it.
+    Rows are embedded and clustered. The rows nearest a cluster's centroid, its proxies, are a player of a cooperative
+    game, whose utility is what a model fine-tuned on the players' rows reaches on ``eval_dataset``. Clusters are valued
+    by the Shapley value, and rows are sampled from them by value. The same call with the same seed, data and versions
+    keeps the same rows.
 
-    ``size`` is a number of rows or a share in (0, 1]. ``dataset`` and ``eval_dataset`` are a `Dataset`, a `DatasetDict`
-    with ``split``, a Hub id or a local path; without ``eval_dataset`` a tenth of the rows (at most 256) is held out and
-    never chosen. ``features`` are what the model makes of a row, beside what it is about, for clustering. With
-    ``proxy_sets`` each cluster sends that many disjoint sets of proxies, which tell whether it is of one kind.
-    ``warmup`` rows outside the game teach the model the format before it begins. ``budget`` is the most fine-tunings to
-    spend, or the time, as in ``"4h"``. ``merit`` says which rows of a cluster are taken first: ``"credit"``,
-    ``"ifd"``, ``"loss"`` or a number for every row; ``"auto"`` is credit where one training run over the rows affords
-    it. With ``ledger`` every outcome is written there the moment it is measured,
-    and the same call resumes from it. ``columns`` says where names differ, ``drop_invalid`` leaves unreadable rows out.
+    Args:
+        dataset: The rows: a `Dataset`, a `DatasetDict` with ``split``, a list of dicts, a pandas frame, a Hub id, a
+            folder, or a ``.jsonl``, ``.json``, ``.csv`` or ``.parquet`` file.
+        size: How many rows to keep: a number, a share in (0, 1], or a percentage such as ``"10%"``; a tenth by
+            default.
+        eval_dataset: What models are evaluated on, of the same kinds as ``dataset``. By default a tenth of the rows (8
+            to 256) is held out and never chosen; a callable ``utility`` needs none.
+        model: The causal language model to fine-tune: a Hub id, a path or a loaded model;
+            ``HuggingFaceTB/SmolLM2-135M-Instruct`` by default. Only with ``utility="fine-tune"``.
+        embedder: The name of a sentence-transformers model, by default ``sentence-transformers/all-MiniLM-L6-v2``; an
+            object with ``.encode(texts)``; a matrix ``(n_rows, d)``; or ``"lexical"`` (TF-IDF, downloads nothing).
+        clusterer: ``"kmeans"``, the default (3·√n clusters, at most 64), ``"agglomerative"``, ``"hdbscan"``, a
+            clusterer such as ``KMeans(12)``, a label for every row, or the name of a column of labels.
+        features: What the model makes of a row, to cluster by beside its embedding: ``"loss"``, ``"ifd"`` (how much the
+            prompt lowers the completion's loss), ``"length"``, several of them, or `Features`. None by default.
+        proxies_per_cluster: How many rows stand for a cluster in one set of proxies: 4 by default, None for all of
+            them; the paper has 1.
+        proxy_sets: How many disjoint sets of proxies a cluster sends, a player each: 1 by default. Where they disagree,
+            the cluster is called mixed.
+        utility: What measures a set of rows: ``"fine-tune"``, the default, ``FineTune(…)``, ``TrainerUtility(…)``, or a
+            callable from a list of m arrays of row numbers to outcomes ``(m, n_items)``, higher is better.
+        objective: The outcome of a fine-tuned model on an item: ``"loss"``, ``"choice"``, ``"accuracy"``,
+            ``"contrast"``, ``Metric(…)`` or a callable; ``"macro"``, ``"worst-group"`` or ``Macro(column, objective)``
+            over groups of items. By default ``"choice"`` where items have options, else ``"loss"``. Only with
+            ``utility="fine-tune"``.
+        warmup: How many rows outside the game the model is trained on before it begins; none by default.
+        estimator: ``"least-squares"``, the default, ``"regression-adjusted"``, ``"banzhaf"``, ``"in-run"``,
+            ``"permutation"``, ``"exact"``, ``"shed"`` (the paper's), or an estimator such as
+            ``Permutation(n_orders=20)``.
+        budget: The most fine-tunings to spend, or the time that measuring may take, as in ``"30min"`` or ``"4h"``; by
+            default the estimator's own number.
+        require_signal: Whether values that can't be told from noise raise `NoSignal`; by default there is a warning.
+        sampler: How rows are drawn from clusters: ``"qocs"``, the default (the best clusters first, none filling more
+            than a quarter), ``"qwcs"`` (at random, clusters of higher value more often), ``"random"``, or a sampler
+            such as ``QOCS(most=0.5)``.
+        merit: Which rows of a cluster are taken first: ``"credit"`` (what the row did for the evaluation in one
+            training run over all rows), ``"ifd"``, ``"loss"``, a number for every row, or None for random ones.
+            ``"auto"``, the default, is credit where the utility gives it and there are at most 20,000 rows, else None.
+        seed: A whole number, the seed of every random draw; 0 by default.
+        ledger: A path, where every outcome is written the moment it is measured; the same call resumes from it. By
+            default outcomes stay in memory, and are saved to a file if the run is stopped.
+        split: The split of ``dataset`` to curate, needed where it has several.
+        columns: The dataset's column for each part of a row whose name differs, as in ``{"instruction": "query",
+            "system": "persona"}``; None for a part or a column that is not to be read, as in ``{"images": None}``. By
+            default the names are those of the known formats. Answers of multiple-choice rows that can be understood
+            in two ways are settled here: ``{"answer_from_1": "label"}``, ``{"answer_text": "answer"}``.
+        eval_columns: The same for ``eval_dataset`` alone; by default ``columns`` is used for both where it fits.
+        drop_invalid: Whether rows are left out that cannot be read or that the model's chat template refuses; by
+            default the first one is named in an error.
 
-    Raises `InputError` for what cannot be used, `LedgerError` for a ledger of another run, `Diverged` when training
-    diverges, and, with ``require_signal``, `NoSignal` when the values can't be told from noise.
+    Returns:
+        The chosen rows, the clusters with their values, and everything measured. Among several ranks every rank returns
+        the same.
+
+    Raises:
+        InputError: For what cannot be used.
+        LedgerError: For a ledger of another run, or one that cannot be written.
+        Diverged: When training ends in outcomes that are not finite.
+        NoSignal: With ``require_signal``, when the values can't be told from noise.
     """
     arguments = locals()
     watch = Stopwatch()
     request = Request(**arguments)
-    with workers_of_launch() as workers:
+    with workers_of_launch(CODEC) as workers:
         if isinstance(workers, MultiProcess) and not workers.is_main:
             return work_for_curation(request, workers)
         prepared = prepare(request, workers)
-        with prepared.ledger() as ledger_of_run:
+        with prepared.ledger() as ledger_of_run, outcomes_kept(ledger_of_run):
             game = prepared.game(ledger_of_run)
-            estimate = value(game, prepared.estimator, prepared.chance.for_values, prepared.budget, require_signal)
-        valued = _valued(prepared, estimate, ledger_of_run.in_order(game.asked))
-        recipe = make_recipe(prepared, game, watch.seconds)
-        curated = CuratedDataset.of(choose_rows(valued, recipe, prepared.sampler, prepared.chance.for_rows))
-        workers.end(to_workers(curated))
+            estimate = value(game, prepared.estimator, prepared.streams.for_values, prepared.budget, require_signal)
+            valued = _valued(prepared, estimate, ledger_of_run.in_order(game.asked))
+            recipe = make_recipe(prepared, game, watch.seconds)
+            curated = CuratedDataset.of(choose_rows(valued, recipe, prepared.sampler, prepared.streams.for_rows))
+            workers.end(to_workers(curated))
     say(summary(curated))
     return curated
 
 
-def plan(dataset: Any, size: int | float = 0.1, *, pilot: int = 0, **arguments: Any) -> Plan:
-    """What `curate` with the same arguments would take, before it is paid for: players, fine-tunings, tokens, FLOPs,
-    time and memory, and what more budget would buy.
+def plan(dataset: Any, size: int | float | str = 0.1, *, pilot: int = 0, **arguments: Any) -> Plan:
+    """What `curate` with the same arguments would take: players, fine-tunings, tokens, FLOPs, time and memory, and how
+    reliable its values would be.
 
-    v(∅) and two small fine-tunings are timed. ``pilot`` fine-tunings more, at least 8, let the reliability of the
-    values be foretold; with ``ledger`` all of them are kept for the run itself. Raises what `curate` raises, and
-    `TypeError` for an argument that it has not.
+    v(∅) and two small fine-tunings are timed; with ``ledger`` they are kept for the run itself.
+
+    Args:
+        dataset: The rows, as in `curate`.
+        size: How many rows to keep, as in `curate`; a tenth by default.
+        pilot: How many coalitions to measure beside those, 0 or at least 8, so that the reliability of the values can
+            be predicted at half, the same and double the budget. 0 by default: no prediction.
+        **arguments: Any other argument of `curate`, with the same meaning and default.
+
+    Returns:
+        The plan; printed, it is a summary in words.
+
+    Raises:
+        InputError: For what cannot be used, as in `curate`, and for another ``pilot``.
+        LedgerError: For a ledger of another run, or one that cannot be written.
+        Diverged: When training ends in outcomes that are not finite.
+        TypeError: For an argument that `curate` does not have.
     """
     defaults = {name: default for name, default in (curate.__kwdefaults__ or {}).items() if name not in arguments}
     request = Request(dataset=dataset, size=size, **arguments, **defaults)
-    with workers_of_launch() as workers:
+    with workers_of_launch(CODEC) as workers:
         if isinstance(workers, MultiProcess) and not workers.is_main:
             return work_for_plan(request, workers)
         prepared = prepare(request, workers)
@@ -121,7 +185,7 @@ def plan(dataset: Any, size: int | float = 0.1, *, pilot: int = 0, **arguments: 
 
 def _valued(prepared: PreparedCuration, estimate: ValueEstimate, ledger: Ledger) -> ValuedPool:
     pool, candidates = prepared.problem.pool, prepared.candidates
-    terms, excerpts = wording(pool, prepared.nearest, prepared.players.proxies)
+    terms, excerpts = describe_clusters(pool, prepared.nearest, prepared.players.proxies)
     return ValuedPool(
         pool_rows=candidates.rows,
         digests=pool.digests[candidates.rows],
@@ -129,11 +193,11 @@ def _valued(prepared: PreparedCuration, estimate: ValueEstimate, ledger: Ledger)
         players=prepared.players,
         estimate=estimate,
         ledger=ledger,
-        sketch=embedding_map_of(candidates.rows, candidates.embeddings, prepared.chance.for_sketch),
+        embedding_map=embedding_map_of(candidates.rows, candidates.embeddings, prepared.streams.for_sketch),
         terms=terms,
         excerpts=excerpts,
         format=pool.format,
         encoder=candidates.encoder,
         source=prepared.problem.source.select(candidates.rows),
-        merit=prepared.merit.of_rows(prepared.chance.for_merit),
+        merit=prepared.merit.of_rows(prepared.streams.for_merit),
     )

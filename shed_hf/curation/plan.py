@@ -1,4 +1,4 @@
-"""The bill before anything is bought, and what more would buy."""
+"""What a curation would cost, and how reliable its values would be with more or fewer fine-tunings."""
 
 import sys
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from shed_hf.estimators import Cost, LeastSquares
 from shed_hf.estimators.budget import Speed, cost_of, fine_tunings_of
 from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.outcomes import outcomes_in_ledger
+from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.game import Game
 from shed_hf.game.utility import EstimatesFlops
 from shed_hf.utils.console import duration, plural
@@ -27,11 +28,21 @@ LEAST_PILOT = 8
 class Plan:
     """What a curation would take.
 
-    ``fine_tunings`` are those of the game; where merit is credit, one run over all rows is in ``rows_trained``,
-    ``tokens``, ``flops`` (both 0 where the utility can't tell) and ``seconds`` as well. ``seconds`` are judged by two
-    timed fine-tunings, ``memory_bytes`` is the most that was held so far, of the accelerator or else of the process.
-    ``reliability`` is what `ValueEstimate.reliability` is expected to be at half, the same and double the fine-tunings;
-    empty where too little was measured to foretell it.
+    Where rows are ranked by credit, one training run over all of them is counted in ``rows_trained``, ``tokens``,
+    ``flops`` and ``seconds`` beside the game.
+
+    Attributes:
+        players: The number of players.
+        rows_per_player: The mean number of rows that a player brings.
+        fine_tunings: The most fine-tunings that the game asks for.
+        in_ledger: How many outcomes the ledger holds already.
+        rows_trained: Rows trained on, summed over all fine-tunings.
+        tokens: Tokens trained on; 0 where the utility can't tell.
+        flops: Floating-point operations; 0 where the utility can't tell.
+        seconds: How long it would take, extrapolated from two timed fine-tunings.
+        memory_bytes: The most memory held so far, of the accelerator or else of the process.
+        reliability: The expected `ValueEstimate.reliability` at ``"half"``, ``"same"`` and ``"double"`` the
+            fine-tunings; empty where too little was measured to predict it.
     """
 
     players: int
@@ -53,13 +64,25 @@ class Plan:
             + (f", {self.flops:.2g} FLOPs" if self.flops else ""),
             f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**30:.2f} GiB",
         ]  # fmt: skip
-        foretold = ", ".join(f"{share} {value:.2f}" for share, value in self.reliability.items())
-        lines.append(f"reliability to expect: {foretold or 'unknown; pass pilot=16 to measure a little beforehand'}")
+        predicted = ", ".join(f"{share} {value:.2f}" for share, value in self.reliability.items())
+        lines.append(f"reliability to expect: {predicted or 'unknown; pass pilot=16 to measure a little beforehand'}")
         return "\n".join(lines)
 
 
 def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
-    """Time two small fine-tunings, measure the ``pilot``'s, and add up."""
+    """Time two small fine-tunings, measure the pilot's coalitions, and add up.
+
+    Args:
+        prepared: The curation, ready to be measured.
+        game: Its game.
+        pilot: How many coalitions to measure, 0 or at least 8.
+
+    Returns:
+        What the curation would take.
+
+    Raises:
+        InputError: For another ``pilot``, and where ranks measure differently.
+    """
     if (
         isinstance(pilot, bool)
         or not isinstance(pilot, int | np.integer)
@@ -67,13 +90,14 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         or pilot < 0
     ):
         raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
+    compare_ranks(game)
     rows = np.concatenate(game.players)
     speed = _timed(game)
     cost = _cost(prepared, game, speed)
     if pilot:  # the first coalitions that the run itself will ask for
         n_pairs = max((cost.fine_tunings - 3) // 2, int(pilot) // 2)  # v(N) and its repeats are no coalitions
         game.ends()
-        coalitions = draw_pairs(game.n_players, n_pairs, prepared.chance.for_values)[: int(pilot) // 2 * 2]
+        coalitions = draw_pairs(game.n_players, n_pairs, prepared.streams.for_values)[: int(pilot) // 2 * 2]
         if len(coalitions):
             game.outcomes(coalitions)
     credited = prepared.candidates.rows if prepared.merit.kind == "credit" else rows[:0]
@@ -89,7 +113,7 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         flops=game.utility.flops(tokens, cost.fine_tunings + 1) if isinstance(game.utility, EstimatesFlops) else 0.0,
         seconds=speed.seconds(cost, game.n_players) + len(credited) * speed.training / len(rows),
         memory_bytes=_memory(),
-        reliability=_foretold(game, cost.fine_tunings),
+        reliability=_predicted(game, cost.fine_tunings),
     )
 
 
@@ -111,8 +135,8 @@ def _timed(game: Game) -> Speed:
     return Speed(evaluating / game.n_apart, training / game.n_apart)
 
 
-def _foretold(game: Game, fine_tunings: int) -> dict[str, float]:
-    """By Spearman and Brown: k times the coalitions make a reliability r into k·r / (1 + (k − 1)·r)."""
+def _predicted(game: Game, fine_tunings: int) -> dict[str, float]:
+    """The Spearman–Brown prediction formula: k times the coalitions make a reliability r into k·r / (1 + (k − 1)·r)."""
     try:
         n = len(outcomes_in_ledger(game).coalitions)
     except InputError:  # not even v(N)

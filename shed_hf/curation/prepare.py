@@ -1,4 +1,4 @@
-"""From the arguments of a curation to a game that can be played: everything before the first fine-tuning."""
+"""From the arguments of a curation to its game: everything before the first fine-tuning."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,23 +17,42 @@ from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.estimators.budget import Budget, parse_budget
 from shed_hf.estimators.registry import estimator_from
+from shed_hf.game.entry import Entry
 from shed_hf.game.game import Aggregate, Game
-from shed_hf.game.ledger import Entry, Ledger
+from shed_hf.game.ledger import Ledger
 from shed_hf.game.players import Players, send_players
 from shed_hf.game.utility import SupportsWarmUp
 from shed_hf.sampling.row_ranking import Merit, check_merit, merit_of
 from shed_hf.sampling.samplers import Sampler, sampler_from
-from shed_hf.sampling.stability import settled_choice
+from shed_hf.sampling.stability import selection_rule
 from shed_hf.types import IntVector
 from shed_hf.utils.random_streams import Streams
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PreparedCuration:
-    """A pool that is clustered, and a utility bound to it: players, and who decides what they are worth."""
+    """A clustered pool with its players, and what will value them and choose rows.
+
+    Attributes:
+        request: The arguments of `curate`.
+        streams: One random generator per purpose.
+        problem: The pool, with the utility that measures its rows.
+        workers: The processes that measure.
+        candidates: The rows that may be chosen, with their embeddings.
+        clusterer: What made the clusters.
+        features: What the model made of a row, for clustering; None where rows are clustered by embedding alone.
+        clustering: Labels of the candidates, and centroids.
+        nearest: The row ids of every cluster, nearest its centroid first.
+        players: The proxies of every cluster.
+        merit: What ranks the rows inside a cluster.
+        warmup_rows: The rows that the model was trained on before the game.
+        estimator: What values the players.
+        budget: The most that measuring may take; None for the estimator's own.
+        sampler: What draws rows from valued clusters.
+    """
 
     request: Request
-    chance: Streams
+    streams: Streams
     problem: Problem
     workers: Workers
     candidates: Candidates
@@ -49,7 +68,15 @@ class PreparedCuration:
     sampler: Sampler
 
     def ledger(self) -> Ledger:
-        """The ledger of this game, opened where one was named, with what other ranks find on disks of their own."""
+        """The ledger of this game, opened where one was named, with the outcomes that other ranks find on their disks.
+
+        Returns:
+            The ledger, in memory where none was named.
+
+        Raises:
+            InputError: Where another rank would measure another game.
+            LedgerError: For a ledger of another run, or one that cannot be written.
+        """
         header = self.problem.header()
         ledger = Ledger(self.request.ledger, header)
         nothing_more: list[Entry] = []
@@ -60,7 +87,14 @@ class PreparedCuration:
         return ledger
 
     def game(self, ledger: Ledger) -> Game:
-        """The game of the clusters' players."""
+        """The game of the clusters' players.
+
+        Args:
+            ledger: Where its outcomes are looked up and recorded.
+
+        Returns:
+            The game.
+        """
         rows = self.players.rows
         aggregate: Aggregate | None = self.problem.grouping
         return Game(
@@ -71,27 +105,38 @@ class PreparedCuration:
             self.problem.training_seed,
             aggregate,
             positions=self.clustering.centroids[self.players.clusters].astype(np.float64),
-            settled=settled_choice(
-                self.sampler, self.players.clusters, [len(n) for n in self.nearest], self.problem.wanted
+            settled=selection_rule(
+                self.sampler, self.players.clusters, [len(n) for n in self.nearest], self.problem.size
             ),
             workers=self.workers,
         )
 
 
 def prepare(request: Request, workers: Workers) -> PreparedCuration:
-    """Read, embed, cluster, and bind the utility. Raises `InputError` for whatever cannot be used."""
+    """Read, embed and cluster the rows, and bind the utility to them.
+
+    Args:
+        request: The arguments of `curate`.
+        workers: The processes that embed rows and measure.
+
+    Returns:
+        Everything that the game needs.
+
+    Raises:
+        InputError: For whatever cannot be used.
+    """
     estimator, sampler = estimator_from(request.estimator), sampler_from(request.sampler)
     features = features_from(request.features)
     budget = parse_budget(request.budget)
-    chance = Streams(request.seed)
-    problem = bind(request, chance)
+    streams = Streams(request.seed)
+    problem = bind(request, streams)
     pool, utility = problem.pool, problem.utility
     check_merit(request.merit, features, utility, len(pool))
 
     candidates = decontaminate(pool, problem.items, request.embedder, workers)
-    if problem.wanted > len(candidates.rows):
+    if problem.size > len(candidates.rows):
         raise InputError(
-            f"size={problem.wanted} exceeds the {len(candidates.rows)} rows left ({candidates.told}); "
+            f"size={problem.size} exceeds the {len(candidates.rows)} rows left ({candidates.left_out_in_words}); "
             "pass a smaller size"
         )
     clusterer = clusterer_from(request.clusterer, lambda name: _column(pool, name), candidates.rows, len(pool))
@@ -106,12 +151,12 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
         if features is None
         else with_features(candidates.embeddings, merit.features, features.names, features.scale)
     )
-    clustering = cluster(candidates.embeddings, clusterer, chance.for_clusters, wide)
+    clustering = cluster(candidates.embeddings, clusterer, streams.for_clusters, wide)
     nearest = [candidates.rows[members] for members in clustering.members(candidates.embeddings)]
     players = send_players(nearest, request.proxies_per_cluster, request.proxy_sets, utility)
     return PreparedCuration(
         request=request,
-        chance=chance,
+        streams=streams,
         problem=problem,
         workers=workers,
         candidates=candidates,
@@ -121,7 +166,7 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
         nearest=nearest,
         players=players,
         merit=merit,
-        warmup_rows=_warm_up(request.warmup, problem, candidates.rows, players, chance.for_warmup, workers),
+        warmup_rows=_warm_up(request.warmup, problem, candidates.rows, players, streams.for_warmup, workers),
         estimator=estimator,
         budget=budget,
         sampler=sampler,

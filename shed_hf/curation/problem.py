@@ -1,6 +1,7 @@
-"""A pool and a utility bound to it and to evaluation items: what every rank that measures must hold."""
+"""The pool, the evaluation items and the utility bound to them: what every rank that measures must hold."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,15 @@ import numpy as np
 from shed_hf.data.evaluation_items import EvaluationItems, items_from
 from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool, read_pool
+from shed_hf.data.preambles import preambles_of
+from shed_hf.data.unread_columns import refuse_media, warn_of_unread_text
 from shed_hf.errors import InputError
 from shed_hf.evaluation.item_groups import Grouped, OverGroups, split
 from shed_hf.evaluation.objectives import Objective
 from shed_hf.game.utility import (
+    AlignsWithPool,
     HasEvaluation,
+    ScreensRows,
     SupportsWarmUp,
     TrainableUtility,
     Utility,
@@ -34,11 +39,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
-    """The pool with what measures its rows; the same, from the same request, on every rank."""
+    """The pool with what measures its rows; the same, from the same request, on every rank.
+
+    Attributes:
+        source: The dataset as it was given.
+        pool: Its rows, read.
+        size: How many rows are to be kept.
+        tuner: What bound the utility to the pool, such as `FineTune`; None for a utility that needs neither pool nor
+            items.
+        items: What is evaluated on; None where only the utility knows.
+        utility: What measures sets of rows.
+        grouping: How outcomes are aggregated over groups of items; None for their mean.
+        training_seed: The seed of the order in which rows are trained.
+    """
 
     source: "Dataset"
     pool: Pool
-    wanted: int
+    size: int
     tuner: "UtilityFactory | None"
     items: EvaluationItems | None
     utility: TrainableUtility
@@ -46,26 +63,45 @@ class Problem:
     training_seed: int
 
     def header(self) -> dict[str, Any]:
-        """What determines an outcome besides the rows: for the ledger's header."""
+        """What determines an outcome beside the rows, for the ledger's header.
+
+        Returns:
+            Plain JSON: the pool's digest, the seed of the training order, and what the utility says of itself.
+        """
         return {"dataset": self.pool.digest, "order": self.training_seed, **self.utility.describe()}
 
 
-def bind(request: "Request", chance: Streams) -> Problem:
-    """Read the pool and the items, and bind the utility. Raises `InputError` for whatever cannot be used."""
+def bind(request: "Request", streams: Streams) -> Problem:
+    """Read the pool and the items, and bind the utility to them.
+
+    Args:
+        request: The arguments of `curate`.
+        streams: One random generator per purpose, seeded alike on every rank.
+
+    Returns:
+        The problem.
+
+    Raises:
+        InputError: For whatever cannot be used.
+    """
     source = load_source(request.dataset, request.split)
     check_columns(source)
     pool = read_pool(source, request.columns, request.drop_invalid)
-    wanted = resolve_size(request.size, len(source))
+    size = resolve_size(request.size, len(source))
 
     objective, grouped = split(request.objective)
     tuner = _tuner(request.utility, request.model, objective)
-    items = _items(request, pool, tuner, chance)
-    training_seed = int(chance.for_training.integers(2**31))
+    warn_of_unread_text(pool, request.columns, read_elsewhere=[request.clusterer])
+    pool = _screened(pool, request.columns, request, tuner, "dataset")
+    items = _items(request, pool, tuner, streams)
+    if items is not None:
+        pool = pool.with_preambles(items.preambles)
+    training_seed = int(streams.for_training.integers(2**31))
     utility = _utility(tuner, request.utility, pool, items, training_seed)
     return Problem(
         source=source,
         pool=pool,
-        wanted=wanted,
+        size=size,
         tuner=tuner,
         items=items,
         utility=utility,
@@ -92,19 +128,45 @@ def _tuner(
     return utility if isinstance(utility, UtilityFactory) else None
 
 
-def _items(request: "Request", pool: Pool, tuner: "UtilityFactory | None", chance: Streams) -> EvaluationItems | None:
-    if tuner is None and request.eval_dataset is None:  # the utility evaluates on some of its own, if on any
+def _items(request: "Request", pool: Pool, tuner: "UtilityFactory | None", streams: Streams) -> EvaluationItems | None:
+    if (
+        tuner is None and request.eval_dataset is None and request.eval_columns is None
+    ):  # the utility evaluates on some of its own, if on any
         if not isinstance(request.utility, HasEvaluation):
             return None
-        return EvaluationItems(list(request.utility.evaluation.items), np.empty(0, dtype=np.int64))
-    return items_from(request.eval_dataset, pool, request.columns, request.drop_invalid, chance.for_items)
+        known = list(request.utility.evaluation.items)
+        return EvaluationItems(known, np.empty(0, dtype=np.int64), preambles=preambles_of(known))
+    columns = request.columns if request.eval_columns is None else request.eval_columns
+    return items_from(
+        request.eval_dataset,
+        pool,
+        request.columns,
+        request.drop_invalid,
+        streams.for_items,
+        lambda items: _screened(items, columns, request, tuner, "eval_dataset"),
+        request.eval_columns,
+    )
+
+
+def _screened(
+    pool: Pool,
+    columns: "Mapping[str, str | None] | None",
+    request: "Request",
+    tuner: "UtilityFactory | None",
+    name: str,
+) -> Pool:
+    """The pool without what the model that is fine-tuned cannot be shown."""
+    if tuner is not None:
+        refuse_media(pool, columns, name)
+    return tuner.screen(pool, request.drop_invalid, name) if isinstance(tuner, ScreensRows) else pool
 
 
 def _utility(
     tuner: "UtilityFactory | None", utility: Any, pool: Pool, items: EvaluationItems | None, seed: int
 ) -> TrainableUtility:
     if tuner is None or items is None:
-        return as_trainable_utility(utility)
+        trainable = as_trainable_utility(utility)
+        return trainable.aligned(pool) if isinstance(trainable, AlignsWithPool) else trainable
     return tuner.bind(pool, items.examples, seed)
 
 
@@ -118,7 +180,17 @@ def _over(grouped: Grouped, items: EvaluationItems | None, utility: TrainableUti
 
 
 def warm_up(problem: Problem, rows: IntVector) -> None:
-    """Make θ₀ the model after training on some rows, named in the ledger's header by their content."""
+    """Make θ₀, where every fine-tuning starts, the model after training on some rows.
+
+    The ledger's header then names these rows by their content.
+
+    Args:
+        problem: The problem whose utility is trained.
+        rows: The ids of the rows to train on, in order.
+
+    Raises:
+        InputError: For a utility that has no model to train.
+    """
     content = hashlib.blake2b(problem.pool.digests[rows].tobytes(), digest_size=16).hexdigest()
     if not isinstance(problem.utility, SupportsWarmUp):
         raise InputError(

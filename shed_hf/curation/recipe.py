@@ -1,4 +1,4 @@
-"""The recipe: everything that decided a curation, as plain JSON."""
+"""The recipe: everything that decided a curation, as plain JSON, so that it can be repeated."""
 
 import dataclasses
 import os
@@ -15,7 +15,7 @@ from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.provenance import HubSource, source_of
 from shed_hf.evaluation.item_groups import OverGroups
 from shed_hf.game.game import Game
-from shed_hf.results.recipe import Bill, EvaluationEntry, GroupingEntry, HubEntry, Recipe, TunerEntry
+from shed_hf.results.recipe import Bill, EvaluationEntry, FormatEntry, GroupingEntry, HubEntry, Recipe, TunerEntry
 from shed_hf.utils.console import plural
 from shed_hf.utils.naming import plain, to_recipe_entry
 
@@ -37,7 +37,11 @@ SETTINGS_LEFT_OUT = {
 
 
 def versions() -> dict[str, str]:
-    """The versions of everything that has a say in the numbers."""
+    """The versions of the packages that can change the numbers.
+
+    Returns:
+        Versions by package; those that are not installed are left out.
+    """
     found = {}
     for package in _PACKAGES:
         try:
@@ -48,14 +52,22 @@ def versions() -> dict[str, str]:
 
 
 def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float) -> Recipe:
-    """The recipe of a finished curation: arguments, every seam's implementation, where the rows came from, versions,
+    """The recipe of a finished curation: its arguments, the components used, where the rows came from, versions and
     the bill.
+
+    Args:
+        prepared: What the game was made from.
+        game: The game, with everything measured.
+        seconds: How long the run took.
+
+    Returns:
+        The recipe, plain JSON.
     """
     request, problem = prepared.request, prepared.problem
     pool = problem.pool
     info, hub = pool.dataset.info, source_of(pool.dataset)
-    return {
-        "size": problem.wanted,
+    recipe: Recipe = {
+        "size": problem.size,
         "sampling_seed": plain(request.seed),
         "seed": plain(request.seed),
         "budget": plain(request.budget),
@@ -82,11 +94,14 @@ def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float) -> Rec
             "hub": _hub(hub),
         },
         "evaluation": _evaluation(problem.items),
-        "format": {"name": pool.format.name, "columns": dict(pool.format.columns)},
+        "format": cast(FormatEntry, pool.format.as_json()),
         "left_out": dict(prepared.candidates.left_out),
         "bill": bill_of(game, seconds),
         "versions": versions(),
     }
+    if request.eval_columns is not None:
+        recipe["eval_columns"] = plain(request.eval_columns)
+    return recipe
 
 
 def _hub(source: HubSource | None) -> HubEntry | None:
@@ -103,10 +118,16 @@ def _merit(prepared: "PreparedCuration") -> str | None:
 
 
 def bill_of(game: Game, seconds: float) -> Bill:
-    """What the values cost: by this run, and by all runs that the ledger remembers.
+    """What the values cost: in this run, and in all runs whose outcomes the ledger holds.
 
-    ``seconds`` are this run's, from the first line to the last; ``measuring_seconds`` those of all outcomes behind the
-    values. ``tokens`` are those trained on in all ``all_fine_tunings``, 0 where the utility can't tell.
+    Args:
+        game: The game, with everything measured.
+        seconds: How long this run took, from the first line to the last.
+
+    Returns:
+        The bill. Its ``fine_tunings`` and ``seconds`` are this run's; ``outcomes``, ``measuring_seconds`` and
+        ``all_fine_tunings`` are those behind the values, and ``tokens`` what these trained on, 0 where the utility
+        can't tell.
     """
     entries = [entry for entry in game.ledger if entry.key in game.asked]
     prefixes = {entry.blocks[:length] for entry in entries for length in range(1, len(entry.blocks))}
@@ -124,7 +145,11 @@ def bill_of(game: Game, seconds: float) -> Bill:
 
 
 def device() -> str:
-    """What models run on: the accelerator's name, or how many CPU cores."""
+    """What models run on: the accelerator's name, or how many CPU cores.
+
+    Returns:
+        Words such as ``1 × NVIDIA A10G`` or ``2 CPU cores``.
+    """
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name(0)}"
@@ -141,8 +166,14 @@ def _evaluation(items: EvaluationItems | None) -> EvaluationEntry | None:
 
 
 def tuner_entry(tuner: "UtilityFactory | None") -> TunerEntry | None:
-    """What `FineTune` was given: the model's name, the objective, and those settings that differ from TRL's and peft's
-    own; None for a utility of the user's.
+    """What `FineTune` was given, so that the same fine-tuning can be made again.
+
+    Args:
+        tuner: What bound the utility.
+
+    Returns:
+        The model's name, the objective, and the settings that differ from the defaults of TRL and peft; None for
+        anything but `FineTune`.
     """
     from shed_hf.finetuning.fine_tune import FineTune
 

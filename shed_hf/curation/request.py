@@ -1,15 +1,17 @@
-"""TODO."""
+"""The arguments of one call of `curate` as a record."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.evaluation.item_groups import Grouped
 from shed_hf.evaluation.objectives import Objective
 from shed_hf.game.utility import TrainableUtility, Utility
 from shed_hf.sampling.samplers import Sampler
+from shed_hf.utils.checks import check_flag, check_whole
 
 if TYPE_CHECKING:
     from shed_hf.finetuning.fine_tune import FineTune
@@ -17,10 +19,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """The arguments of `curate`, which has their documentation and their defaults."""
+    """The arguments of `curate`, which documents them in full and has their defaults.
+
+    Attributes:
+        dataset: The rows to choose from.
+        size: How many rows to keep: a number, a share or a percentage.
+        eval_dataset: What models are evaluated on; None to hold rows out.
+        model: The model to fine-tune; None for the default.
+        embedder: What makes vectors of rows.
+        clusterer: What makes clusters of vectors.
+        features: What the model makes of a row, to cluster by; None for nothing.
+        proxies_per_cluster: How many rows stand for a cluster; None for all.
+        proxy_sets: How many disjoint sets of proxies a cluster sends.
+        utility: What measures sets of rows.
+        objective: The outcome on an item; None for the default.
+        warmup: How many rows to train on before the game.
+        estimator: What values the players.
+        budget: The most fine-tunings or time; None for the estimator's own.
+        require_signal: Whether values that can't be told from noise raise.
+        sampler: What draws rows from valued clusters.
+        merit: Which rows of a cluster are taken first.
+        seed: The seed of every random draw.
+        ledger: Where outcomes are written and resumed from; None for memory.
+        split: The split to curate.
+        columns: The dataset's column for each part of a row; None where names are known.
+        eval_columns: The same for ``eval_dataset``; None where ``columns`` holds for both.
+        drop_invalid: Whether unreadable rows are left out.
+    """
 
     dataset: Any
-    size: int | float
+    size: int | float | str
     eval_dataset: Any
     model: Any
     embedder: Any
@@ -39,10 +67,45 @@ class Request:
     seed: int
     ledger: str | os.PathLike[str] | None
     split: str | None
-    columns: Mapping[str, str] | None
+    columns: Mapping[str, str | None] | None
+    eval_columns: Mapping[str, str | None] | None
     drop_invalid: bool
 
+    def __post_init__(self) -> None:
+        """Checks those arguments that no later part checks.
+
+        Raises:
+            InputError: Naming the first that cannot be used.
+        """
+        check_flag(require_signal=self.require_signal, drop_invalid=self.drop_invalid)
+        check_whole(proxy_sets=self.proxy_sets)
+        if self.proxies_per_cluster is not None:
+            check_whole(proxies_per_cluster=self.proxies_per_cluster, otherwise="None for all members")
+        if self.split is not None and (not isinstance(self.split, str) or not self.split):
+            raise InputError(f'split={self.split!r} is not the name of a split; pass one, such as "train"')
+        _check_columns("columns", self.columns)
+        _check_columns("eval_columns", self.eval_columns)
+        if self.ledger is not None and not isinstance(self.ledger, str | os.PathLike):
+            raise InputError(f'ledger={self.ledger!r} is not a path; pass one, such as "run.ledger"')
+
     def plain_arguments(self) -> dict[str, Any]:
-        """Those arguments that are numbers, words or None, by name; the ledger's path may differ among ranks."""
+        """The arguments that are numbers, words or None, for comparing ranks.
+
+        Returns:
+            Arguments by name, without the ledger's path, which may differ among ranks.
+        """
         plain = {name: value for name, value in vars(self).items() if name != "ledger"}
         return {name: value for name, value in plain.items() if value is None or isinstance(value, int | float | str)}
+
+
+def _check_columns(name: str, columns: object) -> None:
+    if columns is None:
+        return
+    if not isinstance(columns, Mapping):
+        raise InputError(
+            f"{name}={columns!r:.100} is a {type(columns).__name__}; pass a dict from the parts of a row to columns, "
+            'as in columns={"instruction": "query"}'
+        )
+    for part, column in columns.items():
+        if not isinstance(part, str) or not isinstance(column, str | None):
+            raise InputError(f"{name}={{{part!r}: {column!r}}} does not map a part of a row, by its name, to a column")

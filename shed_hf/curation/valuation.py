@@ -1,4 +1,4 @@
-"""Valuing clusters: the players they send, the bill, the progress, and what is told when it is interrupted."""
+"""Valuing clusters: the bill before, the progress during, and what is kept when it is interrupted."""
 
 import warnings
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from shed_hf.estimators import Estimator, ValueEstimate
 from shed_hf.estimators.base import Cost
 from shed_hf.estimators.budget import Budget, cost_of, fine_tunings_of, speed_of
 from shed_hf.estimators.significance import failed_checks, is_significant, suggestion, untested_reason
+from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger, read_ledger, rescue
 from shed_hf.game.utility import concurrency_of
@@ -19,8 +20,18 @@ from shed_hf.utils.console import duration, plural, progress, say
 
 
 def bill(estimator: str, cost: Cost, n_players: int, n_rows: float, n_tokens: int, n_known: int) -> str:
-    """What valuing will take, before anything is fine-tuned. ``n_tokens`` is what one fine-tuning on all players trains
-    on.
+    """What valuing will take, printed before anything is fine-tuned.
+
+    Args:
+        estimator: The estimator's name.
+        cost: What it will ask for.
+        n_players: The number of players.
+        n_rows: How many rows they bring together.
+        n_tokens: How many tokens one fine-tuning on all players trains on; 0 where the utility can't tell.
+        n_known: How many outcomes the ledger holds already.
+
+    Returns:
+        One line.
     """
     share = cost.players_trained / n_players
     tokens = "" if not n_tokens else f", {share * n_tokens:,.0f} tokens"
@@ -34,41 +45,61 @@ def bill(estimator: str, cost: Cost, n_players: int, n_rows: float, n_tokens: in
 def value(
     game: Game, estimator: Estimator, rng: np.random.Generator, budget: Budget | None, require_signal: bool = False
 ) -> ValueEstimate:
-    """Run the estimator on the game, with the bill before it and a progress bar during, and judge what came out.
+    """Run the estimator on the game, with the bill before it and a progress bar during it.
 
-    v(N) is measured twice more with its rows in other orders where the budget has room for it. When valuing ends early,
-    by ctrl-C or an error, the user is told where the outcomes are and how to go on. Raises `NoSignal` where values
-    can't be told from noise though ``require_signal`` asks for it.
+    v(N) is measured twice more with its rows in other orders where the budget has room for it. Values that can't be
+    told from noise are warned of.
+
+    Args:
+        game: The game to be valued.
+        estimator: What values its players.
+        rng: The generator that coalitions are drawn with.
+        budget: The most that measuring may take; None for the estimator's own.
+        require_signal: Whether values that can't be told from noise raise instead.
+
+    Returns:
+        A value for every player, with its standard error and the noise floor.
+
+    Raises:
+        InputError: For a budget below the least that the estimator can use, and where ranks measure differently.
+        NoSignal: With ``require_signal``, for values that can't be told from noise.
     """
-    with _keeping(game.ledger):
-        # as when v(∅) and v(N) were measured, so that a run that goes on has the budget it began with
-        most = fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game))
-        cost, repeats = cost_of(estimator, game.n_players, most)
-        left = None if most is None else most - repeats
-        rows = np.concatenate(game.players)
-        say(bill(repr(estimator), cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
-        for line in parallelism_note(game):
-            say(line)
-        with progress(max(cost.fine_tunings + 1 - len(game.ledger), 1)) as advance:
-            game.watch = advance
-            speed = speed_of(game)
-            say(f"time: about {duration(speed.seconds(cost, game.n_players))}, judged by v(∅) and v(N)")
-            estimate = estimator(game, rng, left)
-            estimate = replace(estimate, noise_floor=_noise_floor(game, repeats))
-        _judge(estimate, require_signal)
+    compare_ranks(game)
+    # as when v(∅) and v(N) were measured, so that a run that goes on has the budget it began with
+    most = fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game))
+    cost, repeats = cost_of(estimator, game.n_players, most)
+    left = None if most is None else most - repeats
+    rows = np.concatenate(game.players)
+    say(bill(repr(estimator), cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
+    for line in parallelism_note(game):
+        say(line)
+    with progress(max(cost.fine_tunings + 1 - len(game.ledger), 1)) as advance:
+        game.watch = advance
+        speed = speed_of(game)
+        say(f"time: about {duration(speed.seconds(cost, game.n_players))}, judged by v(∅) and v(N)")
+        estimate = estimator(game, rng, left)
+        estimate = replace(estimate, noise_floor=_noise_floor(game, repeats))
+    _judge(estimate, require_signal)
     return estimate
 
 
 def parallelism_note(game: Game) -> list[str]:
-    """How coalitions are measured, where that is not plainly one after the other."""
-    told = []
+    """How coalitions are measured, where that is not one after the other.
+
+    Args:
+        game: The game, with its ranks and its utility.
+
+    Returns:
+        No line, or one for several ranks and one for several coalitions at a time.
+    """
+    lines = []
     if game.workers.size > 1:
         apart = (
             f"all {game.workers.size} train every coalition together" if game.together else "each fine-tunes its own"
         )
-        told.append(f"ranks: {game.workers.size}, {apart}")
+        lines.append(f"ranks: {game.workers.size}, {apart}")
     note = concurrency_of(game.utility).note
-    return [*told, note] if note else told
+    return [*lines, note] if note else lines
 
 
 def _noise_floor(game: Game, repeats: int) -> float:
@@ -101,8 +132,12 @@ def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
 
 
 @contextmanager
-def _keeping(ledger: Ledger) -> Iterator[None]:
-    """Whatever ends the valuation early, its outcomes are in a file afterwards, and the user knows which."""
+def outcomes_kept(ledger: Ledger) -> Iterator[None]:
+    """Whatever ends a curation early, ctrl-C or an error, its outcomes are in a file, and a line says which.
+
+    Args:
+        ledger: The curation's ledger, in a file or in memory.
+    """
     try:
         yield
     except BaseException:

@@ -1,32 +1,45 @@
-"""What every rank but the first does in a curation: it holds pool and utility, does what the leader posts, and ends
-with the leader's result.
-"""
+"""Worker ranks: load the same data and model as rank 0, run the tasks it sends, return its result."""
 
 import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.plan import Plan
 from shed_hf.curation.problem import Problem, bind, warm_up
 from shed_hf.curation.request import Request
+from shed_hf.curation.wire import CurationResult
 from shed_hf.distributed.ranks import MultiProcess
 from shed_hf.embedding.embed import encode_rows
 from shed_hf.embedding.encoders import Encoder, FittedLexical, Lexical, encoder_from
-from shed_hf.errors import InputError
-from shed_hf.game.ledger import Entry, Ledger, differing
+from shed_hf.errors import InputError, RankError
+from shed_hf.game.comparison import Probe, probe
+from shed_hf.game.entry import Entry
+from shed_hf.game.ledger import Ledger
+from shed_hf.game.ledger_header import differing
 from shed_hf.game.measurement import Batch, measured
-from shed_hf.results.tables import with_values
+from shed_hf.results.tables import clusters_table, with_values
 from shed_hf.sampling.row_ranking import features_by
 from shed_hf.types import EmbeddingMatrix, IntVector
 from shed_hf.utils.random_streams import Streams
 
+Result = TypeVar("Result")
+
 
 @dataclass
 class Worker:
-    """One rank's part of a game: the handlers of the leader's tasks."""
+    """One rank's part of a curation: the handlers of the tasks that rank 0 sends.
+
+    Attributes:
+        request: The arguments of `curate` on this rank.
+        rank: This rank's number.
+        problem: The pool and the utility, as this rank loaded them.
+        encoder: What embeds rows; None for a matrix and for ``"lexical"``, which rank 0 fits alone.
+        players: The rows of every player, as rank 0 sends them.
+        ledger: Where this rank writes what it measures.
+    """
 
     request: Request
     rank: int
@@ -36,30 +49,52 @@ class Worker:
     ledger: Ledger = field(default_factory=Ledger)
 
     def handlers(self) -> dict[str, Callable[[Any], Any]]:
-        """Kinds of tasks, and what does them."""
+        """What runs each kind of task.
+
+        Returns:
+            Handlers by the task's kind.
+        """
         return {
             "embed": self.embed,
             "features": lambda rows: features_by(self.problem.utility)(rows),
             "warm up": lambda rows: warm_up(self.problem, rows),
             "begin": self.begin,
+            "compare": self.compare,
             "fine-tune": self.fine_tune,
             "fine-tune together": self.fine_tune_together,
         }
 
     def embed(self, rows: IntVector) -> EmbeddingMatrix:
-        """Unit vectors of some rows."""
+        """Unit vectors of some rows.
+
+        Args:
+            rows: Row ids ``(n,)``.
+
+        Returns:
+            Vectors ``(n, d)``.
+
+        Raises:
+            InputError: Where this rank has no encoder.
+        """
         if self.encoder is None:
             raise InputError("there is nothing to embed rows with on this rank; pass the same embedder= on every rank")
         return encode_rows(self.problem.pool, rows, self.encoder)
 
-    def begin(self, leaders: tuple[dict[str, Any], list[IntVector]]) -> list[Entry]:
-        """See that this rank would measure the same game; returns what its disk holds of earlier runs.
+    def begin(self, game_of_main: tuple[dict[str, Any], list[IntVector]]) -> list[Entry]:
+        """Check that this rank would measure the same game as rank 0, and open its ledger.
 
-        Raises `InputError` with what differs.
+        Args:
+            game_of_main: Rank 0's header with the plain arguments of `curate`, and the rows of every player.
+
+        Returns:
+            What this rank's disk holds of earlier runs.
+
+        Raises:
+            InputError: Where this rank would measure another game, with what differs.
         """
-        told, self.players = leaders
+        expected, self.players = game_of_main
         header = self.problem.header()
-        different = differing(told, {**header, "arguments": self.request.plain_arguments()})
+        different = differing(expected, {**header, "arguments": self.request.plain_arguments()})
         if different:
             raise InputError(
                 f"rank {self.rank} would measure another game than rank 0 ({different}); start every rank with the "
@@ -69,36 +104,77 @@ class Worker:
             self.ledger = Ledger(self.request.ledger, header, self.rank)
         return list(self.ledger)
 
+    def compare(self, _: None) -> Probe:
+        """Measure what ranks are compared by.
+
+        Returns:
+            What this rank measures of it.
+        """
+        return probe(self.problem.utility, self.players)
+
     def fine_tune(self, batch: Batch) -> list[Entry]:
-        """Measure walks and write their outcomes down."""
+        """Measure a batch of coalitions.
+
+        Args:
+            batch: The coalitions, or orders of them, with their keys in the ledger.
+
+        Returns:
+            Their outcomes, which this rank's ledger has as well.
+        """
         return measured(self.problem.utility, batch, self.players, self.ledger.put)
 
     def fine_tune_together(self, batch: Batch) -> None:
-        """Take part in training one model with all ranks; the first writes the outcomes down."""
+        """Take part in training one model with all ranks; rank 0 records the outcomes.
+
+        Args:
+            batch: The coalitions, the same on every rank.
+        """
         measured(self.problem.utility, batch, self.players, lambda _: None)
 
 
 def work_for_curation(request: Request, workers: MultiProcess) -> CuratedDataset:
-    """Follow to the end of a curation."""
+    """Run rank 0's tasks until its curation ends.
+
+    Args:
+        request: The arguments of `curate` on this rank.
+        workers: The ranks of the launch.
+
+    Returns:
+        Rank 0's result, with the rows of this rank's own source.
+    """
     worker = _worker(request, workers)
-    told: CuratedDataset = _until_the_end(worker, workers)
+    result = _of_type(CurationResult, _until_the_end(worker, workers))
     with _silently():
-        source = worker.problem.source.select(told.valued.pool_rows)
-        valued = replace(told.valued, source=source, encoder=told.valued.encoder or worker.encoder)
-        return replace(told, dataset=with_values(valued, told.rows), valued=valued)
+        source = worker.problem.source.select(result.valued.pool_rows)
+        valued = replace(result.valued, source=source, encoder=result.valued.encoder or worker.encoder)
+        rows = result.rows
+        return CuratedDataset(with_values(valued, rows), rows, clusters_table(valued, rows), result.recipe, valued)
 
 
 def work_for_plan(request: Request, workers: MultiProcess) -> Plan:
-    """Follow to the end of a plan."""
-    plan: Plan = _until_the_end(_worker(request, workers), workers)
-    return plan
+    """Run rank 0's tasks until its plan is made.
+
+    Args:
+        request: The arguments of `plan` on this rank.
+        workers: The ranks of the launch.
+
+    Returns:
+        Rank 0's plan.
+    """
+    return _of_type(Plan, _until_the_end(_worker(request, workers), workers))
 
 
-def to_workers(curated: CuratedDataset) -> CuratedDataset:
-    """The result as it travels: without rows, which every rank has, and without an encoder that every rank loads."""
+def to_workers(curated: CuratedDataset) -> CurationResult:
+    """The result as it is sent to other ranks: without the rows and an encoder that every rank loads itself.
+
+    Args:
+        curated: The whole result.
+
+    Returns:
+        What is left to be sent.
+    """
     encoder = curated.valued.encoder if isinstance(curated.valued.encoder, FittedLexical) else None
-    nothing: Any = None
-    return replace(curated, dataset=nothing, valued=replace(curated.valued, source=None, encoder=encoder))
+    return CurationResult(curated.rows, curated.recipe, replace(curated.valued, source=None, encoder=encoder))
 
 
 def _worker(request: Request, workers: MultiProcess) -> Worker:
@@ -111,17 +187,26 @@ def _worker(request: Request, workers: MultiProcess) -> Worker:
 def _until_the_end(worker: Worker, workers: MultiProcess) -> Any:
     try:
         with _silently():
-            result = workers.follow(worker.handlers())
+            result = workers.work(worker.handlers())
     except BaseException:
         worker.ledger.close()
         raise
-    worker.ledger.discard()  # the leader has written all of it
+    worker.ledger.discard()  # rank 0 has written all of it
+    return result
+
+
+def _of_type(kind: type[Result], result: Any) -> Result:
+    if not isinstance(result, kind):
+        raise RankError(
+            f"rank 0 sent a {type(result).__name__} at its end, where a {kind.__name__} was due; call curate and plan "
+            "in the same order on every rank"
+        )
     return result
 
 
 @contextlib.contextmanager
 def _silently() -> Iterator[None]:
-    """What there is to warn of, the leader warns of, and its bars are enough."""
+    """Without warnings and progress bars: those of rank 0 are enough."""
     import datasets
 
     bars = not datasets.are_progress_bars_disabled()

@@ -1,6 +1,6 @@
-"""TODO."""
+"""The evaluation items: rows of a dataset of their own, or rows of the pool that are held out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,26 +9,32 @@ import numpy as np
 from shed_hf.data.formats import Example
 from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool, read_pool
+from shed_hf.data.preambles import Preambles
 from shed_hf.data.provenance import HubSource, source_of
 from shed_hf.errors import InputError
 from shed_hf.types import IntVector
 
 HELD_OUT = 256
-
-
 LEAST_HELD_OUT = 8
 
 
 @dataclass(frozen=True, eq=False)
 class EvaluationItems:
-    """The evaluation items; ``held_out`` are the pool's rows they were taken from, ``hub`` where on the Hub they came
-    from, if they did. ``columns`` are all columns of their rows, by name, with a cell per item.
+    """The items that fine-tuned models are evaluated on.
+
+    Attributes:
+        examples: One example an item.
+        held_out: ``(h,)`` the pool's rows that the items were taken from; empty with a dataset of their own.
+        hub: Where on the Hub the items came from; None where that is unknown.
+        columns: Every column of the items' rows by name, one cell an item.
+        preambles: What the items share, and are not compared by.
     """
 
     examples: list[Example]
     held_out: IntVector
     hub: HubSource | None = None
     columns: Mapping[str, list[Any]] = field(default_factory=dict, repr=False)
+    preambles: Preambles = field(default=Preambles(), repr=False)
 
 
 class _Columns(Mapping[str, list[Any]]):
@@ -48,19 +54,50 @@ class _Columns(Mapping[str, list[Any]]):
 
 
 def items_from(
-    eval_dataset: Any, pool: Pool, columns: Mapping[str, str] | None, drop_invalid: bool, rng: np.random.Generator
+    eval_dataset: Any,
+    pool: Pool,
+    columns: Mapping[str, str | None] | None,
+    drop_invalid: bool,
+    rng: np.random.Generator,
+    screen: Callable[[Pool], Pool] = lambda pool: pool,
+    eval_columns: Mapping[str, str | None] | None = None,
 ) -> EvaluationItems:
-    """The items of ``eval_dataset``, or a tenth of the pool's readable rows, at most 256, held out to be them.
+    """The items of ``eval_dataset``, or, without one, a tenth of the pool's readable rows, at most 256.
 
-    Raises `InputError` for an empty evaluation set, one of an unknown format, or a pool too small to hold out of.
+    Args:
+        eval_dataset: What `load_source` takes, or None to hold out rows of the pool.
+        pool: The pool; held-out rows are drawn from its readable rows, uniformly and without replacement.
+        columns: Parts of a row to columns; used for ``eval_dataset`` where it has all of these columns.
+        drop_invalid: Leave unreadable rows of ``eval_dataset`` out instead of raising.
+        rng: Draws the held-out rows.
+        screen: Leaves rows of ``eval_dataset`` out, or raises, that the model cannot be shown.
+        eval_columns: Parts of a row to the columns of ``eval_dataset``; by default ``columns`` holds there too.
+
+    Returns:
+        The items, in the order of their rows.
+
+    Raises:
+        InputError: For an empty evaluation set, one of an unknown format, ``eval_columns`` without ``eval_dataset``, or
+            a pool too small to hold out of.
     """
+    if eval_columns is not None and eval_dataset is None:
+        raise InputError(
+            f"eval_columns={dict(eval_columns)!r} says how eval_dataset is read, and there is none; pass "
+            "eval_dataset=, or columns= for the dataset"
+        )
     if eval_dataset is not None:
         dataset = load_source(eval_dataset, name="eval_dataset")
-        shared = columns if columns and set(columns.values()) <= set(dataset.column_names) else None
-        evaluation = read_pool(dataset, shared, drop_invalid, name="eval_dataset")
+        chosen = _shared(columns, dataset.column_names) if eval_columns is None else eval_columns
+        evaluation = screen(read_pool(dataset, chosen, drop_invalid, "eval_dataset"))
         rows = np.flatnonzero(~evaluation.invalid)
         none_held_out = np.empty(0, dtype=np.int64)
-        return EvaluationItems(evaluation.examples(rows), none_held_out, source_of(dataset), _Columns(evaluation, rows))
+        return EvaluationItems(
+            evaluation.examples(rows),
+            none_held_out,
+            source_of(dataset),
+            _Columns(evaluation, rows),
+            evaluation.format.preambles,
+        )
     readable = np.flatnonzero(~pool.invalid)
     count = min(HELD_OUT, len(readable) // 10)
     if count < LEAST_HELD_OUT:
@@ -70,3 +107,9 @@ def items_from(
         )
     held_out = np.sort(rng.choice(readable, size=count, replace=False))
     return EvaluationItems(pool.examples(held_out), held_out, columns=_Columns(pool, held_out))
+
+
+def _shared(columns: Mapping[str, str | None] | None, names: list[str]) -> Mapping[str, str | None] | None:
+    """The pool's columns, where the evaluation set has all that are read; those left out may be missing."""
+    known = {part: column for part, column in (columns or {}).items() if column is not None or part in names}
+    return known if {column for column in known.values() if column is not None} <= set(names) else None

@@ -1,122 +1,200 @@
-"""The door: what an instruction row looks like outside, and the one form it has inside.
+"""Reads rows of five known formats into `Example`.
 
-Five shapes are understood, tried in this order; ``columns`` says where names differ, as ``{"instruction": "query"}``:
+The formats are tried in this order; ``columns`` says where names differ, as in ``{"instruction": "query"}``, and which
+parts are left out, as in ``{"system": None}``:
 
 - messages (or conversations): a conversation; its last assistant turn is the completion
 - prompt + completion: both strings, taken verbatim, or both lists of messages
-- instruction (+ input) + output: Alpaca; Dolly's ``context`` and ``response`` as well
-- question + answer (+ choices): with choices, the answer is a label, an index from 0, or a choice's text
+- instruction (+ input, history) + output: Alpaca; Dolly's ``context`` and ``response`` as well
+- question (+ context) + answer (+ choices): with choices, the answer is a label, a choice's text, or a number
 - text: everything is completion
+
+A system prompt, tools and variables of the chat template may stand beside all of them but text.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
+from shed_hf.data.conversations import read_history, read_template_inputs, read_turns, with_system
+from shed_hf.data.examples import Example, InvalidCell, Turn
+from shed_hf.data.multiple_choice import CHOICE_PARTS, READINGS, answer_part, find_parts, read_choices, right_option
+from shed_hf.data.preambles import Preambles
 from shed_hf.errors import InputError
+from shed_hf.utils.text import is_blank
 
-
-class Turn(NamedTuple):
-    """One turn of a conversation."""
-
-    role: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One row inside shed_hf: turns that end with the assistant's, which is the completion.
-
-    ``verbatim`` rows reach the model as they are, the others through the tokenizer's chat template. ``options`` are the
-    completions to choose from, ``answer`` the index of the right one; without options it is -1. The first ``given``
-    turns are a prompt that is only read, even where the assistant speaks in it.
-    """
-
-    turns: tuple[Turn, ...]
-    verbatim: bool = False
-    options: tuple[str, ...] = ()
-    answer: int = -1
-    given: int = 0
-
-    @property
-    def completion(self) -> str:
-        """What the model should say."""
-        return self.turns[-1].content
-
-    @property
-    def text(self) -> str:
-        """The whole row as one text, to embed and to compare."""
-        return "\n".join(turn.content for turn in self.turns if turn.content)
-
-    def answering(self, completion: str) -> "Example":
-        """The same conversation with another completion."""
-        turns = (*self.turns[:-1], Turn(self.turns[-1].role, completion))
-        return Example(turns, self.verbatim, given=self.given)
-
-
-class InvalidCell(InputError):
-    """A cell that makes its row unusable; caught at the door, where the row's number is known."""
-
-    def __init__(self, column: str, problem: str) -> None:
-        super().__init__(f"column {column!r} {problem}")
+__all__ = ["OPTIONAL", "Example", "InvalidCell", "RowFormat", "Turn", "detect"]
 
 
 Row: TypeAlias = Mapping[str, Any]
-
-
 _Reader: TypeAlias = Callable[[Row, Mapping[str, str]], Example]
 
 
 @dataclass(frozen=True)
 class RowFormat:
-    """How the rows of one dataset are read: the shape's name and, for each of its parts, the dataset's column."""
+    """How the rows of one dataset are read.
+
+    Attributes:
+        name: The format: ``"messages"``, ``"prompt+completion"``, ``"instruction"``, ``"question"`` or ``"text"``.
+        columns: The parts of a row to the dataset's columns.
+        preambles: What the rows of the dataset share, and are not compared by.
+    """
 
     name: str
     columns: Mapping[str, str]
+    preambles: Preambles = field(default=Preambles(), repr=False)
+
+    @property
+    def read_columns(self) -> list[str]:
+        """The dataset's columns that are read, each once."""
+        return list(dict.fromkeys(self.columns.values()))
+
+    def text_of(self, example: Example) -> str:
+        """The text to embed and to compare: a row without what it shares with the others.
+
+        Args:
+            example: A row of this format.
+
+        Returns:
+            Its text.
+        """
+        return self.preambles.text_of(example)
+
+    def with_preambles(self, preambles: Preambles) -> "RowFormat":
+        """The format with more preambles.
+
+        Args:
+            preambles: Those that are added.
+
+        Returns:
+            Another format.
+        """
+        return replace(self, preambles=self.preambles | preambles)
+
+    def as_json(self) -> dict[str, Any]:
+        """The format as JSON, which `from_json` reads."""
+        written = {"name": self.name, "columns": dict(self.columns)}
+        return {**written, "preambles": self.preambles.as_json()} if self.preambles else written
+
+    @classmethod
+    def from_json(cls, written: Mapping[str, Any]) -> "RowFormat":
+        """The format that `as_json` wrote.
+
+        Args:
+            written: What was written; without preambles where there are none, or by versions that had none.
+
+        Returns:
+            The format.
+
+        Raises:
+            KeyError: When a part is missing.
+            ValueError: For a format or preambles that are unknown.
+        """
+        if written["name"] not in _SHAPES:
+            raise ValueError(f"rows of the format {written['name']!r}")
+        parts, columns = set(_SHAPES[written["name"]]), written["columns"].keys()
+        needed = parts - OPTIONAL - ({"answer"} if columns & READINGS else set())
+        if not needed <= columns or not columns <= parts.union(READINGS, CHOICE_PARTS):
+            raise ValueError(f"rows of the format {written['name']!r} with the parts {sorted(columns)}")
+        found = Preambles.from_json(written["preambles"]) if "preambles" in written else Preambles()
+        return cls(written["name"], dict(written["columns"]), found)
 
     def read(self, row: Row) -> Example:
-        """The row as an `Example`. Raises `InvalidCell` naming the column and what is wrong with it."""
-        return _READERS[self.name](row, self.columns)
+        """The row as an `Example`.
+
+        Args:
+            row: Column name to cell; columns that are not read may be there too.
+
+        Returns:
+            The example.
+
+        Raises:
+            InvalidCell: For a cell that cannot be used, naming its column and what is wrong with it.
+        """
+        return _with_prompt_parts(_READERS[self.name](row, self.columns), row, self)
 
 
-def detect(column_names: Sequence[str], columns: Mapping[str, str] | None = None, of: str = "dataset") -> RowFormat:
-    """The format of a dataset with these columns. Raises `InputError` when none of the five shapes fits."""
-    mapping = dict(columns or {})
+def detect(
+    column_names: Sequence[str],
+    columns: Mapping[str, str | None] | None = None,
+    of: str = "dataset",
+    fitting: Callable[[], Mapping[str, str]] = dict,
+) -> RowFormat:
+    """The format of a dataset, by its column names.
+
+    Args:
+        column_names: The dataset's columns.
+        columns: Parts of a row to columns, where names differ; None for a part or a column that is not to be read.
+        of: What error messages call the dataset.
+        fitting: Gives the parts that some columns look like, for the error message.
+
+    Returns:
+        The first format of which every needed part has a column.
+
+    Raises:
+        InputError: When no format fits, or ``columns`` names a part or a column that does not exist.
+    """
+    mapping = {part: column for part, column in (columns or {}).items() if column is not None}
+    ignored = {name for name, column in (columns or {}).items() if column is None}
     _check_mapping(column_names, mapping, of)
+    readable = [name for name in column_names if name not in ignored]
     for name, parts in _SHAPES.items():
-        found = {part: _column(part, aliases, column_names, mapping) for part, aliases in parts.items()}
+        found = {part: _column(part, names, readable, mapping) for part, names in parts.items() if part not in ignored}
         present = {part: column for part, column in found.items() if column is not None}
-        if all(part in present for part in parts if part not in OPTIONAL) and set(mapping) <= set(present):
+        if name == "question":
+            present = _with_choices(present, [] if "choices" in ignored else readable, mapping)
+        needed = {part for part in parts if part not in OPTIONAL} - ({"answer"} if present.keys() & READINGS else set())
+        if needed <= set(present) and set(mapping) <= set(present):
             return RowFormat(name, present)
+    example = {**fitting(), **mapping}
     raise InputError(
-        f"the columns of {of}, {list(column_names)}{f' with columns={mapping}' if mapping else ''} fit no known "
+        f"the columns of {of}, {list(column_names)}{f' with columns={dict(columns)}' if columns else ''} fit no known "
         "format; expected messages, prompt + completion, instruction (+ input) + output, question + answer (+ "
-        f"choices) or text; say where they are with columns=, for example columns={_example_mapping(column_names)}"
+        f"choices) or text; say where they are with {'eval_columns' if of == 'eval_dataset' else 'columns'}="
+        + (f", for example {example}" if example else "; no column holds text or messages")
     )
 
 
-def _example_mapping(column_names: Sequence[str]) -> dict[str, str]:
-    names = [*column_names, "my_column", "my_column"]
-    return {"instruction": names[0], "output": names[1]}
+def _with_choices(present: Mapping[str, str], names: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
+    """The parts of a question with where its choices are, and with how the caller says that answers are meant."""
+    said = {part: column for part, column in mapping.items() if part in READINGS or part in CHOICE_PARTS}
+    found = {**present, **find_parts(names, mapping), **said}
+    parts = [part for part in found if part != "answer" or not found.keys() & READINGS]
+    return {part: found[part] for part in sorted(parts, key=lambda part: part != "question")}
 
 
+_SYSTEM = {"system": ("system", "system_prompt", "system_message")}
+_BESIDE = {**_SYSTEM, "tools": ("tools",), "chat_template_kwargs": ("chat_template_kwargs",)}
+_CONTEXT = ("context", "article", "passage")
 _SHAPES: dict[str, dict[str, tuple[str, ...]]] = {
-    "messages": {"messages": ("messages", "conversations")},
-    "prompt+completion": {"prompt": ("prompt",), "completion": ("completion",)},
-    "instruction": {"instruction": ("instruction",), "input": ("input", "context"), "output": ("output", "response")},
-    "question": {"question": ("question",), "answer": ("answer", "answerKey"), "choices": ("choices",)},
+    "messages": {"messages": ("messages", "conversations"), **_BESIDE},
+    "prompt+completion": {"prompt": ("prompt",), "completion": ("completion",), **_BESIDE},
+    "instruction": {
+        "instruction": ("instruction",),
+        "input": ("input", *_CONTEXT),
+        "output": ("output", "response"),
+        "history": ("history",),
+        **_BESIDE,
+    },
+    "question": {
+        "question": ("question",),
+        "answer": ("answer", "answerKey"),
+        "choices": ("choices",),
+        "context": _CONTEXT,
+        **_BESIDE,
+    },
     "text": {"text": ("text",)},
 }
-
-
-OPTIONAL = {"input", "choices"}
+OPTIONAL = {"input", "choices", "context", "history", *_BESIDE}
+"""The parts that a row may be without."""
 
 
 def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str], of: str) -> None:
-    parts = sorted({part for shape in _SHAPES.values() for part in shape})
+    known = sorted({part for shape in _SHAPES.values() for part in shape} | READINGS.keys())
+    parts = [*known, *CHOICE_PARTS[:2], "…"]
     for part, column in mapping.items():
-        if part not in parts:
+        if part not in known and part not in CHOICE_PARTS:
             raise InputError(f"columns={{{part!r}: …}} names no part of a row; the parts are {parts}")
         if column not in column_names:
             raise InputError(
@@ -136,36 +214,36 @@ def _filled(row: Row, column: str) -> str:
         raise InvalidCell(column, "is None")
     if not isinstance(cell, str):
         raise InvalidCell(column, f"holds {cell!r:.60}, a {type(cell).__name__}, not text")
-    if not cell.strip():
-        raise InvalidCell(column, "is empty" if not cell else f"is only whitespace ({cell!r:.20})")
+    if is_blank(cell):
+        what = "whitespace" if not cell.strip() else "characters that show nothing"
+        raise InvalidCell(column, "is empty" if not cell else f"is only {what} ({cell!a:.20})")
     return cell
 
 
+def _with_prompt_parts(example: Example, row: Row, row_format: RowFormat) -> Example:
+    """The example with what stands beside it in columns of its own, and with its prompt marked."""
+    columns = row_format.columns
+    given = len(example.turns) - 1 if row_format.name in ("instruction", "question") else example.given
+    inputs = read_template_inputs(_cell(row, columns, "tools"), _cell(row, columns, "chat_template_kwargs"))
+    turns = with_system(example.turns, _cell(row, columns, "system"), columns.get("system", ""))
+    if example.verbatim and (inputs or turns != example.turns):
+        beside = next(part for part in _BESIDE if _cell(row, columns, part))
+        raise InvalidCell(
+            columns[beside],
+            "has no place beside a prompt that is taken verbatim; pass prompt and completion as messages, or leave it "
+            f"out with columns={{{beside!r}: None}}",
+        )
+    added = len(turns) - len(example.turns)
+    return replace(example, turns=turns, given=given + added if given else 0, template_inputs=inputs)
+
+
 def _read_messages(row: Row, columns: Mapping[str, str]) -> Example:
-    turns = _turns(row[columns["messages"]], columns["messages"])
-    answered = [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.content.strip()]
+    turns = read_turns(row[columns["messages"]], columns["messages"])
+    answered = [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.text.strip()]
     if not answered:
         raise InvalidCell(columns["messages"], "has no assistant turn with text")
-    return Example(turns[: answered[-1] + 1])
-
-
-_ROLES = {"human": "user", "gpt": "assistant"}  # ShareGPT's names
-
-
-def _turns(messages: Any, column: str) -> tuple[Turn, ...]:
-    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
-        raise InvalidCell(column, f"holds {messages!r:.60}, not a list of messages")
-    turns = []
-    for message in messages:
-        if not isinstance(message, Mapping):
-            raise InvalidCell(column, f"holds the message {message!r:.60}, not a dict with role and content")
-        role, content = message.get("role", message.get("from")), message.get("content", message.get("value"))
-        if not isinstance(role, str) or not isinstance(content, str):
-            raise InvalidCell(
-                column, f"holds a message with role {role!r:.20} and content {content!r:.40}; both must be text"
-            )
-        turns.append(Turn(_ROLES.get(role, role), content))
-    return tuple(turns)
+    last = answered[-1] + 1
+    return Example(turns[:last], after=turns[last:])
 
 
 def _read_prompt_completion(row: Row, columns: Mapping[str, str]) -> Example:
@@ -173,54 +251,47 @@ def _read_prompt_completion(row: Row, columns: Mapping[str, str]) -> Example:
     if isinstance(prompt, str) or isinstance(completion, str) or prompt is None or completion is None:
         question, answer = _filled(row, columns["prompt"]), _filled(row, columns["completion"])
         return Example((Turn("user", question), Turn("assistant", answer)), verbatim=True)
-    given, answered = _turns(prompt, columns["prompt"]), _turns(completion, columns["completion"])
-    if answered[-1].role != "assistant" or not answered[-1].content.strip():
+    given, answered = read_turns(prompt, columns["prompt"]), read_turns(completion, columns["completion"])
+    if answered[-1].role != "assistant" or not answered[-1].text.strip():
         raise InvalidCell(columns["completion"], "does not end with an assistant turn with text")
     return Example((*given, *answered), given=len(given))
 
 
 def _read_instruction(row: Row, columns: Mapping[str, str]) -> Example:
     instruction, output = _filled(row, columns["instruction"]), _filled(row, columns["output"])
-    context = row.get(columns.get("input", ""))
-    if context is not None and not isinstance(context, str):
-        raise InvalidCell(columns["input"], f"holds {context!r:.60}, a {type(context).__name__}, not text")
-    question = f"{instruction}\n\n{context}" if context and context.strip() else instruction
-    return Example((Turn("user", question), Turn("assistant", output)))
+    context = _text_or_none(row, columns, "input")
+    question = f"{instruction}\n\n{context}" if context else instruction
+    history = read_history(_cell(row, columns, "history"), columns.get("history", ""))
+    return Example((*history, Turn("user", question), Turn("assistant", output)))
+
+
+def _cell(row: Row, columns: Mapping[str, str], part: str) -> Any:
+    return row.get(columns[part]) if part in columns else None
+
+
+def _text_or_none(row: Row, columns: Mapping[str, str], part: str) -> str | None:
+    """The text of a part that may be missing or blank."""
+    cell = _cell(row, columns, part)
+    if cell is not None and not isinstance(cell, str):
+        raise InvalidCell(columns[part], f"holds {cell!r:.60}, a {type(cell).__name__}, not text")
+    return None if cell is None or is_blank(cell) else cell
 
 
 def _read_question(row: Row, columns: Mapping[str, str]) -> Example:
-    question = Turn("user", _filled(row, columns["question"]))
-    if "choices" not in columns:
-        return Example((question, Turn("assistant", _filled(row, columns["answer"]))))
-    options, labels = _options(row[columns["choices"]], columns["choices"])
-    answer = _right_option(row[columns["answer"]], options, labels)
-    if answer is None:
-        raise InvalidCell(
-            columns["answer"], f"holds {row[columns['answer']]!r:.40}, none of the {len(options)} choices"
-        )
-    return Example((question, Turn("assistant", options[answer])), options=options, answer=answer)
+    asked, context = _question(row, columns["question"]), _text_or_none(row, columns, "context")
+    question = Turn("user", f"{context}\n\n{asked}" if context else asked)
+    choices, part = read_choices(row, columns), answer_part(columns)
+    if choices is None:
+        return Example((question, Turn("assistant", _filled(row, columns[part]))))
+    answer = right_option(choices, row[columns[part]], part, columns[part])
+    completion = Turn("assistant", choices.options[answer])
+    return Example((question, completion), options=choices.options, answer=answer)
 
 
-def _options(choices: Any, column: str) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-    """The texts to choose from and their labels, from a list of texts or a dict of ``text`` and ``label``."""
-    labelled = isinstance(choices, Mapping)
-    texts = choices.get("text") if labelled else choices
-    options = tuple(texts) if isinstance(texts, Sequence) and not isinstance(texts, str) else ()
-    if not all(isinstance(option, str) and option.strip() for option in options) or len(set(options)) < 2:
-        raise InvalidCell(column, f"holds {choices!r:.60}, not two or more different texts")
-    labels = (choices.get("label") or ()) if labelled else "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    return options, tuple(labels)[: len(options)]
-
-
-def _right_option(answer: Any, options: tuple[str, ...], labels: tuple[Any, ...]) -> int | None:
-    """The index an answer means: a label such as "B", an index from 0, or the text of an option."""
-    if isinstance(answer, bool):
-        return None
-    if answer in labels:
-        return labels.index(answer)
-    if isinstance(answer, int):
-        return answer if 0 <= answer < len(options) else None
-    return options.index(answer) if answer in options else None
+def _question(row: Row, column: str) -> str:
+    """The question's text; with its choices in one cell, as CommonsenseQA was published, it is the stem."""
+    cell = row[column]
+    return _filled(cell, "stem") if isinstance(cell, Mapping) and "stem" in cell else _filled(row, column)
 
 
 def _read_text(row: Row, columns: Mapping[str, str]) -> Example:

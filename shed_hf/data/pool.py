@@ -1,30 +1,35 @@
-"""The pool: a dataset read through the door, where a row is from here on an integer id."""
+"""The pool: a dataset whose rows were all read once. Everything after it names a row by its integer id."""
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shed_hf.data.formats import Example, InvalidCell, RowFormat, detect
+from shed_hf.data.detection import format_of, row_dicts, rows_of
+from shed_hf.data.examples import Example, InvalidCell
+from shed_hf.data.formats import RowFormat
+from shed_hf.data.preambles import PreambleFinder, Preambles
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, IntVector
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-CHUNK = 1000
-
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """A dataset with its format, the content digest of every row, and which rows cannot be read.
+    """A dataset with its format, the content digest of every row, and which rows cannot be used.
 
-    ``digests`` ``(n, 16)`` uint8 identify a row by its turns; ``keys`` ``(n, 16)`` do so after lower-casing and folding
-    blanks, to find repeats. ``invalid`` ``(n,)`` marks rows that were let through the door only to be left out.
+    Attributes:
+        dataset: The rows, in no special format.
+        format: How a row is read.
+        digests: ``(n, 16)`` uint8, a row's content: equal where all that the model is shown is equal.
+        keys: ``(n, 16)`` uint8, the same of the text with case and blanks folded, to find repeats.
+        invalid: ``(n,)`` True for rows that cannot be read; they keep their numbers and take no part.
     """
 
     dataset: "Dataset"
@@ -37,80 +42,171 @@ class Pool:
         return len(self.dataset)
 
     def examples(self, rows: Sequence[int] | IntVector) -> list[Example]:
-        """The rows as examples, in the order asked for."""
+        """The rows as examples.
+
+        Args:
+            rows: ``(k,)`` ids of readable rows.
+
+        Returns:
+            k examples, in the order of ``rows``.
+        """
         if not len(rows):
             return []
-        read = self.dataset.select_columns(list(self.format.columns.values()))
-        return [self.format.read(row) for row in _row_dicts(read[[int(row) for row in rows]])]
+        read = self.dataset.select_columns(self.format.read_columns)
+        return [self.format.read(row) for row in row_dicts(read[[int(row) for row in rows]])]
 
     def texts(self, rows: IntVector) -> list[str]:
-        """The rows as texts to embed."""
-        return [example.text for example in self.examples(rows)]
+        """The rows as texts to embed, without the preambles that they share.
+
+        Args:
+            rows: ``(k,)`` ids of readable rows.
+
+        Returns:
+            k texts, in the order of ``rows``.
+        """
+        return [self.format.text_of(example) for example in self.examples(rows)]
+
+    def with_preambles(self, preambles: Preambles) -> "Pool":
+        """The pool with more preambles that its texts are without.
+
+        Args:
+            preambles: Those that are added, such as the evaluation items'.
+
+        Returns:
+            Another view of the same rows.
+        """
+        return replace(self, format=self.format.with_preambles(preambles))
 
     def digests_of(self, row_sets: Sequence[IntVector]) -> dict[int, bytes]:
-        """Row id to content, for the ledger's keys."""
+        """The content of rows, for the ledger's keys.
+
+        Args:
+            row_sets: Row ids, in any number of arrays.
+
+        Returns:
+            Row id to 16 bytes.
+        """
         return {int(row): self.digests[row].tobytes() for rows in row_sets for row in rows}
+
+    def without(self, problems: Mapping[int, InputError], drop_invalid: bool, name: str) -> "Pool":
+        """The pool with more rows that take no part.
+
+        Args:
+            problems: Row id to what is wrong with the row, in the order of the rows.
+            drop_invalid: Mark the rows instead of raising.
+            name: What error messages call the dataset.
+
+        Returns:
+            A pool with the same rows.
+
+        Raises:
+            InputError: Where no row is left, and, unless ``drop_invalid``, for any row: how many, and what is wrong
+                with the first.
+        """
+        if not problems:
+            return self
+        if not drop_invalid:
+            first = next(iter(problems))
+            raise InputError(
+                f"{name} has {len(problems)} rows that cannot be read; the first is row {first}: {problems[first]}; "
+                "mend them, or leave them out with drop_invalid=True"
+            )
+        invalid = self.invalid.copy()
+        invalid[list(problems)] = True
+        if invalid.all():
+            first = next(iter(problems))
+            raise InputError(f"{name} has no row that can be read; the first: {problems[first]}")
+        return replace(self, invalid=invalid)
 
     @property
     def digest(self) -> str:
-        """The content of the whole dataset, in hex."""
+        """The content of the whole dataset: 32 hexadecimal digits."""
         return hashlib.blake2b(self.digests.tobytes(), digest_size=16).hexdigest()
 
 
 def read_pool(
-    dataset: "Dataset", columns: Mapping[str, str] | None = None, drop_invalid: bool = False, name: str = "dataset"
+    dataset: "Dataset",
+    columns: Mapping[str, str | None] | RowFormat | None = None,
+    drop_invalid: bool = False,
+    name: str = "dataset",
 ) -> Pool:
-    """Read every row once through the door.
+    """Read every row once.
 
-    Raises `InputError` for an empty dataset, for columns that fit no format, and, unless ``drop_invalid``, for rows
-    with a missing, empty or non-text cell, naming the first of them.
+    Args:
+        dataset: The rows.
+        columns: Parts of a row to the dataset's columns, where names differ; or the format that rows were read in
+            before.
+        drop_invalid: Mark rows that cannot be read as invalid instead of raising.
+        name: What error messages call the dataset.
+
+    Returns:
+        The pool, with as many rows as the dataset.
+
+    Raises:
+        InputError: For an empty dataset, columns that fit no format, no readable row at all, and, unless
+            ``drop_invalid``, for unreadable rows: how many, and what is wrong with the first.
     """
     if len(dataset) == 0:
         raise InputError(f"{name} has 0 rows; pass one with rows")
-    row_format = detect(dataset.column_names, columns, name)
+    row_format, finder = _format(dataset, columns, name), PreambleFinder(len(dataset))
     digests = np.zeros((len(dataset), 16), dtype=np.uint8)
     keys = np.zeros((len(dataset), 16), dtype=np.uint8)
-    problems: dict[int, InvalidCell] = {}
-    for number, row in enumerate(_rows(dataset, list(row_format.columns.values()))):
+    problems: dict[int, InputError] = {}
+    for number, row in enumerate(rows_of(dataset, row_format.read_columns)):
         try:
             example = row_format.read(row)
         except InvalidCell as problem:
             problems[number] = problem
             continue
-        digests[number] = digest(repr((example.turns, example.verbatim, example.options, example.given)))
+        digests[number] = digest(_content(example, row_format))
         keys[number] = digest(normalised(example.text))
-    if problems and not drop_invalid:
-        first = next(iter(problems))
-        raise InputError(
-            f"{name} has {len(problems)} rows that cannot be read; the first is row {first}: {problems[first]}; mend "
-            "them, or leave them out with drop_invalid=True"
-        )
-    invalid = np.zeros(len(dataset), dtype=np.bool_)
-    invalid[list(problems)] = True
-    if invalid.all():
-        raise InputError(f"{name} has no row that can be read; the first: {problems[0]}")
-    return Pool(dataset.with_format(None), row_format, digests, keys, invalid)
+        finder.add(example)
+    if not isinstance(columns, RowFormat):
+        row_format = row_format.with_preambles(finder.found())
+    all_valid = np.zeros(len(dataset), dtype=np.bool_)
+    pool = Pool(dataset.with_format(None), row_format, digests, keys, all_valid)
+    return pool.without(problems, drop_invalid, name)
+
+
+def _format(dataset: "Dataset", columns: Mapping[str, str | None] | RowFormat | None, name: str) -> RowFormat:
+    if not isinstance(columns, RowFormat):
+        return format_of(dataset, columns, name)
+    missing = [column for column in columns.read_columns if column not in dataset.column_names]
+    if missing:
+        raise InputError(f"{name} has no column {missing[0]!r}; it has {list(dataset.column_names)}")
+    return columns
+
+
+def _content(example: Example, row_format: RowFormat) -> str:
+    """All that decides what the model is shown of a row, written as ledgers have always known it."""
+    given = example.given if row_format.name == "prompt+completion" else 0  # else the format says what is prompt
+    known = (example.turns, example.verbatim, example.options, given)
+    assistant_first = row_format.name == "messages" and example.turns[0].role == "assistant"  # read anew since 0.1
+    beside = (example.template_inputs, example.after, assistant_first)
+    return repr((*known, *beside) if any(beside) else known)
 
 
 def normalised(text: str) -> str:
-    """The text with case and blanks folded: ``"A  b\\n"`` and ``"a B"`` are alike."""
+    """The text with case and blanks folded: ``"A  b\\n"`` and ``"a B"`` are alike.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The folded text, without blanks at its ends.
+    """
     return re.sub(r"\s+", " ", text).strip().casefold()
 
 
 def digest(text: str) -> NDArray[np.uint8]:
-    """The content of a text as 16 bytes."""
+    """The BLAKE2b digest of a text.
+
+    Args:
+        text: Any text, lone surrogates included.
+
+    Returns:
+        ``(16,)`` uint8.
+    """
     return np.frombuffer(
         hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest(), dtype=np.uint8
     )
-
-
-def _rows(dataset: "Dataset", columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """All rows as plain dicts of the given columns, whatever format (torch, numpy) the dataset is set to."""
-    plain = dataset.with_format(None).select_columns(list(columns))
-    for start in range(0, len(plain), CHUNK):
-        yield from _row_dicts(plain[start : start + CHUNK])
-
-
-def _row_dicts(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    for cells in zip(*batch.values(), strict=True):
-        yield dict(zip(batch, cells, strict=True))

@@ -1,4 +1,4 @@
-"""Where a dataset came from: the Hub repository it was loaded from, if it was, and whether its rows are still those."""
+"""Where a dataset came from: the Hub repository it was loaded from, and whether its rows are still as they were."""
 
 import glob
 import json
@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
 
 def downloaded(namespace: str, revision: str) -> list[str]:
-    """The datasets of a namespace of which files at this commit are in the cache."""
+    """The datasets of a namespace that have files of one commit in the Hub's local cache.
+
+    Args:
+        namespace: A user or organisation.
+        revision: The commit, 40 hexadecimal digits.
+
+    Returns:
+        Names without the namespace.
+    """
     from huggingface_hub import constants
 
     start = f"datasets--{namespace}--"
@@ -27,9 +35,16 @@ _IN_CACHE = re.compile(
 
 @dataclass(frozen=True)
 class HubSource:
-    """A dataset of the Hub, at one commit. ``untouched``: every cell is read from the files that were loaded from
-    there, so rows may have been left out or columns renamed, but nothing written or added. ``whole``: nothing was left
-    out, moved or renamed either. Several splits in one are joined by +.
+    """A dataset of the Hub, at one commit.
+
+    Attributes:
+        repo: The repository's id, ``namespace/name``.
+        config: The configuration.
+        split: The split; several are joined by +.
+        revision: The commit, 40 hexadecimal digits.
+        untouched: Whether every cell is read from the files that were loaded; rows may have been left out and columns
+            renamed.
+        whole: Whether, beyond that, no row was left out or moved and no column renamed.
     """
 
     repo: str
@@ -45,9 +60,14 @@ class HubSource:
 
 
 def source_of(dataset: "Dataset") -> HubSource | None:
-    """The one repository behind a dataset, told from the cache files it is mapped to; None for anything else.
+    """The repository that a dataset was loaded from, found by the cache files it is mapped to.
 
-    Rows in memory or from two places make the origin unknown: what can't be shown to be public is not.
+    Args:
+        dataset: Any dataset.
+
+    Returns:
+        The source, or None where it is unknown: rows in memory, or of two places. What cannot be shown to come from a
+        public repository is not taken to.
     """
     from datasets.table import MemoryMappedTable
 

@@ -1,20 +1,25 @@
-"""Rendering: an example as the model reads it, with the tokens it should learn marked.
+"""An example as the tokens that a model reads, with those marked that the loss is taken on, as TRL prepares them.
 
-Conversations go through the tokenizer's chat template where it has one, and through the plain Alpaca layout otherwise;
-verbatim rows stay as they are, with the end-of-sequence token behind them, as TRL does. Only the assistant's turns are
-learned.
+Conversations go through the tokenizer's chat template where it has one (`shed_hf.data.chat_template`), and through the
+plain Alpaca layout otherwise; verbatim rows stay as they are, with the end-of-sequence token behind them. After a
+prompt everything is learned; of a conversation without one, the turns of the assistant.
 """
 
+import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shed_hf.data.formats import Example, Turn
+from shed_hf.data.chat_template import ChatTemplate, Unrenderable
+from shed_hf.data.detection import CHUNK
+from shed_hf.data.examples import Example
+from shed_hf.data.pool import Pool
+from shed_hf.data.rendering import Encoded, prompt_text, rendered
 from shed_hf.errors import InputError
-from shed_hf.types import IntVector
+from shed_hf.types import BoolVector, IntVector
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,17 +27,14 @@ if TYPE_CHECKING:
 IGNORED = -100
 
 
-class Segment(NamedTuple):
-    """A piece of the rendered text, learned or only read."""
-
-    text: str
-    learned: bool
-
-
 @dataclass(frozen=True, eq=False)
 class Tokens:
-    """Token ids ``(t,)`` and labels ``(t,)``, the id where it is learned and −100 elsewhere; ``cut`` tokens fell off
-    the end.
+    """A row of tokens.
+
+    Attributes:
+        ids: ``(t,)`` token ids.
+        labels: ``(t,)`` the id where the loss is taken, −100 elsewhere.
+        cut: How many tokens were cut off.
     """
 
     ids: IntVector
@@ -45,48 +47,108 @@ class Tokens:
         return int((self.labels[1:] != IGNORED).sum())
 
 
-def render(example: Example, tokenizer: "PreTrainedTokenizerBase") -> list[Segment]:
-    """The example as segments, whose texts joined are what the model reads.
+def tokenise(
+    examples: Sequence[Example],
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    rows: Sequence[int] | None = None,
+) -> list[Tokens]:
+    """Each example as tokens.
 
-    With a chat template, for instance::
+    Args:
+        examples: Any number, of any formats.
+        tokenizer: The model's tokenizer.
+        max_length: The most tokens of a row; what is longer is cut at the end.
+        rows: What error messages number the examples by; by default their positions.
 
-        [("<|im_start|>user\\nHi<|im_end|>\\n<|im_start|>assistant\\n", False), ("Hello!<|im_end|>\\n", True)]
-    """
-    if example.verbatim:
-        *prompt, completion = (turn.content for turn in example.turns)
-        return _joined([(text, False) for text in prompt], (_ended(completion, tokenizer), True))
-    if tokenizer.chat_template is None:
-        return _render_plainly(example, tokenizer)
-    return _render_with_template(example, tokenizer)
+    Returns:
+        One row of tokens an example.
 
-
-def tokenise(examples: Sequence[Example], tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Tokens]:
-    """Each example as tokens, cut after ``max_length``.
-
-    A token belongs to the segment its last character stands in. Raises `InputError` for a tokenizer that cannot say
-    where in the text a token stands, or that has no token for the end of a sequence.
+    Raises:
+        InputError: For a tokenizer that `check_tokenizer` refuses, and for an example that the chat template refuses,
+            naming it.
     """
     check_tokenizer(tokenizer)
-    rendered = [render(example, tokenizer) for example in examples]
-    if not rendered:
-        return []
-    texts = ["".join(segment.text for segment in segments) for segments in rendered]
-    templated = [not example.verbatim and tokenizer.chat_template is not None for example in examples]
-    tokens: list[Tokens | None] = [None] * len(examples)
-    for special in (False, True):  # a chat template writes its own special tokens
-        places = [place for place, of_template in enumerate(templated) if of_template != special]
-        if not places:
-            continue
-        encoded = tokenizer(
-            [texts[place] for place in places], add_special_tokens=special, return_offsets_mapping=True, verbose=False
-        )
-        for place, ids, offsets in zip(places, encoded["input_ids"], encoded["offset_mapping"], strict=True):
-            tokens[place] = _marked(rendered[place], ids, offsets, max_length)
-    return [row for row in tokens if row is not None]
+    template = _template(tokenizer)
+    prepared = []
+    for place, example in enumerate(examples):
+        with _naming(place if rows is None else rows[place]):
+            prepared.append(rendered(example, template, tokenizer))
+    encoded = Encoded(tokenizer, [text for one in prepared for text in one.texts])
+    tokens = []
+    for place, one in enumerate(prepared):
+        with _naming(place if rows is None else rows[place]):
+            tokens.append(_cut(*one.tokens(encoded), max_length))
+    return tokens
+
+
+def prompt_ids(example: Example, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """The tokens that an evaluation item's completion is generated after.
+
+    Args:
+        example: An item.
+        tokenizer: The model's tokenizer.
+
+    Returns:
+        Token ids; none for an item that is all completion.
+
+    Raises:
+        InputError: For an item that the chat template refuses.
+    """
+    text, special = prompt_text(example, _template(tokenizer), tokenizer)
+    return list(tokenizer(text, add_special_tokens=special)["input_ids"])
+
+
+def check_renderable(example: Example, tokenizer: "PreTrainedTokenizerBase") -> None:
+    """Refuse an example that the model cannot be shown.
+
+    Args:
+        example: Any example.
+        tokenizer: The model's tokenizer.
+
+    Raises:
+        Unrenderable: For an example that the chat template refuses or does not show as it is meant, or that needs a
+            chat template where there is none.
+    """
+    rendered(example, _template(tokenizer), tokenizer)
+
+
+def screen(pool: Pool, tokenizer: "PreTrainedTokenizerBase", drop_invalid: bool, name: str = "dataset") -> Pool:
+    """Find the rows that a model cannot be shown, before anything is trained.
+
+    Args:
+        pool: The pool; every row is rendered once.
+        tokenizer: The model's tokenizer.
+        drop_invalid: Mark such rows as invalid instead of raising.
+        name: What error messages call the dataset.
+
+    Returns:
+        The pool, with such rows among the invalid ones.
+
+    Raises:
+        InputError: Where no row is left, and, unless ``drop_invalid``, for any such row, naming the first.
+    """
+    problems: dict[int, InputError] = {}
+    readable = np.flatnonzero(~pool.invalid)
+    for start in range(0, len(readable), CHUNK):
+        rows = readable[start : start + CHUNK]
+        for row, example in zip(rows, pool.examples(rows), strict=True):
+            try:
+                check_renderable(example, tokenizer)
+            except Unrenderable as problem:
+                problems[int(row)] = problem
+    return pool.without(problems, drop_invalid, name)
 
 
 def split_at_completion(tokens: Tokens) -> int:
-    """Where the last run of learned tokens begins: the completion of an evaluation item."""
+    """Where the last run of learned tokens begins: the completion of an evaluation item.
+
+    Args:
+        tokens: A row; its first token counts as prompt, since nothing predicts it.
+
+    Returns:
+        A position in [1, t]; t where no token is learned.
+    """
     learned = tokens.labels != IGNORED
     if not learned.any():
         return len(tokens.ids)
@@ -96,8 +158,13 @@ def split_at_completion(tokens: Tokens) -> int:
 
 
 def check_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Raise `InputError` for a tokenizer without offsets or end-of-sequence token; a missing pad token becomes the
-    latter.
+    """Refuse a tokenizer that rows cannot be prepared with; a missing pad token becomes the end-of-sequence token.
+
+    Args:
+        tokenizer: The model's tokenizer.
+
+    Raises:
+        InputError: For a tokenizer without offsets, or without an end-of-sequence token.
     """
     if not tokenizer.is_fast:
         raise InputError(
@@ -113,7 +180,13 @@ def check_tokenizer(tokenizer: "PreTrainedTokenizerBase") -> None:
 
 
 def warn_of_cuts(tokens: Sequence[Tokens], max_length: int, what: str) -> None:
-    """One warning that counts the rows longer than ``max_length``."""
+    """One warning that counts the rows longer than ``max_length``.
+
+    Args:
+        tokens: Rows after cutting.
+        max_length: The most tokens of a row.
+        what: What the rows are, as the warning's noun.
+    """
     cut = [row for row in tokens if row.cut]
     if cut:
         without = sum(row.n_learned == 0 for row in cut)
@@ -125,62 +198,19 @@ def warn_of_cuts(tokens: Sequence[Tokens], max_length: int, what: str) -> None:
         )
 
 
-def _marked(segments: Sequence[Segment], ids: list[int], offsets: list[tuple[int, int]], max_length: int) -> Tokens:
-    ends = np.cumsum([len(segment.text) for segment in segments])
-    last_characters = np.array([end - 1 for _, end in offsets])
-    owners = np.searchsorted(ends, last_characters, side="right")
-    learned = np.array([segment.learned for segment in segments])[np.minimum(owners, len(segments) - 1)]
-    learned &= last_characters >= 0  # tokens that the tokenizer adds stand nowhere in the text
+@contextlib.contextmanager
+def _naming(row: int) -> Iterator[None]:
+    try:
+        yield
+    except Unrenderable as error:
+        raise Unrenderable(f"row {row}: {error}") from error
+
+
+def _cut(ids: list[int], learned: BoolVector, max_length: int) -> Tokens:
     token_ids = np.array(ids, dtype=np.int64)
     labels = np.where(learned, token_ids, IGNORED)
     return Tokens(token_ids[:max_length], labels[:max_length], max(0, len(ids) - max_length))
 
 
-def _joined(before: Sequence[tuple[str, bool]], last: tuple[str, bool]) -> list[Segment]:
-    return [Segment(text, learned) for text, learned in (*before, last) if text]
-
-
-def _ended(completion: str, tokenizer: "PreTrainedTokenizerBase") -> str:
-    eos = str(tokenizer.eos_token)
-    return completion if completion.endswith(eos) else completion + eos
-
-
-_ALPACA = {"user": "### Instruction:\n{}\n\n### Response:\n", "system": "{}\n\n"}
-
-
-def _render_plainly(example: Example, tokenizer: "PreTrainedTokenizerBase") -> list[Segment]:
-    segments = []
-    for place, turn in enumerate(example.turns):
-        if turn.role == "assistant":
-            last = place == len(example.turns) - 1
-            text = _ended(turn.content, tokenizer) if last else f"{turn.content}\n\n"
-            segments.append(Segment(text, learned=place >= example.given))
-        else:
-            segments.append(Segment(_ALPACA.get(turn.role, "{}\n\n").format(turn.content), False))
-    return segments
-
-
-def _render_with_template(example: Example, tokenizer: "PreTrainedTokenizerBase") -> list[Segment]:
-    """Each assistant turn is what its rendering adds to the rendering of the turns before it."""
-    whole = _templated(example.turns, tokenizer)
-    segments, done = [], 0
-    for place, turn in enumerate(example.turns):
-        if turn.role != "assistant" or place < example.given:
-            continue
-        prompt = _templated(example.turns[:place], tokenizer, ask=True) if place else ""
-        answered = _templated(example.turns[: place + 1], tokenizer)
-        if not (whole.startswith(answered) and answered.startswith(prompt)):
-            if place == len(example.turns) - 1:
-                raise InputError(
-                    f"the chat template of {tokenizer.name_or_path!r} renders a conversation differently once it is "
-                    "answered, so the completion cannot be told from the prompt; pass prompt + completion as strings"
-                )
-            continue  # an earlier turn that the template rewrites later (thoughts removed, say) is read, not learned
-        segments += [Segment(whole[done : len(prompt)], False), Segment(whole[len(prompt) : len(answered)], True)]
-        done = len(answered)
-    return [segment for segment in segments if segment.text]
-
-
-def _templated(turns: Sequence[Turn], tokenizer: "PreTrainedTokenizerBase", ask: bool = False) -> str:
-    messages = [turn._asdict() for turn in turns]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask))
+def _template(tokenizer: "PreTrainedTokenizerBase") -> ChatTemplate | None:
+    return None if tokenizer.chat_template is None else ChatTemplate.of(tokenizer)

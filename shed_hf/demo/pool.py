@@ -1,4 +1,4 @@
-"""The demo's pool: instruction rows of nine topics from openly licensed sets, and the damage done to three of them."""
+"""The demo's pool: instruction rows of nine topics from openly licensed sets, and the damage done to some of them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -14,25 +14,57 @@ BOILERPLATE = "I'm sorry, but I cannot help with that request at this time."
 
 
 def rows(split: str) -> list[Row]:
-    """The sound rows of a split: ``"pool"`` to choose from, ``"dev"`` to value on, ``"test"`` to judge by."""
+    """The undamaged rows of a split.
+
+    Args:
+        split: ``"pool"`` to choose from, ``"dev"`` to value on, or ``"test"`` for the comparison at the end.
+
+    Returns:
+        Rows with instruction, input, output, topic and licence.
+    """
     lines = files("shed_hf.demo").joinpath("pool.jsonl").read_text(encoding="utf-8").splitlines()
     return [row for row in map(json.loads, lines) if row["split"] == split]
 
 
 def topics(of: Sequence[Row]) -> list[str]:
-    """The topics, sorted."""
+    """The topics of rows.
+
+    Args:
+        of: The rows.
+
+    Returns:
+        Each topic once, sorted.
+    """
     return sorted({row["topic"] for row in of})
 
 
 def damaged(sound: Sequence[Row], damages: Sequence[str], seed: int) -> list[Row]:
-    """The rows with a random topic damaged for each of ``damages``; the column ``damage`` names it or is empty."""
+    """The rows with some random topics damaged.
+
+    Args:
+        sound: Undamaged rows.
+        damages: The kinds of damage, one for each topic that is drawn.
+        seed: The seed of the draw.
+
+    Returns:
+        All rows; the column ``damage`` names the damage or is empty.
+    """
     rng = np.random.default_rng(seed)
     chosen = rng.choice(topics(sound), size=len(damages), replace=False)
     return damage(sound, dict(zip(chosen.tolist(), damages, strict=True)), rng)
 
 
 def damage(sound: Sequence[Row], kinds: Mapping[str, str], rng: np.random.Generator) -> list[Row]:
-    """The rows with every row of the topics in ``kinds`` damaged; shuffled answers come from other damaged topics."""
+    """The rows with every row of certain topics damaged.
+
+    Args:
+        sound: Undamaged rows.
+        kinds: The kind of damage by topic.
+        rng: The generator to draw from.
+
+    Returns:
+        All rows with a column ``damage``; shuffled answers come from other damaged topics.
+    """
     hurt = [place for place, row in enumerate(sound) if row["topic"] in kinds]
     answers = {place: sound[_elsewhere(place, hurt, sound, rng)]["output"] for place in hurt}
     return [

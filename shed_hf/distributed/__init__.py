@@ -1,1 +1,1 @@
-"""TODO."""
+"""Several processes that share one curation, and the caller's accelerate state kept apart from ours."""

@@ -1,4 +1,4 @@
-"""TODO."""
+"""accelerate's global state, kept apart: the caller's outside, a trainer's of ours inside."""
 
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,9 @@ class AcceleratorSandbox:
     trainer sees its own state, outside the caller's is untouched. Among several ranks the trainer believes to be the
     only one, so that it neither wraps its model nor averages gradients of coalitions that have nothing to do with each
     other; with ``together`` it knows of the others.
+
+    Args:
+        together: Whether all ranks of a launch train every coalition together; by default each trains its own.
     """
 
     def __init__(self, together: bool = False) -> None:
@@ -37,7 +40,11 @@ class AcceleratorSandbox:
         self._inside = self._swap(self._outside)
 
     def settle(self, args: "TrainingArguments") -> None:
-        """Let arguments see the ranks that the trainer is to see, on this rank's device; inside only."""
+        """Let training arguments see the ranks that the trainer is to see, on this rank's device; inside only.
+
+        Args:
+            args: The arguments, which are changed.
+        """
         if not self._several:
             return
         import torch

@@ -1,16 +1,29 @@
-"""The crew: the processes of one launch, which measure for one game.
+"""The processes of one launch, which measure for one game.
 
-One rank leads: it runs a curation from top to bottom, as it would alone. The others follow: they hold the same pool and
-the same utility, take tasks from the leader's list and hand back results. Everything passes through a store of keys and
-values, never through a collective: shares may be uneven, ranks need not keep step, and nobody waits where a time limit
-of the network ends the wait.
+Rank 0 runs a curation from top to bottom, as it would alone. The others, its workers, hold the same pool and the same
+utility, run the tasks that rank 0 posts and send back results. Everything passes through a store of keys and values,
+never through a collective: shares may be uneven, ranks need not keep step, and no time limit of the network ends the
+wait. Messages are plain data (see `messages`).
 """
 
-import pickle
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
+
+from shed_hf.distributed.messages import Codec, error_from, plain_error
+from shed_hf.distributed.store import (
+    START_AGAIN,
+    Heartbeat,
+    Mailbox,
+    Patience,
+    Silence,
+    Store,
+    tell,
+    unreadable,
+    waiting_ends,
+)
+from shed_hf.errors import RankError
 
 Task = TypeVar("Task")
 
@@ -22,22 +35,8 @@ SHORTEST, LONGEST = 0.002, 0.1
 """Seconds between two looks into the store: short at first, longer the longer nothing comes."""
 
 
-class Store(Protocol):
-    """What a crew needs of ``torch.distributed``'s stores."""
-
-    def set(self, key: str, value: bytes, /) -> None: ...
-
-    def get(self, key: str, /) -> bytes: ...
-
-    def add(self, key: str, amount: int, /) -> int: ...
-
-    def check(self, keys: list[str], /) -> bool: ...
-
-    def delete_key(self, key: str, /) -> bool: ...
-
-
 class Workers(Protocol):
-    """Who measures. ``size`` processes, of which this one ``leads`` or follows."""
+    """Who measures: ``size`` processes, of which this one has number ``rank``."""
 
     rank: int
     size: int
@@ -45,24 +44,42 @@ class Workers(Protocol):
     @property
     def is_main(self) -> bool: ...
 
-    def map(self, kind: str, tasks: Sequence[Task], here: Callable[[Task], Result]) -> Iterator[tuple[int, Result]]: ...
+    def map(self, kind: str, tasks: Sequence[Task], run: Callable[[Task], Result]) -> Iterator[tuple[int, Result]]: ...
 
-    def on_every_rank(self, kind: str, task: Task, here: Callable[[Task], Result]) -> list[Result]: ...
+    def on_every_rank(self, kind: str, task: Task, run: Callable[[Task], Result]) -> list[Result]: ...
 
 
 class SingleProcess:
-    """A crew of one."""
+    """One process alone."""
 
     rank, size, is_main = 0, 1, True
 
-    def map(self, kind: str, tasks: Sequence[Task], here: Callable[[Task], Result]) -> Iterator[tuple[int, Result]]:
-        """Every task's number and result, in order."""
-        for number, task in enumerate(tasks):
-            yield number, here(task)
+    def map(self, kind: str, tasks: Sequence[Task], run: Callable[[Task], Result]) -> Iterator[tuple[int, Result]]:
+        """Run all tasks, in order.
 
-    def on_every_rank(self, kind: str, task: Task, here: Callable[[Task], Result]) -> list[Result]:
-        """The result of the one process there is."""
-        return [here(task)]
+        Args:
+            kind: Which of the workers' handlers runs them; there are no workers.
+            tasks: The tasks.
+            run: What runs them here.
+
+        Yields:
+            A task's number and its result.
+        """
+        for number, task in enumerate(tasks):
+            yield number, run(task)
+
+    def on_every_rank(self, kind: str, task: Task, run: Callable[[Task], Result]) -> list[Result]:
+        """Run one task.
+
+        Args:
+            kind: Which of the workers' handlers runs it; there are no workers.
+            task: The task.
+            run: What runs it here.
+
+        Returns:
+            Its result, in a list.
+        """
+        return [run(task)]
 
     def __enter__(self) -> Self:
         return self
@@ -71,131 +88,216 @@ class SingleProcess:
         return
 
     def end(self, result: object) -> None:
-        """Nobody follows."""
+        """No-op: there are no other ranks.
+
+        Args:
+            result: What other ranks would get.
+        """
 
 
 class MultiProcess:
-    """Several processes around a store. The leader calls `share`, `each` and `end`, the others `follow`.
+    """Several processes around a store. Rank 0 calls `map`, `on_every_rank` and `end`, the others `work`.
 
-    ``with ranks:`` tells the others of an exception, which they raise in turn; a process that is killed is the
-    launcher's business, which ends the rest.
+    Inside ``with ranks:`` an exception on one rank is raised on all, and every rank gives signs of life, however long a
+    task takes; a rank that gives none is named, and waiting for it ends.
+
+    Args:
+        store: Where all ranks meet.
+        rank: This process's number.
+        size: How many there are.
+        codec: What turns tasks and results into bytes; by default plain data and arrays.
+        patience: How long to wait for a rank that gives no sign of life.
     """
 
-    def __init__(self, store: Store, rank: int, size: int) -> None:
-        self.store, self.rank, self.size = store, rank, size
+    def __init__(
+        self, store: Store, rank: int, size: int, codec: Codec | None = None, patience: Patience | None = None
+    ) -> None:
+        self.rank, self.size = rank, size
+        self._patience = Patience() if patience is None else patience
+        self._mail = Mailbox(store, rank, Codec() if codec is None else codec, self._patience)
+        self._heartbeat = Heartbeat(store, f"alive/{rank}", self._patience.beat)
+        self._silence = Silence(range(1, size) if rank == 0 else [0], self._patience)
         self._n_jobs = 0
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the first rank, which decides what is measured."""
+        """Whether this is rank 0, which decides what is measured."""
         return self.rank == 0
 
-    def map(self, kind: str, tasks: Sequence[Task], here: Callable[[Task], Result]) -> Iterator[tuple[int, Result]]:
-        """Every task's number and result, in the order in which they are done; who is free takes the next task."""
+    def map(self, kind: str, tasks: Sequence[Task], run: Callable[[Task], Result]) -> Iterator[tuple[int, Result]]:
+        """Share tasks among all ranks: who is free takes the next.
+
+        Args:
+            kind: Which of the workers' handlers runs them.
+            tasks: The tasks.
+            run: What runs them on this rank.
+
+        Yields:
+            A task's number and its result, in the order in which they are done.
+        """
         job = self._post(kind, tasks)
-        done = read = 0
-        while done < len(tasks):
-            number = self._take(job)
+        missing, read = set(range(len(tasks))), 0
+        while missing:
+            number = self._next_number(job)
             if number < len(tasks):
-                yield number, here(tasks[number])
-                done += 1
+                yield number, run(tasks[number])
+                missing.discard(number)
             else:
                 self._wait(f"{job}/result/{read}")
-            while self.store.check([f"{job}/result/{read}"]):
-                yield self._received(f"{job}/result/{read}")
-                read, done = read + 1, done + 1
+            while self._mail.has(f"{job}/result/{read}"):
+                number, result = self._numbered(f"{job}/result/{read}", missing)
+                yield number, result
+                missing.discard(number)
+                read += 1
             self._check_others()
 
-    def on_every_rank(self, kind: str, task: Task, here: Callable[[Task], Result]) -> list[Result]:
-        """The same task on every rank at once; the results by rank."""
+    def on_every_rank(self, kind: str, task: Task, run: Callable[[Task], Result]) -> list[Result]:
+        """Run the same task on every rank at once.
+
+        Args:
+            kind: Which of the workers' handlers runs it.
+            task: The task.
+            run: What runs it on this rank.
+
+        Returns:
+            The results by rank.
+        """
         job = self._post(kind, None, task)
-        mine = here(task)
-        return [mine, *(self._received(f"{job}/by/{rank}") for rank in range(1, self.size))]
+        mine = run(task)
+        return [mine, *(self._received(f"{job}/by/{rank}", type(mine)) for rank in range(1, self.size))]
 
     def end(self, result: object) -> None:
-        """Send the followers home with the leader's result; wait until all have it, since the store ends with us."""
+        """Send rank 0's result to the workers, and wait until all have it, since the store may end with this process.
+
+        A worker that gives no sign of life does not keep rank 0 from ending.
+
+        Args:
+            result: What `work` returns on the other ranks.
+        """
         self._post("end", None, result)
         pause = SHORTEST
-        while self.store.add("home", 0) < self.size - 1:
-            pause = self._pause(pause)
+        while self._mail.count("home", 0) < self.size - 1:
+            self._check_others()
+            if gone := self._given_up():
+                tell(f"{gone}; rank 0 has ended without")
+                return
+            pause = _slept(pause)
 
-    def follow(self, handlers: Mapping[str, Callable[[Any], Any]]) -> Any:
-        """Do what the leader posts, each kind of task by its handler, until it ends; returns the leader's result."""
+    def work(self, handlers: Mapping[str, Callable[[Any], Any]]) -> Any:
+        """Run the tasks that rank 0 posts until it ends.
+
+        Args:
+            handlers: What runs each kind of task.
+
+        Returns:
+            Rank 0's result.
+        """
         while True:
-            job, (kind, tasks, task) = self._next_job()
+            job, kind, tasks, task = self._next_job()
             if kind == "end":
-                self.store.add("home", 1)
+                self._mail.count("home")
                 return task
+            if kind not in handlers:
+                raise unreadable(job, f"no task is of the kind {kind!r}")
             if tasks is None:
-                self._send(f"{job}/by/{self.rank}", handlers[kind](task))
+                self._mail.send(f"{job}/by/{self.rank}", handlers[kind](task))
                 continue
-            while (number := self._take(job)) < len(tasks):
+            while (number := self._next_number(job)) < len(tasks):
                 result = (number, handlers[kind](tasks[number]))
-                self._send(f"{job}/result/{self.store.add(f'{job}/done', 1) - 1}", result)
+                self._mail.send(f"{job}/result/{self._mail.count(f'{job}/done') - 1}", result)
 
     def __enter__(self) -> Self:
+        self._heartbeat.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._heartbeat.stop()
         if error is None:
             return
         try:
-            if not self.store.check(["failed"]):
-                self.store.set("failed", _pickled_error(error, self.rank))
-        except RuntimeError as lost:  # it ends with the process that holds it
-            raise RuntimeError(
-                f"rank {self.rank} cannot reach the other ranks any more: rank 0 or the launcher is gone; start the "
-                "same command again, what was measured is in the ledger"
-            ) from lost
+            if not self._mail.has("failed"):
+                self._mail.send("failed", plain_error(error, self.rank))
+        except RankError as lost:  # the store ends with the process that holds it
+            if not isinstance(error, RankError):
+                error.add_note(str(lost))
 
     def _post(self, kind: str, tasks: Sequence[Any] | None, task: Any = None) -> str:
         job = f"job/{self._n_jobs}"
         self._n_jobs += 1
-        self._send(job, (kind, None if tasks is None else list(tasks), task))
+        self._mail.send(job, (kind, None if tasks is None else list(tasks), task))
         return job
 
-    def _next_job(self) -> tuple[str, tuple[str, list[Any] | None, Any]]:
+    def _next_job(self) -> tuple[str, str, list[Any] | None, Any]:
         job = f"job/{self._n_jobs}"
         self._n_jobs += 1
         self._wait(job)
-        return job, pickle.loads(self.store.get(job))  # noqa: S301  # from a process of the same launch
+        match self._mail.read(job):
+            case (str(kind), None | list() as tasks, task):
+                return job, kind, tasks, task
+        raise unreadable(job, "it is no task")
 
-    def _take(self, job: str) -> int:
-        return self.store.add(f"{job}/taken", 1) - 1
+    def _next_number(self, job: str) -> int:
+        number = self._mail.count(f"{job}/taken") - 1
+        if number < 0:
+            raise unreadable(f"{job}/taken", f"task {number} does not exist")
+        return number
 
-    def _send(self, key: str, content: Any) -> None:
-        self.store.set(key, pickle.dumps(content))
+    def _numbered(self, key: str, missing: set[int]) -> tuple[int, Any]:
+        match self._mail.take(key):
+            case (int(number), result) if number in missing:
+                return number, result
+        raise unreadable(key, "it is the result of no task that was given")
 
-    def _received(self, key: str) -> Any:
+    def _received(self, key: str, kind: type[Any]) -> Any:
         self._wait(key)
-        content = pickle.loads(self.store.get(key))  # noqa: S301  # from a process of the same launch
-        self.store.delete_key(key)
-        return content
+        result = self._mail.take(key)
+        if type(result) is not kind:
+            raise unreadable(key, f"a {type(result).__name__} where rank 0 has a {kind.__name__}")
+        return result
 
     def _wait(self, key: str) -> None:
         pause = SHORTEST
-        while not self.store.check([key]):
+        while not self._mail.has(key):
             pause = self._pause(pause)
 
     def _pause(self, seconds: float) -> float:
         self._check_others()
-        time.sleep(seconds)
-        return min(2 * seconds, LONGEST)
+        if gone := self._given_up():
+            raise RankError(f"{gone}; {START_AGAIN}")
+        return _slept(seconds)
 
     def _check_others(self) -> None:
-        if self.store.check(["failed"]):
-            rank, error = pickle.loads(self.store.get("failed"))  # noqa: S301  # from a process of the same launch
-            error.add_note(f"(raised on rank {rank} of {self.size})")
-            raise error
+        if not self._mail.has("failed"):
+            return
+        failure = self._mail.read("failed")
+        try:
+            rank, error = error_from(failure)
+        except ValueError as wrong:
+            raise unreadable("failed", str(wrong)) from wrong
+        error.add_note(f"(raised on rank {rank} of {self.size})")
+        raise error
+
+    def _given_up(self) -> str:
+        """Who has been silent up to the limit, in words; empty for nobody. Who is silent for a while is told of."""
+        self._silence.look(lambda rank: self._mail.count(f"alive/{rank}", 0))
+        for silent in self._silence.newly_silent():
+            tell(
+                f"rank {self.rank} waits for rank {silent}, which has given no sign of life for "
+                f"{self._patience.notice:.0f} s: {_MAY_BE}. {waiting_ends(self._patience.limit)}"
+            )
+        gone = [str(rank) for rank in self._silence.given_up()]
+        if not gone:
+            return ""
+        names = f"rank{'s' if len(gone) > 1 else ''} {', '.join(gone)}"
+        return f"{names} gave rank {self.rank} no sign of life for {self._patience.limit:.0f} s: {_MAY_BE}"
 
 
-def _pickled_error(error: BaseException, rank: int) -> bytes:
-    """The exception, or its words where it cannot travel; interruptions arrive as such."""
-    try:
-        found = pickle.dumps((rank, error))
-        pickle.loads(found)  # noqa: S301  # our own; an exception may pickle and not unpickle
-    except Exception:
-        return pickle.dumps((rank, RuntimeError(f"{type(error).__name__}: {error}")))
-    return found
+def _slept(seconds: float) -> float:
+    """Sleep; returns how long to sleep the next time."""
+    time.sleep(seconds)
+    return min(2 * seconds, LONGEST)
+
+
+_MAY_BE = "it has not called curate or plan yet, is stopped, or was killed"

@@ -1,5 +1,9 @@
-"""Who takes part: which rows may be chosen, which are held out to evaluate on, and which repeat an evaluation item."""
+"""Decontamination: rows that are held out or that repeat an evaluation item are not candidates.
 
+Rows and items are compared without the preambles that they share: see `Preambles`.
+"""
+
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,14 +20,20 @@ from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, EmbeddingMatrix, IntVector
 
 NEAR_REPEAT = 0.95
-
-
+WITHOUT_VECTOR = "without a vector"
 BLOCK = 1024
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """The rows ``(m,)`` that may be chosen, their unit vectors ``(m, d)``, and how many were left out and why."""
+    """The rows that may be chosen.
+
+    Attributes:
+        rows: ``(m,)`` row ids of the pool.
+        embeddings: ``(m, d)`` unit vectors.
+        encoder: What embeds further texts; None where the caller gave a matrix.
+        left_out: How many rows were left out, by reason.
+    """
 
     rows: IntVector
     embeddings: EmbeddingMatrix
@@ -31,18 +41,31 @@ class Candidates:
     left_out: dict[str, int] = field(default_factory=dict)
 
     @property
-    def told(self) -> str:
-        """What was left out, in words."""
+    def left_out_in_words(self) -> str:
+        """What was left out, for messages."""
         return ", ".join(f"{count} {reason}" for reason, count in self.left_out.items() if count) or "nothing left out"
 
 
 def decontaminate(
     pool: Pool, items: EvaluationItems | None, embedder: Any, workers: Workers | None = None
 ) -> Candidates:
-    """Embed the readable rows and leave out held-out ones and those that repeat an item.
+    """Embed the readable rows; leave out those that are held out and those that repeat an evaluation item.
 
     A row repeats an item when they are equal but for case and blanks, or when their vectors' cosine is at least 0.95
-    (checked where the embedder can embed the items). Raises `InputError` when no row is left.
+    (checked where the embedder can embed the items). Rows whose vector is zero are near nothing: they are left out too,
+    counted and named in a warning.
+
+    Args:
+        pool: The rows.
+        items: The evaluation items; None for none.
+        embedder: Whatever `encoder_from` takes.
+        workers: The ranks among which embedding is shared; None for this process alone.
+
+    Returns:
+        The rows that are left, with their vectors.
+
+    Raises:
+        InputError: When no row is left, or where embedding fails.
     """
     readable = np.flatnonzero(~pool.invalid)
     embeddings, encoder = embed(pool, readable, embedder, workers)
@@ -52,41 +75,77 @@ def decontaminate(
         held_out = np.isin(readable, items.held_out)
         close = _close(pool, readable, embeddings, items, encoder)
         leaking = (_repeats(pool, readable, items.examples) | close) & ~held_out
-    kept = ~held_out & ~leaking
+    empty = ~embeddings.any(axis=1) & ~held_out & ~leaking
+    kept = ~held_out & ~leaking & ~empty
     if not kept.any():
-        raise InputError(
-            f"all {int(leaking.sum())} rows repeat evaluation items, none is left to choose from; pass an eval_dataset "
-            "of other rows"
-        )
+        raise InputError(_why_none_is_left(int(leaking.sum()), int(empty.sum())))
     left_out = {
         "invalid": int(pool.invalid.sum()),
         "held out": int(held_out.sum()),
         "repeating evaluation items": int(leaking.sum()),
     }
+    if empty.any():
+        left_out[WITHOUT_VECTOR] = int(empty.sum())
+        _warn_of_empty(readable[empty], len(readable))
     return Candidates(readable[kept], embeddings if kept.all() else selected(embeddings, kept), encoder, left_out)
 
 
+def _why_none_is_left(n_repeating: int, n_empty: int) -> str:
+    if not n_empty:
+        return (
+            f"all {n_repeating} rows repeat evaluation items, none is left to choose from; pass an eval_dataset of "
+            "other rows"
+        )
+    return (
+        f"none of the rows is left to choose from: {n_empty} have a vector of zeros, so that the embedder knows "
+        f"nothing of them, and {n_repeating} repeat evaluation items; pass another embedder or eval_dataset"
+    )
+
+
+def _warn_of_empty(rows: IntVector, n_rows: int) -> None:
+    named = ", ".join(str(row) for row in rows[:5]) + (" …" if len(rows) > 5 else "")
+    warnings.warn(
+        f"{len(rows)} of {n_rows} rows are left out because the embedder knows nothing of their text and gives them a "
+        f"vector of zeros: row {named}; pass another embedder to value them",
+        stacklevel=3,
+    )
+
+
 def _repeats(pool: Pool, rows: IntVector, items: Sequence[Example]) -> BoolVector:
-    texts = {key_of(item) for item in items}
-    keys = pool.keys[rows]
-    return np.array([key.tobytes() in texts for key in keys], dtype=np.bool_)
+    """Which rows are an item but for case and blanks, with their preambles or without."""
+    whole = {key_of(item.text) for item in items}
+    repeating = np.array([key.tobytes() in whole for key in pool.keys[rows]], dtype=np.bool_)
+    if not pool.format.preambles:
+        return repeating
+    rest = {key_of(pool.format.text_of(item)) for item in items}
+    for start in range(0, len(rows), BLOCK):
+        texts = pool.texts(rows[start : start + BLOCK])
+        repeating[start : start + BLOCK] |= [key_of(text) in rest for text in texts]
+    return repeating
 
 
-def key_of(item: Example) -> bytes:
-    """What a row's key in the pool would be: its text with case and blanks folded, hashed."""
-    return digest(normalised(item.text)).tobytes()
+def key_of(text: str) -> bytes:
+    """A text with case and blanks folded, hashed as the keys of a pool are.
+
+    Args:
+        text: The text of a row or of an evaluation item.
+
+    Returns:
+        16 bytes.
+    """
+    return digest(normalised(text)).tobytes()
 
 
 def _close(
     pool: Pool, rows: IntVector, embeddings: EmbeddingMatrix, items: EvaluationItems, encoder: Encoder | None
 ) -> BoolVector:
-    """Which rows are nearly an item: by their vectors, or for `Lexical` by all their words, before its projection."""
+    """Which rows nearly repeat an item: by their vectors, or for `Lexical` by its TF-IDF before the projection."""
     if isinstance(encoder, FittedLexical):
         return _close_in_words(pool, rows, items, encoder)
     if len(items.held_out):
         of_items = embeddings[np.isin(rows, items.held_out)].T
     elif encoder is not None:
-        texts = [item.text for item in items.examples]
+        texts = [pool.format.text_of(item) for item in items.examples]
         of_items = encode_texts(encoder, texts, np.arange(len(texts))).T
     else:
         return np.zeros(len(rows), dtype=np.bool_)
@@ -96,7 +155,7 @@ def _close(
 
 
 def _close_in_words(pool: Pool, rows: IntVector, items: EvaluationItems, encoder: FittedLexical) -> BoolVector:
-    of_items = encoder.words([item.text for item in items.examples]).T
+    of_items = encoder.words([pool.format.text_of(item) for item in items.examples]).T
     blocks = range(0, len(rows), BLOCK)
     nearest = [(encoder.words(pool.texts(rows[start : start + BLOCK])) @ of_items).max(axis=1) for start in blocks]
     return np.concatenate([cosines.toarray().ravel() for cosines in nearest]) >= NEAR_REPEAT

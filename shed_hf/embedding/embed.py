@@ -1,11 +1,11 @@
 """Embedding: rows to unit vectors, the space in which clusters are made.
 
-An embedder is anything with ``.encode(texts) -> (n, d)``: a SentenceTransformer, a model2vec model, `Lexical` below. It
-is *fitted* on the pool once (which only `Lexical` needs) and stays with the result, so that new rows can be scored
-later.
+An embedder is anything with ``.encode(texts) -> (n, d)``: a SentenceTransformer, a model2vec model, `Lexical`. It is
+fitted on the pool once (which only `Lexical` needs) and stays with the result, so that new rows can be scored later.
 """
 
 import tempfile
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,41 +13,92 @@ from numpy.typing import NDArray
 
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import SingleProcess, Workers
-from shed_hf.embedding.encoders import Encoder, Lexical, encoder_from
+from shed_hf.embedding.encoders import Encoder, Lexical, SupportsTokenLimit, encoder_from
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, EmbeddingMatrix, IntVector
+from shed_hf.utils.arrays import as_array
 
 CHUNK = 2048
-
-
 MEMORY_MAP_BYTES = 2**30
 
 
 def embed(
     pool: Pool, rows: IntVector, embedder: "str | Encoder | NDArray[np.floating[Any]]", workers: Workers | None = None
 ) -> tuple[EmbeddingMatrix, Encoder | None]:
-    """Unit vectors ``(len(rows), d)`` float32, and the encoder that embeds further texts (None for a matrix).
+    """Embed some rows of the pool.
 
-    Texts are read and encoded in chunks, which a ``crew`` shares; past 1 GiB the matrix lives in a temporary file.
-    `Lexical` is quick, and is left to the rank that asks. Raises `InputError` naming
-    the row when a vector is not finite, or when a given matrix has another number of rows than the pool.
+    Texts are read and encoded in chunks, which the ranks share; past 1 GiB the matrix lives in a temporary file.
+    `Lexical` is quick, and runs on the calling rank alone.
+
+    Args:
+        pool: The rows.
+        rows: ``(m,)`` row ids.
+        embedder: Whatever `encoder_from` takes, or a matrix with a line for every row of the pool.
+        workers: The ranks to share with; None for this process alone.
+
+    Returns:
+        ``(m, d)`` unit vectors, and the encoder that embeds further texts, None for a matrix.
+
+    Raises:
+        InputError: For a vector that is not finite, naming the row, or a matrix of another number of rows.
+
+    Warns:
+        UserWarning: Where the encoder cuts texts off, with how many and how much.
     """
     encoder = encoder_from(embedder)
     if isinstance(encoder, Lexical):
         encoder = encoder.fit(pool.texts(rows))
         workers = None
     if encoder is None:
-        return _given(np.asarray(embedder), len(pool), rows), None
+        return _given(as_array(embedder, "embedder"), len(pool), rows), None
+    if isinstance(encoder, SupportsTokenLimit):
+        _warn_of_unread(pool, rows, encoder)
     return _encoded(pool, rows, encoder, workers or SingleProcess()), encoder
 
 
+def _warn_of_unread(pool: Pool, rows: IntVector, encoder: SupportsTokenLimit) -> None:
+    """One warning that counts what the encoder cuts off."""
+    if encoder.max_tokens is None:
+        return
+    lengths = [encoder.n_tokens(pool.texts(rows[start : start + CHUNK])) for start in range(0, len(rows), CHUNK)]
+    n_tokens = np.concatenate(lengths) if lengths else np.empty(0, dtype=np.int64)
+    unread = np.maximum(n_tokens - encoder.max_tokens, 0)
+    if unread.any():
+        warnings.warn(
+            f"{int((unread > 0).sum())} of {len(rows)} rows are longer than the {encoder.max_tokens} tokens that "
+            f"embedder={encoder.model!r} reads; the last {unread.sum() / n_tokens[unread > 0].sum():.0%} of the tokens "
+            "of these rows are neither compared nor clustered; pass an embedder that reads longer texts",
+            stacklevel=3,
+        )
+
+
 def encode_rows(pool: Pool, rows: IntVector, encoder: Encoder) -> EmbeddingMatrix:
-    """Unit vectors of some rows of the pool."""
+    """Embed some rows of the pool in one call of the encoder.
+
+    Args:
+        pool: The rows.
+        rows: ``(m,)`` row ids.
+        encoder: What embeds their texts.
+
+    Returns:
+        ``(m, d)`` unit vectors.
+    """
     return encode_texts(encoder, pool.texts(rows), rows)
 
 
 def unit(vectors: NDArray[np.floating[Any]], rows: IntVector) -> EmbeddingMatrix:
-    """The vectors at length 1; zeros stay zeros. Raises `InputError` for non-finite ones, named by ``rows``."""
+    """The vectors scaled to length 1; zeros stay zeros.
+
+    Args:
+        vectors: ``(n, d)``.
+        rows: ``(n,)`` row ids, for the error.
+
+    Returns:
+        ``(n, d)`` unit vectors.
+
+    Raises:
+        InputError: For a vector that is not finite, naming its row.
+    """
     vectors = np.asarray(vectors, dtype=np.float32)
     bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
@@ -60,7 +111,19 @@ def unit(vectors: NDArray[np.floating[Any]], rows: IntVector) -> EmbeddingMatrix
 
 
 def encode_texts(encoder: Encoder, texts: list[str], rows: IntVector) -> EmbeddingMatrix:
-    """Unit vectors of some texts. Raises `InputError` when the encoder's result has another shape."""
+    """Embed some texts.
+
+    Args:
+        encoder: What embeds them.
+        texts: n texts.
+        rows: ``(n,)`` row ids, for errors.
+
+    Returns:
+        ``(n, d)`` unit vectors.
+
+    Raises:
+        InputError: When the encoder's result has another shape or is not finite.
+    """
     vectors = np.asarray(encoder.encode(texts))
     if vectors.ndim != 2 or len(vectors) != len(texts):
         raise InputError(
@@ -86,17 +149,25 @@ def _encoded(pool: Pool, rows: IntVector, encoder: Encoder, workers: Workers) ->
 
 
 def _given(matrix: NDArray[Any], n_rows: int, rows: IntVector) -> EmbeddingMatrix:
-    if matrix.ndim != 2 or len(matrix) != n_rows:
+    if matrix.ndim != 2 or len(matrix) != n_rows or not matrix.size:
         raise InputError(
             f"embedder is a matrix of shape {matrix.shape}, the dataset has {n_rows} rows; pass shape ({n_rows}, d)"
         )
-    if not np.issubdtype(matrix.dtype, np.number):
+    if matrix.dtype.kind not in "iuf":
         raise InputError(f"embedder is a matrix of {matrix.dtype}; pass numbers")
     return unit(matrix[rows], rows)
 
 
 def selected(matrix: EmbeddingMatrix, kept: BoolVector) -> EmbeddingMatrix:
-    """The kept lines, in a temporary file again where they are many."""
+    """Some lines of a matrix, in a temporary file where they exceed 1 GiB.
+
+    Args:
+        matrix: ``(n, d)``.
+        kept: ``(n,)``, which lines.
+
+    Returns:
+        The lines that are kept, in their order.
+    """
     positions = np.flatnonzero(kept)
     chosen = _allocate(len(positions), matrix.shape[1])
     for start in range(0, len(positions), CHUNK):

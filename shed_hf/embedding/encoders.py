@@ -1,16 +1,27 @@
-"""TODO."""
+"""Encoders: text to vectors, by a sentence-transformers model, TF-IDF, or any object with ``.encode``."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shed_hf.embedding.lexical_terms import has_unsplit_words, terms_of, whole_words_of
 from shed_hf.errors import InputError
+from shed_hf.types import IntVector
+from shed_hf.utils.checks import check_whole
+from shed_hf.utils.text import first_line
 
 DEFAULT_EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
+_ROUNDING = 1e-5
+"""A projection shorter than this, of a vector of length 1, is the rounding of none."""
+
+
+_SPECIAL = 4
+"""The most tokens that a tokenizer adds to those of the text."""
 
 
 class Encoder(Protocol):
@@ -19,20 +30,73 @@ class Encoder(Protocol):
     def encode(self, sentences: list[str], /) -> Any: ...
 
 
+@runtime_checkable
+class SupportsTokenLimit(Encoder, Protocol):
+    """An encoder that cuts long texts off, and knows where."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def max_tokens(self) -> int | None: ...
+
+    def n_tokens(self, sentences: list[str], /) -> IntVector: ...
+
+
 @dataclass(frozen=True)
 class SentenceTransformerEncoder:
-    """A sentence-transformers model by its Hub id or path; loaded when first used, never pickled with weights."""
+    """A sentence-transformers model; loaded when first used, never pickled with its weights.
+
+    Attributes:
+        model: A Hub id or a path.
+    """
 
     model: str = DEFAULT_EMBEDDER
     _loaded: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def encode(self, sentences: list[str], /) -> NDArray[np.float32]:
-        """Unit vectors ``(n, d)`` float32."""
+        """Embed some texts.
+
+        Args:
+            sentences: n texts.
+
+        Returns:
+            ``(n, d)`` unit vectors.
+
+        Raises:
+            InputError: When the model cannot be loaded.
+        """
         vectors = self._model().encode(sentences, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
         return np.asarray(vectors, dtype=np.float32)
 
+    @property
+    def max_tokens(self) -> int | None:
+        """How many tokens of a text the model reads; None for all of them."""
+        limit = self._model().max_seq_length
+        return None if limit is None or math.isinf(limit) else int(limit)
+
+    def n_tokens(self, sentences: list[str], /) -> IntVector:
+        """How many tokens texts have.
+
+        Args:
+            sentences: n texts.
+
+        Returns:
+            ``(n,)``, exact for texts of more than `max_tokens`; for shorter ones at most that.
+        """
+        lengths = np.array([len(text.encode("utf-8", "replace")) for text in sentences], dtype=np.int64)
+        long = np.flatnonzero(lengths > (self.max_tokens or 0) - _SPECIAL)  # a token has a byte at least
+        if len(long):
+            tokens = self._model().tokenizer([sentences[i] for i in long], truncation=False, verbose=False)
+            lengths[long] = [len(ids) for ids in tokens["input_ids"]]
+        return lengths
+
     def move_to(self, device: str) -> None:
-        """Encode on this device from now on."""
+        """Encode on another device from now on.
+
+        Args:
+            device: As torch names it, such as ``"cuda:1"``.
+        """
         if str(self._model().device) != device:
             self._model().to(device)
 
@@ -42,10 +106,10 @@ class SentenceTransformerEncoder:
 
             try:
                 self._loaded.append(SentenceTransformer(self.model))
-            except OSError as error:
-                first = str(error).strip().splitlines()[0]
+            except Exception as error:  # damaged files and failing lines make the loader raise anything
+                why = first_line(error) or type(error).__name__
                 raise InputError(
-                    f"embedder={self.model!r} could not be loaded ({first}); pass one that can be reached, a folder "
+                    f"embedder={self.model!r} could not be loaded ({why}); pass one that can be reached, a folder "
                     'with one, or "lexical", which downloads nothing'
                 ) from error
         return self._loaded[0]
@@ -60,17 +124,43 @@ class SentenceTransformerEncoder:
 
 @dataclass(frozen=True)
 class Lexical:
-    """TF-IDF of words, reduced by a truncated SVD to ``dimensions``: sees shared vocabulary, downloads nothing."""
+    """TF-IDF of words, reduced by a truncated SVD: sees shared vocabulary, downloads nothing.
+
+    Scripts without blanks, such as Chinese, Japanese and Thai, are counted by character n-grams: see `terms_of`.
+
+    Attributes:
+        dimensions: How many dimensions the vectors have at most.
+        seed: The seed of the randomised SVD.
+
+    Raises:
+        InputError: For dimensions below 1, a negative seed, or either that is no whole number.
+    """
 
     dimensions: int = 128
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        check_whole(dimensions=self.dimensions)
+        check_whole(0, seed=self.seed)
+        if self.seed >= 2**32:
+            raise InputError(f"seed={self.seed} is not below 2**32; pass a smaller one")
+
     def fit(self, texts: Sequence[str]) -> "FittedLexical":
-        """The vocabulary and the projection of these texts. Raises `InputError` when they share no words."""
+        """Learn a vocabulary and a projection.
+
+        Args:
+            texts: The texts of the pool.
+
+        Returns:
+            The encoder for these and further texts.
+
+        Raises:
+            InputError: When the texts hold no words.
+        """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        vectorizer = TfidfVectorizer(sublinear_tf=True, stop_words="english", max_features=50_000, dtype=np.float32)
+        vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer=terms_of, max_features=50_000, dtype=np.float32)
         try:
             counts = vectorizer.fit_transform(texts)
         except ValueError as error:
@@ -81,6 +171,9 @@ class Lexical:
         if counts.shape[1] > 1:
             rank = max(1, min(self.dimensions, counts.shape[1] - 1, counts.shape[0] - 1))
             components = TruncatedSVD(rank, random_state=self.seed).fit(counts).components_
+            if rank < self.dimensions and _loses_rows(counts, components):  # of a few rows each may need its own
+                whole = min(self.dimensions, counts.shape[1])
+                components = TruncatedSVD(whole, random_state=self.seed).fit(counts).components_
         vocabulary = {str(word): int(index) for word, index in vectorizer.vocabulary_.items()}
         idf = vectorizer.idf_.astype(np.float32)
         return FittedLexical(vocabulary, idf, components.astype(np.float32), self.dimensions, self.seed)
@@ -88,9 +181,14 @@ class Lexical:
 
 @dataclass(frozen=True, eq=False)
 class FittedLexical:
-    """`Lexical` after it has seen a pool: a vocabulary, its inverse document frequencies and a projection.
+    """`Lexical` fitted on a pool: a vocabulary, its inverse document frequencies and a projection.
 
-    ``dimensions`` and ``seed`` are those that `Lexical` was given.
+    Attributes:
+        vocabulary: The column of every word.
+        idf: ``(words,)`` inverse document frequencies.
+        components: ``(d, words)``, the projection.
+        dimensions: As `Lexical` was given it.
+        seed: As `Lexical` was given it.
     """
 
     vocabulary: dict[str, int] = field(repr=False)
@@ -98,6 +196,10 @@ class FittedLexical:
     components: NDArray[np.float32] = field(repr=False)
     dimensions: int = Lexical.dimensions
     seed: int = Lexical.seed
+    _whole_words: bool = field(init=False, repr=False, default=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_whole_words", has_unsplit_words(self.vocabulary))
 
     @classmethod
     def of(
@@ -108,32 +210,76 @@ class FittedLexical:
         dimensions: int = Lexical.dimensions,
         seed: int = Lexical.seed,
     ) -> "FittedLexical":
-        """The encoder with its words in the order of their numbers."""
+        """The encoder from a list of words.
+
+        Args:
+            ordered_words: The words in the order of their columns.
+            idf: ``(words,)`` inverse document frequencies.
+            components: ``(d, words)``, the projection.
+            dimensions: As `Lexical` was given it.
+            seed: As `Lexical` was given it.
+
+        Returns:
+            The encoder.
+        """
         return cls({word: number for number, word in enumerate(ordered_words)}, idf, components, dimensions, seed)
 
     @property
     def ordered_words(self) -> list[str]:
-        """The vocabulary in the order of its numbers."""
+        """The vocabulary in the order of its columns."""
         return sorted(self.vocabulary, key=self.vocabulary.__getitem__)
 
     def encode(self, sentences: list[str], /) -> NDArray[np.float32]:
-        """Vectors ``(n, d)`` float32; a text without a known word is all zeros."""
-        return np.asarray(self.words(sentences) @ self.components.T, dtype=np.float32)
+        """Embed some texts.
+
+        Args:
+            sentences: n texts.
+
+        Returns:
+            ``(n, d)`` vectors; a text without a word that the projection knows is all zeros.
+        """
+        vectors = np.asarray(self.words(sentences) @ self.components.T, dtype=np.float32)
+        vectors[np.linalg.norm(vectors, axis=1) < _ROUNDING] = 0
+        return vectors
 
     def words(self, sentences: list[str]) -> Any:
-        """The TF-IDF vectors before the projection, a sparse matrix ``(n, words)`` with lines of length 1."""
+        """The TF-IDF vectors before the projection.
+
+        Args:
+            sentences: n texts.
+
+        Returns:
+            A sparse matrix ``(n, words)`` with lines of length 1.
+        """
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         vectorizer = TfidfVectorizer(
-            sublinear_tf=True, stop_words="english", dtype=np.float32, vocabulary=self.vocabulary
+            sublinear_tf=True,
+            analyzer=whole_words_of if self._whole_words else terms_of,
+            dtype=np.float32,
+            vocabulary=self.vocabulary,
         )
         vectorizer.idf_ = self.idf
         return vectorizer.transform(sentences)
 
 
+def _loses_rows(counts: Any, components: NDArray[np.floating[Any]]) -> bool:
+    """Whether a row of length 1 is projected to nothing."""
+    lengths = np.linalg.norm(counts @ components.T, axis=1)
+    return bool(((lengths < _ROUNDING) & (counts.getnnz(axis=1) > 0)).any())
+
+
 def encoder_from(embedder: "str | Encoder | NDArray[np.floating[Any]]") -> "Encoder | Lexical | None":
-    """The encoder that ``embedder`` means: ``"lexical"``, a model's name, an object with ``.encode``; None for a
-    matrix.
+    """The encoder that the caller means.
+
+    Args:
+        embedder: ``"lexical"``, a model's name or path, an object with ``.encode(texts)``, or a matrix ``(n, d)``.
+
+    Returns:
+        The encoder, not fitted yet where it is `Lexical`; None for a matrix.
+
+    Raises:
+        InputError: For anything else.
     """
     if isinstance(embedder, str):
         return Lexical() if embedder == "lexical" else SentenceTransformerEncoder(embedder)

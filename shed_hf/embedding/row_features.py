@@ -1,7 +1,7 @@
-"""Features: what a model makes of a row, beside what the row is about.
+"""Row features: a model's loss, instruction-following difficulty and length of a row, as columns beside its embedding.
 
-Damaged rows lie among the sound ones of their topic, so no value of a cluster of topics parts them; a model finds their
-completions harder, or no easier with the prompt than without it. Here its figures become columns beside an embedding.
+Damaged rows lie among sound ones of the same topic, so values of clusters by topic cannot separate them; a model finds
+their completions harder, or no easier with the prompt than without it (Li et al. 2023, arXiv 2308.12032).
 """
 
 import math
@@ -16,7 +16,7 @@ from shed_hf.errors import InputError
 from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector
 
 FEATURES = ("loss", "ifd", "length")
-"""A completion's loss, what its prompt takes off it (instruction-following difficulty), the log of its tokens."""
+"""A completion's loss, by how much its prompt lowers it (instruction-following difficulty), the log of its tokens."""
 
 
 CHUNK = 2048
@@ -24,9 +24,14 @@ CHUNK = 2048
 
 @dataclass(frozen=True)
 class Features:
-    """Which features stand beside the embedding, and how wide they are together against it: 1 is as wide as it is.
+    """Which features stand beside the embedding, and how much they weigh.
 
-    Raises `InputError` for unknown, repeated or no ``names`` and for a ``scale`` that is negative or not finite.
+    Attributes:
+        names: Some of ``"loss"``, ``"ifd"`` and ``"length"``.
+        scale: How widely they spread together, relative to the embedding: 1 is as widely, 0 not at all.
+
+    Raises:
+        InputError: For unknown, repeated or no names, or a scale that is negative or not finite.
     """
 
     names: tuple[str, ...] = FEATURES
@@ -38,18 +43,34 @@ class Features:
 
 
 def features_from(argument: "str | Sequence[str] | Features | None") -> Features | None:
-    """The features that ``argument`` means: one name, several, or the object itself; None for None."""
+    """The features that the caller means.
+
+    Args:
+        argument: One name, several, the object itself, or None.
+
+    Returns:
+        The object; None for None.
+    """
     if argument is None or isinstance(argument, Features):
         return argument
     return Features((argument,)) if isinstance(argument, str) else Features(_checked_names(argument))
 
 
-def named(features: FloatMatrix) -> dict[str, FloatVector]:
-    """A utility's row features ``(n, 3)`` by name, ``(n,)`` each; NaN where a row has no completion to learn.
+def features_by_name(features: FloatMatrix) -> dict[str, FloatVector]:
+    """A utility's row features by name.
 
     ``ifd`` is the unconditional loss less the loss, in nats a token: how far the prompt helps. Well above 0 it does;
     near 0 or below, the completion may not belong to it. Li et al. 2023 (arXiv 2308.12032) divide the second by the
     first, so that difficult rows have a *high* ratio; here they have a low difference.
+
+    Args:
+        features: ``(n, 3)``: loss, unconditional loss and length, as ``utility.row_features(rows)`` returns them.
+
+    Returns:
+        ``(n,)`` for each name; NaN where a row has no completion to learn.
+
+    Raises:
+        InputError: For another shape.
     """
     features = np.asarray(features, dtype=np.float64)
     if features.ndim != 2 or features.shape[1] != 3:
@@ -64,17 +85,28 @@ def named(features: FloatMatrix) -> dict[str, FloatVector]:
 def with_features(
     embeddings: EmbeddingMatrix, features: FloatMatrix, names: Sequence[str], scale: float
 ) -> EmbeddingMatrix:
-    """The embeddings with a column for each named feature, ``(n, d + len(names))`` float32.
+    """The embeddings with a column for each named feature.
 
     A feature counts by its normal scores, the quantiles of a normal at its ranks, 0 where it is NaN. They have mean 0
     and the root-mean-square ``scale`` · s / √len(names), where s is the root-mean-square distance of the embeddings
-    from their mean. So at ``scale=1`` the features together spread as widely as the embedding, at 0 they say nothing. A
-    feature that is the same everywhere is a column of zeros. Raises `InputError` for unknown names, for another number
-    of rows, and for a negative or non-finite ``scale``.
+    from their mean. So at ``scale=1`` the features together spread as widely as the embedding. A feature that is the
+    same everywhere is a column of zeros.
+
+    Args:
+        embeddings: ``(n, d)`` unit vectors.
+        features: ``(n, 3)``, as `features_by_name` takes them.
+        names: Which features.
+        scale: How widely they spread together, relative to the embedding.
+
+    Returns:
+        ``(n, d + len(names))``.
+
+    Raises:
+        InputError: For unknown names, another number of rows, or a negative or non-finite scale.
     """
     names = _checked_names(names)
     _check_scale(scale)
-    by_name = named(features)
+    by_name = features_by_name(features)
     if len(features) != len(embeddings):
         raise InputError(f"features have {len(features)} rows, the embeddings {len(embeddings)}; pass one line per row")
     width = scale * spread(embeddings) / math.sqrt(len(names))
@@ -83,7 +115,14 @@ def with_features(
 
 
 def spread(embeddings: EmbeddingMatrix) -> float:
-    """The root-mean-square distance of the vectors from their mean; 0 for no vectors."""
+    """The root-mean-square distance of the vectors from their mean.
+
+    Args:
+        embeddings: ``(n, d)``.
+
+    Returns:
+        The distance; 0 for no vectors.
+    """
     if not len(embeddings):
         return 0.0
     mean = embeddings.mean(axis=0, dtype=np.float64)
@@ -92,7 +131,7 @@ def spread(embeddings: EmbeddingMatrix) -> float:
 
 
 def _normal_scores(values: FloatVector) -> FloatVector:
-    """Quantiles of a normal at the ranks, mean 0 and root-mean-square 1: no row is far out, whatever its value.
+    """Quantiles of a normal at the ranks, mean 0 and root-mean-square 1, so that no value is an outlier.
 
     Equal values share the rank in their middle; rows without a finite value are at 0.
     """

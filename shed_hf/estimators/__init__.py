@@ -1,4 +1,4 @@
-"""Estimators: from coalitions and their utilities to one value per player."""
+"""Estimators: from the utilities of coalitions to one value per player."""
 
 from shed_hf.estimators.banzhaf import BanzhafMSR
 from shed_hf.estimators.base import Cost, Estimator, ValueEstimate

@@ -1,6 +1,6 @@
-"""Banzhaf values by maximum sample reuse: every coalition measured says something about every player.
+"""Banzhaf values by maximum sample reuse: every measured coalition says something about every player.
 
-The Banzhaf value of a player is the mean of its marginal contributions over all coalitions of the others, all alike::
+The Banzhaf value of a player is its mean marginal contribution over all coalitions of the others, equally weighted::
 
     φ_i = E[v(S) | i ∈ S] − E[v(S) | i ∉ S]      for S uniform among the 2ⁿ coalitions
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from shed_hf.estimators.base import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
 from shed_hf.estimators.bayesian_regression import Observed, Posterior
-from shed_hf.estimators.least_squares import LeastSquares, regressed
+from shed_hf.estimators.least_squares import LeastSquares, estimate_from_values
 from shed_hf.estimators.outcomes import measure, outcomes_in_ledger
 from shed_hf.estimators.permutation_test import p_value_of_coalitions
 from shed_hf.game.game import Game
@@ -28,10 +28,10 @@ MEASURED = 0.1
 
 @dataclass(frozen=True)
 class BanzhafMSR:
-    """Banzhaf values from ``n_coalitions`` uniform coalitions, each with its complement; a budget pays for fewer or
-    more.
+    """Banzhaf values from uniform random coalitions, each with its complement.
 
-    ``None`` is four for every player, at least 32.
+    Attributes:
+        n_coalitions: How many coalitions without a budget; None is four for every player, at least 32.
     """
 
     n_coalitions: int | None = None
@@ -40,7 +40,18 @@ class BanzhafMSR:
         check_coalitions(self.n_coalitions)
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """The coalitions, half of the players in each, and v(N)."""
+        """The coalitions, with half of the players in each, and v(N).
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings; None for ``n_coalitions``.
+
+        Returns:
+            What ``__call__`` will ask for.
+
+        Raises:
+            InputError: For a budget below 3.
+        """
         n = self._pairs(n_players, budget) * 2
         return Cost(n + 1, n * n_players / 2 + n_players)
 
@@ -72,10 +83,18 @@ class BanzhafMSR:
         """Banzhaf values from whatever the game's ledger holds, by regression.
 
         Another estimator's coalitions are neither uniform nor independent, so those with a player differ from those
-        without by more than the player. What a player adds beyond the mean player is read off a posterior as in
-        `LeastSquares`, with the coalitions weighted toward the sizes that most of all 2ⁿ have; what the mean player
-        adds, off how the mean utility grows from one size to the next. Raises `InputError` where v(∅), v(N) or all else
-        is missing.
+        without by more than the player. Differences between players are read off a posterior as in `LeastSquares`, with
+        coalitions weighted towards the sizes that most of all 2ⁿ have; the mean over players, off how the mean utility
+        grows from one size to the next.
+
+        Args:
+            game: The game, whose ledger is read.
+
+        Returns:
+            The values; a warning says where few of all coalitions are of a measured size.
+
+        Raises:
+            InputError: Where v(∅), v(N) or every coalition between them is missing.
         """
         found = outcomes_in_ledger(game)
         observed = replace(found.observed(game), weigh=uniform_weights)
@@ -85,17 +104,24 @@ class BanzhafMSR:
         per_item = found.per_item(weights)
         total = (observed.v_grand - observed.v_empty) / game.n_players
         values = total + weights @ observed.beyond_size
-        return regressed(game, observed, fit, values, variance, per_item, "banzhaf")
+        return estimate_from_values(game, observed, fit, values, variance, per_item, "banzhaf")
 
     def _pairs(self, n_players: int, budget: int | None) -> int:
         return pairs_within(self.n_coalitions or max(4 * n_players, 32), budget)
 
 
 def uniform_weights(coalitions: CoalitionMatrix) -> FloatVector:
-    """The root of how many of all 2ⁿ coalitions have a size, over how many of these ``(m, n)`` do; with mean 1.
+    """How much each coalition weighs in a regression for Banzhaf values.
 
-    By the number itself the few coalitions of middle sizes would decide nearly alone. By its root the values came
-    nearer on games where they are known, and their standard errors held.
+    The weight is the square root of how many of all 2ⁿ coalitions have the size, over how many of these do. By the
+    number itself the few coalitions of middle sizes would decide nearly alone; with its root the values came nearer to
+    the truth on games where it is known, and the standard errors held.
+
+    Args:
+        coalitions: ``(m, n)`` boolean, one coalition per line.
+
+    Returns:
+        ``(m,)`` weights with mean 1.
     """
     n, sizes = coalitions.shape[1], coalitions.sum(axis=1)
     if not len(sizes):
@@ -107,8 +133,8 @@ def uniform_weights(coalitions: CoalitionMatrix) -> FloatVector:
 def _banzhaf(observed: Observed, fit: Posterior) -> tuple[FloatMatrix, FloatVector]:
     """The weights ``(n, m)`` of the observations in the values beyond Δ/n, and the values' variances ``(n,)``.
 
-    Other players are half of the rest on average, so what *i* adds beyond the mean player is aᵢ − bᵢ/2n, as for Shapley
-    values; these are equal but for what the mean player adds.
+    On average half of the others are in, so player *i* adds aᵢ − bᵢ/2n more than the mean player, as for Shapley
+    values. The two kinds of values differ only in what the mean player adds.
     """
     m, n = observed.coalitions.shape
     if m == 2 ** min(n, 62) - 2:
@@ -120,8 +146,9 @@ def _banzhaf(observed: Observed, fit: Posterior) -> tuple[FloatMatrix, FloatVect
 def _of_mean_player(observed: Observed, fit: Posterior) -> tuple[FloatVector, float]:
     """The weights ``(m,)`` of the observations in the mean of all values beyond Δ/n, and its variance.
 
-    It is Σₛ C(n − 1, s)/2ⁿ⁻¹ · (v̄(s + 1) − v̄(s)), where v̄(s) is the mean over the coalitions of size s, less what their
-    very players add. Sizes that were not measured lie on a straight line, give or take a random walk's way between two.
+    It is Σₛ C(n − 1, s)/2ⁿ⁻¹ · (v̄(s + 1) − v̄(s)), where v̄(s) is the mean over the coalitions of size s, less what
+    their own players add. Sizes that were not measured are interpolated linearly, with the uncertainty of a random
+    walk.
     """
     m, n = observed.coalitions.shape
     sizes, counts = np.unique(observed.coalitions.sum(axis=1), return_counts=True)
@@ -137,8 +164,8 @@ def _of_mean_player(observed: Observed, fit: Posterior) -> tuple[FloatVector, fl
 
 
 def _shares(sizes: IntVector, n: int) -> tuple[FloatVector, float]:
-    """What v̄ at each of the ``sizes`` counts in the mean value, ``(sizes,)``, where straight lines join them; and the
-    variance in it of a random walk of unit steps between them.
+    """The weights ``(sizes,)`` of v̄ at each measured size in the mean value, where straight lines join them, and the
+    variance of the mean value under a random walk of unit steps between them.
     """
     every, known = np.arange(n + 1), np.concatenate([[0], sizes, [n]])
     line = np.stack([np.interp(every, known, one) for one in np.eye(len(known))], axis=1)  # (n + 1, known)
@@ -155,9 +182,7 @@ def _binomial(n: int) -> FloatVector:
 
 
 def _warn_of_gaps(coalitions: CoalitionMatrix) -> None:
-    """Warn where the sizes that most coalitions have were hardly measured: then what the mean player adds is guessed
-    from other sizes.
-    """
+    """Warns where few of all coalitions are of a size that was measured, so that the mean value is extrapolated."""
     n = coalitions.shape[1]
     measured = (2 + sum(math.comb(n, int(size)) for size in np.unique(coalitions.sum(axis=1)))) / 2**n
     if measured < MEASURED:

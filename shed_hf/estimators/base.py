@@ -1,4 +1,4 @@
-"""The result of valuing players, and what every estimator promises."""
+"""What every estimator takes and returns, and the checks that they share."""
 
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -8,20 +8,31 @@ import numpy as np
 from shed_hf.errors import InputError
 from shed_hf.game.game import Game, WeightedAggregate
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.utils.checks import check_whole
+
+MOST_FINE_TUNINGS = 1_000_000
+"""More fine-tunings than anyone can pay for."""
 
 
 @dataclass(frozen=True)
 class ValueEstimate:
-    """What each player is worth, with how sure that is.
+    """What each player is worth, and how sure that is.
 
-    ``values`` and ``stderr`` ``(n_players,)`` are in the units of the utility; ``stderr`` is what the coalitions that
-    were measured, the noise of measuring them and the evaluation items leave open, NaN where one sample of coalitions
-    is all there is. ``counts`` is the number of marginal contributions, or of coalitions, behind each value.
-    ``replicates`` ``(r, n_players)`` are independent estimates whose mean is ``values``, ``halves`` ``(2·splits,
-    n_players)`` what one half of the coalitions says and, a line below, the other. ``per_item`` ``(n_players,
-    n_items)`` are values by evaluation item. ``p_value`` is how often chance alone would spread the values as far,
-    ``noise_floor`` how far v(N) varies when its rows are trained in other orders; NaN where unknown. ``stopped`` says
-    why measuring ended before the budget did.
+    Attributes:
+        values: ``(n_players,)`` one value per player, in the units of the utility.
+        stderr: ``(n_players,)`` standard errors in the same units: the choice of coalitions, the noise of measuring
+            them and the choice of evaluation items together. NaN where there is only one sample of coalitions.
+        counts: ``(n_players,)`` how many marginal contributions, or coalitions, are behind each value.
+        semivalue: ``"shapley"``, ``"banzhaf"`` or ``"in-run"``.
+        v_empty: v(∅), the utility of the untouched model.
+        v_grand: v(N), the utility after training on every player.
+        n_evaluations: How many outcomes were measured, with v(∅) and v(N).
+        replicates: ``(r, n_players)`` independent estimates whose mean is ``values``; empty where there are none.
+        halves: ``(2·splits, n_players)`` values by one half of the coalitions and, in the next line, by the other.
+        per_item: ``(n_players, n_items)`` values by evaluation item.
+        p_value: How often players who are all alike would have values that spread as far; NaN where it was not tested.
+        noise_floor: The standard deviation of v(N) when its rows are trained in other orders; NaN where unknown.
+        stopped: Why measuring ended before the budget did; empty where it did not.
     """
 
     values: FloatVector
@@ -45,11 +56,10 @@ class ValueEstimate:
 
     @property
     def reliability(self) -> float:
-        """How well two halves of the replicates agree on the values, stepped up to the whole by Spearman–Brown.
+        """Split-half reliability: how well two halves of the replicates agree, stepped up by Spearman–Brown.
 
-        The mean over seeded splits of the correlation r between the halves' values gives 2r / (1 + r), and at least
-        -1. Near 1 the ranking would come out alike again, near 0 or below it is chance; NaN where there is nothing to
-        split.
+        With the mean correlation r over seeded splits it is 2r / (1 + r), and at least -1. Near 1 a repetition would
+        rank the players alike, near 0 or below the ranking is chance; NaN where there is nothing to split.
         """
         halves = self._halves()
         if len(halves) < 2 or halves.shape[1] < 2:
@@ -58,11 +68,18 @@ class ValueEstimate:
         return max(2 * mean / (1 + mean), -1.0) if mean > -1 else -1.0
 
     def values_for(self, weights: FloatVector) -> FloatVector:
-        """Values ``(n_players,)`` of the same game for other evaluation items: ``weights`` ``(n_items,)`` say how much
-        each counts, and are scaled to sum to 1.
+        """The players' values when the evaluation items count differently.
 
-        Semivalues are linear in the utility, so nothing is measured again. Raises `InputError` for weights that do not
-        fit.
+        Semivalues are linear in the utility, so nothing is measured again.
+
+        Args:
+            weights: ``(n_items,)`` how much each evaluation item counts; scaled to sum to 1.
+
+        Returns:
+            ``(n_players,)`` values, in the units of the utility.
+
+        Raises:
+            InputError: For weights of another length, that are not finite, or with a sum of 0 or less.
         """
         weights = np.asarray(weights, dtype=np.float64)
         n_items = self.per_item.shape[1]
@@ -86,12 +103,18 @@ class ValueEstimate:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an estimator will ask for: fine-tunings, and how many times a player's rows are trained in all of them."""
+    """What an estimator will ask for.
+
+    Attributes:
+        fine_tunings: How many fine-tunings.
+        players_trained: How many times a player's rows are trained on, in all fine-tunings together.
+    """
 
     fine_tunings: int
     players_trained: float
 
 
+@runtime_checkable
 class Estimator(Protocol):
     """Values the players of a game within a budget of fine-tunings.
 
@@ -106,14 +129,20 @@ class Estimator(Protocol):
 
 @runtime_checkable
 class FromLedger(Protocol):
-    """An estimator that can value players by whatever a game's ledger holds, without asking for coalitions."""
+    """An estimator that can value players by what a game's ledger already holds, without new measurements."""
 
     def from_ledger(self, game: Game) -> ValueEstimate: ...
 
 
 def spread_over_items(per_item: FloatMatrix, game: Game) -> FloatVector:
-    """The standard error ``(n_players,)`` that the evaluation items being a sample leaves in values that are made of
-    them; 0 for a single item.
+    """The standard error of values that comes from the evaluation items being a sample.
+
+    Args:
+        per_item: ``(n_players, n_items)`` values by evaluation item.
+        game: The game, whose aggregate says how much each item counts.
+
+    Returns:
+        ``(n_players,)`` standard errors in the units of the utility; 0 for a single item.
     """
     n_items = per_item.shape[1]
     if n_items < 2:
@@ -137,7 +166,7 @@ def check_budget(budget: object, least: int, need: str) -> int:
         The budget as a whole number.
 
     Raises:
-        InputError: When it is no whole number or is below ``least``.
+        InputError: When it is not a whole number or is below ``least``.
     """
     if isinstance(budget, bool) or not isinstance(budget, int | np.integer):
         raise InputError(f"budget={budget!r} is not a number of fine-tunings; pass a whole number >= {least} or None")
@@ -148,14 +177,31 @@ def check_budget(budget: object, least: int, need: str) -> int:
 
 
 def check_coalitions(n_coalitions: int | None) -> None:
-    """Raise `InputError` when ``n_coalitions`` is neither None nor a whole number >= 2."""
-    n = n_coalitions
-    if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2):
-        raise InputError(f"n_coalitions={n!r} is not a whole number >= 2; pass one")
+    """Checks an estimator's number of coalitions.
+
+    Args:
+        n_coalitions: A whole number of at least 2, or None for the estimator's own default.
+
+    Raises:
+        InputError: For anything else.
+    """
+    if n_coalitions is not None:
+        check_whole(2, MOST_FINE_TUNINGS, n_coalitions=n_coalitions)
 
 
 def pairs_within(wanted: int, budget: int | None) -> int:
-    """How many coalitions with their complements the budget pays for beside v(N); without one, half of ``wanted``."""
+    """How many coalitions with their complements are measured.
+
+    Args:
+        wanted: How many coalitions the estimator asks for without a budget.
+        budget: The most fine-tunings, of which v(N) takes one; None for ``wanted``.
+
+    Returns:
+        The number of pairs, at least 1.
+
+    Raises:
+        InputError: For a budget below 3: a coalition, its complement and v(N).
+    """
     if budget is not None:
         check_budget(budget, 3, "a coalition, its complement and v(N)")
     return max((wanted if budget is None else budget - 1) // 2, 1)

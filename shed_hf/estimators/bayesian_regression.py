@@ -1,17 +1,17 @@
-"""What coalitions say about every player at once: a Bayesian regression of their utilities, averaged over its priors.
+"""A Bayesian regression of coalitions' utilities on their players, averaged over a grid of priors.
 
-The utility of a coalition S of s of the n players is taken to be::
+The utility of a coalition S of s of the n players is modelled as::
 
     v(S) = v(∅) + s/n·Δ + q(s) + Σ_{i∈S} aᵢ + Σ_{i∈S} bᵢ·(s/n − (n+1)/2n) + ε,    Δ = v(N) − v(∅)
 
 where q, zero at both ends, is how utility saturates with size, aᵢ is what player *i* adds beyond the mean player, and
-bᵢ how that changes with the size of the company; a and b sum to zero. Its Shapley value is exact, and linear in both::
+bᵢ how that changes with the size of the coalition; a and b sum to zero. Its Shapley value is linear in both::
 
     φᵢ = Δ/n + aᵢ − bᵢ/2n
 
-so the values of any set of measured coalitions, drawn or walked in any way, come with a posterior, and they add up to
-Δ. The prior of a is N(0, τσ²·C), that of b is ω times as wide; C says which players are alike. Whatever C, τ and ω are
-offered, the posterior is the mean over them, weighted by their marginal likelihoods; σ² is integrated out.
+so any set of measured coalitions gives a posterior over the values, and these add up to Δ. The prior of a is
+N(0, τσ²·C), that of b is ω times as wide; C says which players are alike. We average over a grid of priors (C, τ, ω),
+weighted by marginal likelihood; σ² is integrated out.
 """
 
 import math
@@ -20,29 +20,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from shed_hf.estimators.priors import RATIOS, SIZE_EFFECT_SCALES, Prior
 from shed_hf.types import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector
-
-RATIOS = np.geomspace(1e-3, 1e3, 19)
-"""τ: how much wider the players' effects are than the noise of one measurement, in variance."""
-
-
-WEARING_OFF = (0.0, 1.0, 8.0)
-"""ω: how much wider the change of an effect with the size of the company is than the effect, in variance."""
-
-
-ALIKE = (0.5, 0.9)
-"""The share of a prior's variance that neighbours have in common."""
-
-
-NEAR = (0.5, 1.0, 2.0)
-"""Length scales, in median distances between two players."""
-
 
 LEAST_WEIGHT = 1e-3
 
 
 def kernel_weights(coalitions: CoalitionMatrix) -> FloatVector:
-    """How much all coalitions of a size weigh in the Shapley kernel, over how many of them there are, with mean 1."""
+    """How much each coalition weighs in the regression for Shapley values.
+
+    The Shapley kernel's weight of all coalitions of a size (Lundberg & Lee 2017), over how many of these have it.
+
+    Args:
+        coalitions: ``(m, n)`` boolean, one coalition per line, neither empty nor grand.
+
+    Returns:
+        ``(m,)`` weights with mean 1.
+    """
     n, sizes = coalitions.shape[1], coalitions.sum(axis=1)
     if not len(sizes):
         return np.empty(0)
@@ -52,9 +46,15 @@ def kernel_weights(coalitions: CoalitionMatrix) -> FloatVector:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """Inner coalitions ``(m, n)``, their utilities ``(m,)``, how often each was measured ``(m,)``, v(∅) and v(N).
+    """The measured coalitions with their utilities.
 
-    ``weigh`` says how much each measurement of coalitions ``(m, n)`` weighs in the regression, ``(m,)``.
+    Attributes:
+        coalitions: ``(m, n)`` boolean, neither empty nor grand, all different.
+        utilities: ``(m,)`` the utility of each.
+        times: ``(m,)`` how often each was measured.
+        v_empty: v(∅).
+        v_grand: v(N).
+        weigh: From coalitions ``(m, n)`` to how much one measurement of each weighs in the regression ``(m,)``.
     """
 
     coalitions: CoalitionMatrix
@@ -65,38 +65,39 @@ class Observed:
     weigh: Callable[[CoalitionMatrix], FloatVector] = kernel_weights
 
     def part(self, chosen: BoolVector) -> "Observed":
-        """Some of the coalitions ``(m,)``."""
+        """Some of the coalitions.
+
+        Args:
+            chosen: ``(m,)`` boolean.
+
+        Returns:
+            The same v(∅) and v(N) with the chosen coalitions.
+        """
         return replace(
             self, coalitions=self.coalitions[chosen], utilities=self.utilities[chosen], times=self.times[chosen]
         )
 
     @property
     def n_evaluations(self) -> int:
-        """How many outcomes these are, with v(∅) and v(N)."""
+        """How many outcomes were measured, with v(∅) and v(N)."""
         return int(self.times.sum()) + 2
 
     @property
     def beyond_size(self) -> FloatVector:
-        """v(S) − v(∅) − s/n·Δ: what the utilities are beyond a straight line over the size ``(m,)``."""
+        """v(S) − v(∅) − s/n·Δ ``(m,)``: the utilities less a straight line over the size."""
         sizes = self.coalitions.mean(axis=1)
         return np.asarray(self.utilities - self.v_empty - sizes * (self.v_grand - self.v_empty), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
-class Prior:
-    """One prior: ``root`` (n, n) with root·rootᵀ = C, τ and ω."""
-
-    root: FloatMatrix
-    ratio: float
-    size_effect_scale: float
-
-
-@dataclass(frozen=True, eq=False)
 class Posterior:
-    """Shapley values ``mean`` ``(n,)`` with ``covariance`` ``(n, n)``.
+    """The posterior of the players' Shapley values.
 
-    ``effects`` ``(2n + 2, m)`` are the weights of the observations in a, b and the two coefficients of q. ``models``
-    are the priors with a say, with their shares.
+    Attributes:
+        mean: ``(n,)`` the values.
+        covariance: ``(n, n)`` of the values.
+        effects: ``(2n + 2, m)`` the weights of the observations in a, b and the two coefficients of q.
+        models: The priors with a noticeable share of the marginal likelihood, each behind its share.
     """
 
     mean: FloatVector
@@ -106,28 +107,51 @@ class Posterior:
 
     @property
     def weights(self) -> FloatMatrix:
-        """Those of the observations in the values ``(n, m)``: mean = Δ/n + weights · `Observed.beyond_size`, and so for
-        outcomes per item.
+        """The weights ``(n, m)`` of the observations in the values: mean = Δ/n + weights · `Observed.beyond_size`.
+
+        The same weights turn the outcomes of one evaluation item into values for that item.
         """
         n = len(self.mean)
         return np.asarray(values_of_effects(n) @ self.effects[: 2 * n], dtype=np.float64)
 
     def of_players(self, coalitions: CoalitionMatrix) -> FloatMatrix:
-        """The weights ``(k, m)`` of the observations in what players add to coalitions ``(k, n)`` beyond their size."""
+        """What players add to coalitions beyond their size, as weights of the observations.
+
+        Args:
+            coalitions: ``(k, n)`` boolean.
+
+        Returns:
+            ``(k, m)`` weights.
+        """
         return np.asarray(_design(coalitions) @ self.effects[: 2 * len(self.mean)], dtype=np.float64)
 
     def expectation(self, coalitions: CoalitionMatrix) -> FloatMatrix:
-        """The weights ``(k, m)`` of the observations in what is expected of coalitions ``(k, n)`` beyond size."""
-        return np.asarray(np.hstack([_design(coalitions), of_size(coalitions)]) @ self.effects, dtype=np.float64)
+        """The expected utility of coalitions beyond the straight line over the size, as weights of the observations.
+
+        Args:
+            coalitions: ``(k, n)`` boolean.
+
+        Returns:
+            ``(k, m)`` weights.
+        """
+        return np.asarray(np.hstack([_design(coalitions), size_terms(coalitions)]) @ self.effects, dtype=np.float64)
 
 
 def posterior(observed: Observed, roots: Sequence[FloatMatrix]) -> Posterior:
-    """The posterior over all priors: every C (by a root of it), τ and ω."""
-    problem = _Problem(observed)
+    """The posterior, averaged over the grid of priors by marginal likelihood.
+
+    Args:
+        observed: The measured coalitions.
+        roots: One ``(n, n)`` root for each covariance C of the grid.
+
+    Returns:
+        Values, covariance and the weights of the observations in them.
+    """
+    problem = _Regression(observed)
     fits = [
         fit
         for root in roots
-        for size_effect_scale in WEARING_OFF[: 1 if observed.coalitions.shape[1] < 3 else None]
+        for size_effect_scale in SIZE_EFFECT_SCALES[: 1 if observed.coalitions.shape[1] < 3 else None]
         for fit in problem.fits(root, size_effect_scale)
     ]
     log_likelihoods = np.array([log for log, _ in fits])
@@ -137,8 +161,15 @@ def posterior(observed: Observed, roots: Sequence[FloatMatrix]) -> Posterior:
     return _mixed(problem, kept)
 
 
-def complete(observed: Observed) -> Posterior:
-    """The Shapley values where every inner coalition was measured, with nothing left to chance."""
+def exact_posterior(observed: Observed) -> Posterior:
+    """The Shapley values where every coalition was measured: exact, with a covariance of zero.
+
+    Args:
+        observed: All 2ⁿ − 2 coalitions between ∅ and N.
+
+    Returns:
+        The values with their weights.
+    """
     n, sizes = observed.coalitions.shape[1], observed.coalitions.sum(axis=1)
     share = np.array([1 / (n * math.comb(n - 1, size)) for size in range(n)])
     weights = np.where(observed.coalitions.T, share[sizes - 1], -share[sizes])  # (n, m)
@@ -152,37 +183,27 @@ def complete(observed: Observed) -> Posterior:
 
 
 def refit(observed: Observed, models: Sequence[tuple[float, Prior]]) -> FloatVector:
-    """The values ``(n,)`` that other coalitions give under priors that are settled already."""
-    return _mixed(_Problem(observed), models).mean
+    """The values by other coalitions, under priors that are already weighted.
 
+    Args:
+        observed: The coalitions.
+        models: Priors, each behind its share.
 
-def roots_of(positions: FloatMatrix | None, n: int, extra: FloatVector | None = None) -> list[FloatMatrix]:
-    """Roots of the covariances C to choose from: players independent; alike where their ``positions`` ``(n, d)`` are
-    near; alike in what ``extra`` ``(n,)``, a first guess of their values, says of them.
+    Returns:
+        ``(n,)`` values.
     """
-    centring = np.eye(n) - 1 / n
-    covariances = [np.eye(n)]
-    if positions is not None and n > 2:
-        squared = ((positions[:, None] - positions[None]) ** 2).sum(axis=-1)
-        typical = float(np.median(squared[np.triu_indices(n, 1)])) or 1.0
-        near = [np.exp(-squared / (2 * scale**2 * typical)) for scale in NEAR]
-        covariances += [(1 - share) * np.eye(n) + share * kernel for kernel in near for share in ALIKE]
-    if extra is not None and extra.std() > 0:
-        guess = (extra - extra.mean()) / extra.std()
-        along = np.outer(guess, guess)
-        covariances += [c + weight * along for c in list(covariances) for weight in (1.0, 10.0)]
-    return [_root(centring @ covariance @ centring) for covariance in covariances]
+    return _mixed(_Regression(observed), models).mean
 
 
-class _Problem:
-    """The regression's sums, with q's two coefficients projected out: shared by all priors."""
+class _Regression:
+    """The sums of the regression that all priors share, with the two coefficients of q projected out."""
 
     def __init__(self, observed: Observed) -> None:
         self.observed = observed
         self.n = observed.coalitions.shape[1]
         weights = observed.times * observed.weigh(observed.coalitions)
         scale = np.sqrt(weights)[:, None]
-        self.design, self.size = _design(observed.coalitions) * scale, of_size(observed.coalitions) * scale
+        self.design, self.size = _design(observed.coalitions) * scale, size_terms(observed.coalitions) * scale
         self.to_size = np.linalg.pinv(self.size)  # (2, m)
         self.target = observed.beyond_size * scale[:, 0]
         self.scale = scale[:, 0]
@@ -226,7 +247,7 @@ class _Problem:
         return inner @ self.left.T, noise * inner
 
 
-def _mixed(problem: _Problem, models: Sequence[tuple[float, Prior]]) -> Posterior:
+def _mixed(problem: _Regression, models: Sequence[tuple[float, Prior]]) -> Posterior:
     to_values = values_of_effects(problem.n)
     total = sum(share for share, _ in models)
     parts = [(share / total, *problem.solve(model)) for share, model in models]
@@ -246,27 +267,34 @@ def _mixed(problem: _Problem, models: Sequence[tuple[float, Prior]]) -> Posterio
 
 
 def values_of_effects(n: int) -> FloatMatrix:
-    """What turns a and b into values beyond Δ/n, ``(n, 2n)``."""
+    """The linear map from a and b to values beyond Δ/n.
+
+    Args:
+        n: How many players there are.
+
+    Returns:
+        ``(n, 2n)``.
+    """
     return np.hstack([np.eye(n), -np.eye(n) / (2 * n)])
 
 
 def _design(coalitions: CoalitionMatrix) -> FloatMatrix:
-    """Who is in, beyond the mean player, and the same times the size ``(m, 2n)``."""
+    """Which players are in, less the mean player, and the same times the size ``(m, 2n)``."""
     n = coalitions.shape[1]
     sizes = coalitions.sum(axis=1, keepdims=True)
     inside = coalitions - sizes / n
     return np.hstack([inside, inside * (sizes / n - (n + 1) / (2 * n))])
 
 
-def of_size(coalitions: CoalitionMatrix) -> FloatMatrix:
-    """q's two terms ``(m, 2)``, zero for ∅ and N."""
+def size_terms(coalitions: CoalitionMatrix) -> FloatMatrix:
+    """The two terms of q, how utility saturates with size; both are zero for ∅ and N.
+
+    Args:
+        coalitions: ``(m, n)`` boolean.
+
+    Returns:
+        ``(m, 2)``.
+    """
     share = coalitions.mean(axis=1)
     bow = 4 * share * (1 - share)
     return np.stack([bow, bow * (share - 0.5)], axis=1)
-
-
-def _root(covariance: FloatMatrix) -> FloatMatrix:
-    eigenvalues, vectors = np.linalg.eigh(covariance)
-    kept = eigenvalues > 1e-9 * max(eigenvalues.max(), 1e-300)
-    roots = vectors[:, kept] * np.sqrt(eigenvalues[kept])
-    return np.hstack([roots, np.zeros((len(covariance), len(covariance) - roots.shape[1]))])

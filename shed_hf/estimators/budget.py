@@ -1,4 +1,4 @@
-"""Budgets: fine-tunings, or the time that they may take."""
+"""Budgets: a number of fine-tunings, or the time that measuring may take."""
 
 import re
 from collections.abc import Callable
@@ -7,39 +7,56 @@ from typing import TypeAlias
 
 from shed_hf.errors import InputError
 from shed_hf.estimators import Cost, Estimator
-from shed_hf.estimators.base import check_budget
+from shed_hf.estimators.base import MOST_FINE_TUNINGS, check_budget
 from shed_hf.game.game import Game
 from shed_hf.utils.console import duration
 
 _UNITS = {"s": 1.0, "sec": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-MOST = 1_000_000
-"""More fine-tunings than any budget in time pays for."""
-
-
 @dataclass(frozen=True)
 class Speed:
-    """Seconds: ``evaluating`` for every outcome, ``training`` for a fine-tuning on all players' rows."""
+    """How long measuring takes, in seconds.
+
+    Attributes:
+        evaluating: Seconds for evaluating one outcome.
+        training: Seconds for a fine-tuning on all players' rows.
+    """
 
     evaluating: float
     training: float
 
     def seconds(self, cost: Cost, n_players: int) -> float:
-        """How long all of it takes."""
+        """How long an estimator's measurements take.
+
+        Args:
+            cost: The estimator's cost.
+            n_players: How many players the game has.
+
+        Returns:
+            Seconds.
+        """
         return cost.fine_tunings * self.evaluating + self.training * cost.players_trained / n_players
 
 
 @dataclass(frozen=True)
 class FineTunings:
-    """A budget that counts fine-tunings."""
+    """A budget that counts fine-tunings.
+
+    Attributes:
+        count: The most fine-tunings to spend.
+    """
 
     count: int
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """A budget that is the time measuring may take."""
+    """A budget that is the time measuring may take.
+
+    Attributes:
+        seconds: The most seconds to spend.
+    """
 
     seconds: float
 
@@ -48,7 +65,7 @@ Budget: TypeAlias = FineTunings | Seconds
 
 
 def parse_budget(budget: object) -> Budget | None:
-    """What the ``budget`` of `curate` means: a time such as ``"30min"`` or ``"1.5 h"``, or a number of fine-tunings.
+    """The budget of `curate`: a time such as ``"30min"`` or ``"1.5 h"``, or a number of fine-tunings.
 
     Args:
         budget: Text with a unit (s, min, h, d), a whole number >= 1, or None for the estimator's own number.
@@ -57,7 +74,7 @@ def parse_budget(budget: object) -> Budget | None:
         The budget, or None where none was given.
 
     Raises:
-        InputError: For text that is no time, a time of 0, or what is no whole number >= 1.
+        InputError: For text that is not a time, a time of 0, or anything else that is not a whole number >= 1.
     """
     if budget is None:
         return None
@@ -67,13 +84,26 @@ def parse_budget(budget: object) -> Budget | None:
     seconds = float(match[1]) * _UNITS.get(match[2], 0.0) if match else 0.0
     if seconds <= 0:
         raise InputError(
-            f'budget={budget!r} is no time; pass "30min" or "4h" (s, min, h, d), or a number of fine-tunings'
+            f'budget={budget!r} is not a time; pass "30min" or "4h" (s, min, h, d), or a number of fine-tunings'
         )
     return Seconds(seconds)
 
 
 def fine_tunings_within(seconds: float, estimator: Estimator, n_players: int, speed: Speed) -> int:
-    """The most fine-tunings that the estimator can make in that time. Raises `InputError` where it is too short."""
+    """The most fine-tunings that an estimator can make in a time.
+
+    Args:
+        seconds: The time that measuring may take.
+        estimator: The estimator that will spend it.
+        n_players: How many players the game has.
+        speed: How long evaluating and training take here.
+
+    Returns:
+        A budget in fine-tunings.
+
+    Raises:
+        InputError: Where the time is too short for the least that the estimator needs.
+    """
     estimator.cost(n_players)  # what no time would pay for is refused as such
 
     def fits(budget: int) -> bool:
@@ -82,7 +112,7 @@ def fine_tunings_within(seconds: float, estimator: Estimator, n_players: int, sp
         except InputError:  # too few to begin with
             return True
 
-    low, high = 0, MOST
+    low, high = 0, MOST_FINE_TUNINGS
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
@@ -105,7 +135,19 @@ AFFORDS_REPEATS = 20
 
 
 def cost_of(estimator: Estimator, n_players: int, budget: int | None) -> tuple[Cost, int]:
-    """What valuing takes, and how often v(N) is repeated: not at all where the estimator needs the whole budget."""
+    """What valuing takes, repeats of v(N) included.
+
+    Args:
+        estimator: The estimator that will measure.
+        n_players: How many players the game has.
+        budget: The most fine-tunings; None for the estimator's own number.
+
+    Returns:
+        The cost, and how often v(N) is repeated: 0 where the estimator needs the whole budget.
+
+    Raises:
+        InputError: For a budget below the least that the estimator needs.
+    """
     if budget is None:
         return with_repeats(estimator.cost(n_players, None), REPEATS, n_players), REPEATS
     if budget >= AFFORDS_REPEATS:
@@ -117,13 +159,30 @@ def cost_of(estimator: Estimator, n_players: int, budget: int | None) -> tuple[C
 
 
 def with_repeats(cost: Cost, repeats: int, n_players: int) -> Cost:
-    """The cost with v(N) measured that many times more."""
+    """The cost with further measurements of v(N).
+
+    Args:
+        cost: The cost without them.
+        repeats: How many more times v(N) is measured.
+        n_players: How many players the game has.
+
+    Returns:
+        The sum.
+    """
     return Cost(cost.fine_tunings + repeats, cost.players_trained + repeats * n_players)
 
 
 def speed_of(game: Game) -> Speed:
-    """From the seconds of v(∅), which is only evaluated, and v(N), which is trained on everything first; ranks that
-    measure apart divide both.
+    """How fast this machine measures, from the two outcomes that every game begins with.
+
+    v(∅) is only evaluated; v(N) is trained on everything first. Where ranks measure apart from each other, both are
+    divided among them.
+
+    Args:
+        game: The game, in which both are measured now where they were not.
+
+    Returns:
+        Seconds for evaluating and for training.
     """
     empty, grand = game.seconds_of_ends()
     return Speed(empty / game.n_apart, max(grand - empty, 0.0) / game.n_apart)
@@ -132,7 +191,20 @@ def speed_of(game: Game) -> Speed:
 def fine_tunings_of(
     budget: Budget | None, estimator: Estimator, n_players: int, speed: Callable[[], Speed]
 ) -> int | None:
-    """The budget in fine-tunings; the ``speed`` is asked for where it is a time."""
+    """The budget in fine-tunings.
+
+    Args:
+        budget: A number of fine-tunings, a time, or None.
+        estimator: The estimator that will spend it.
+        n_players: How many players the game has.
+        speed: Asked only where the budget is a time.
+
+    Returns:
+        The most fine-tunings, or None without a budget.
+
+    Raises:
+        InputError: Where a time is too short for the least that the estimator needs.
+    """
     if isinstance(budget, Seconds):
         return fine_tunings_within(budget.seconds, estimator, n_players, speed())
     return None if budget is None else budget.count

@@ -1,4 +1,4 @@
-"""Which coalitions to fine-tune: those that say most about the players for their price."""
+"""The coalitions to fine-tune on: those that say most about the players for their price."""
 
 import numpy as np
 
@@ -8,13 +8,21 @@ MOST_TRIES = 50
 
 
 def draw_pairs(n_players: int, n_pairs: int, rng: np.random.Generator) -> CoalitionMatrix:
-    """Different coalitions with their complements ``(2·pairs, n_players)``, a pair after the other; at most all there
-    are.
+    """Different random coalitions, each followed by its complement.
 
     A coalition and its complement tell the odd part of v, the only one that Shapley values depend on, without the even
-    one. Size s is drawn with probability ∝ √(s·(n − s)): between the leverage scores of the Shapley regression, to
-    which all sizes are alike (Musco & Witter 2025, arXiv 2410.01917), and coalitions of half the players, which tell
-    most from noise. On recorded games that ranked as well as the first and found damage nearly as well as the second.
+    one. Size s is drawn with probability ∝ √(s·(n − s)): between the leverage scores of the Shapley regression, under
+    which every size is equally likely (Musco & Witter 2025, arXiv 2410.01917), and coalitions of half the players,
+    whose differences stand out most from noise. On recorded games it ranked as well as the first and found damaged
+    clusters nearly as well as the second.
+
+    Args:
+        n_players: How many players the game has.
+        n_pairs: How many coalitions to draw, beside their complements.
+        rng: The generator to draw from.
+
+    Returns:
+        ``(2·pairs, n_players)`` boolean; fewer pairs where there are not as many.
     """
     if n_players < 2:
         return np.zeros((0, n_players), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Exact Shapley values from all 2ⁿ coalitions: ground truth for small games."""
+"""Exact Shapley values from all 2ⁿ coalitions (Shapley 1953): ground truth for small games."""
 
 from dataclasses import dataclass
 from math import comb
@@ -19,7 +19,18 @@ class Exact:
     """φᵢ = Σ_{S ∌ i} |S|!(n−|S|−1)!/n! · (v(S ∪ i) − v(S)) over every coalition S, for at most 14 players."""
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """2ⁿ − 1 fine-tunings. Raises `InputError` beyond 14 players or for a smaller budget."""
+        """All coalitions: 2ⁿ − 1 fine-tunings.
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings, or None.
+
+        Returns:
+            The cost, whatever the budget.
+
+        Raises:
+            InputError: Beyond 14 players, or for a budget below 2ⁿ − 1.
+        """
         if n_players > MOST_PLAYERS:
             raise InputError(
                 f"exact values of {n_players} players take 2^{n_players} fine-tunings; use at most {MOST_PLAYERS} "

@@ -1,8 +1,8 @@
-"""Values from one ordinary fine-tuning on everything: what each row's steps did for the utility, to first order.
+"""Values from one ordinary fine-tuning on everything: what each row's gradient steps did for the utility.
 
-No coalition but v(∅) and v(N) is measured. A row's credit is the change of the mean outcome that its part of every
-gradient step makes to first order (Wang et al. 2024, arXiv 2406.11011); to first order players do not interact, so the
-Shapley value of a player is the sum over its rows. It values rows in this one run, not a model trained without them.
+No coalition but v(∅) and v(N) is measured. A row's credit is the first-order change of the mean outcome by its part of
+every gradient step (Wang et al. 2024, arXiv 2406.11011). To first order players do not interact, so the Shapley value
+of a player is the sum over its rows. It values rows in this one run, not a model trained without them.
 """
 
 from collections.abc import Callable
@@ -15,31 +15,58 @@ from shed_hf.estimators.base import Cost, ValueEstimate, check_budget
 from shed_hf.game.game import Game
 from shed_hf.game.utility import PlainUtility, SupportsCredit
 from shed_hf.types import FloatVector
+from shed_hf.utils.checks import check_flag, check_whole
 
 
 @dataclass(frozen=True)
 class InRun:
     """First-order in-run data Shapley, for utilities that credit rows, as `FineTune` does.
 
-    ``adam`` divides gradients as Adam does, which the optimizer must be; without it credits are those of plain SGD.
-    The gradient of the utility is taken anew every ``every`` steps, by default for about a tenth of the run's cost, and
-    at least three times.
+    Attributes:
+        adam: Whether gradients are divided as Adam does; the optimizer must then be Adam. Otherwise plain SGD.
+        every: Steps between two gradients of the utility; by default about a tenth of the run's cost is spent on them,
+            and at least three are taken.
     """
 
     adam: bool = True
     every: int | None = None
 
+    def __post_init__(self) -> None:
+        check_flag(adam=self.adam)
+        if self.every is not None:
+            check_whole(every=self.every)
+
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """Two fine-tunings on everything: the run whose rows are credited, and v(N), which is measured by itself."""
+        """Two fine-tunings on everything: the run whose rows are credited, and v(N), which is measured by itself.
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings, or None.
+
+        Returns:
+            The cost, whatever the budget.
+
+        Raises:
+            InputError: For a budget below 2.
+        """
         if budget is not None:
-            check_budget(budget, 2, "the run that is followed and v(N)")
+            check_budget(budget, 2, "the run with credits and v(N)")
         return Cost(2, 2 * n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
-        """The summed credit of every player's rows; ``rng`` is not used.
+        """The summed credit of every player's rows.
 
-        ``stderr`` is that of a sum of as many rows, from the spread of the player's own; NaN for a single row. Raises
-        `InputError` when the utility does not credit rows, or values are not to be of the mean outcome.
+        Args:
+            game: The game, whose utility must credit rows.
+            rng: Not used.
+            budget: The most fine-tunings, or None.
+
+        Returns:
+            Values whose ``stderr`` is that of a sum of as many rows, from the spread among the player's own; NaN for a
+            single row.
+
+        Raises:
+            InputError: When the utility does not credit rows, or the game's utility is not the mean outcome.
         """
         self.cost(game.n_players, budget)
         credit = _credit_of(game)
@@ -74,7 +101,7 @@ def _credit_of(game: Game) -> Callable[..., FloatVector]:
 
 
 def _check_mean(game: Game) -> None:
-    """Each item by itself must count alike."""
+    """Credits add up to the change of the mean outcome, so every item must count equally."""
     n_items = game.outcomes(np.zeros((1, game.n_players), np.bool_)).shape[1]
     if not np.allclose(game.aggregate(np.eye(n_items)), 1 / n_items):
         raise InputError(

@@ -1,9 +1,9 @@
-"""Shapley values by regression: every coalition measured says something about every player.
+"""Shapley values by regression: every measured coalition says something about every player.
 
-`LeastSquares` asks for complementary pairs of coalitions and reads the values off a posterior (see `posterior`). With
-``prior="embedding"`` players whose clusters lie near each other are expected to be worth alike, as far as the outcomes
-bear that out; with ``prior="independent"`` they are not; ``prior=None`` is plain KernelSHAP (Lundberg & Lee 2017):
-least squares with the Shapley kernel's weights and a ridge chosen by cross-validation.
+`LeastSquares` asks for complementary pairs of coalitions and reads the values off a posterior (`bayesian_regression`).
+With ``prior="embedding"`` players whose clusters lie near each other are expected to be worth alike, as far as the
+outcomes support that; with ``prior="independent"`` they are not; ``prior=None`` is plain KernelSHAP (Lundberg & Lee
+2017): least squares with the Shapley kernel's weights and a ridge chosen by cross-validation.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.estimators.base import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
-from shed_hf.estimators.bayesian_regression import Observed, Posterior, complete, posterior, refit, roots_of
+from shed_hf.estimators.bayesian_regression import Observed, Posterior, exact_posterior, posterior, refit
 from shed_hf.estimators.coalition_design import draw_pairs
-from shed_hf.estimators.outcomes import Outcomes, measure_in_parts, outcomes_in_ledger, pairs_of
+from shed_hf.estimators.outcomes import Outcomes, complement_pairs, measure_in_parts, outcomes_in_ledger
 from shed_hf.estimators.permutation_test import p_value_of_coalitions
+from shed_hf.estimators.priors import covariance_roots
 from shed_hf.estimators.ridge import ridge
 from shed_hf.game.game import Game
 from shed_hf.types import FloatMatrix, FloatVector
 
-Prior = Literal["embedding", "independent"]
+PriorName = Literal["embedding", "independent"]
 
 
 PER_PLAYER, AT_LEAST = 3, 24
@@ -33,27 +34,42 @@ SPLITS = 10
 
 @dataclass(frozen=True)
 class LeastSquares:
-    """Shapley values from ``n_coalitions`` in complementary pairs; a budget pays for fewer or more.
+    """Shapley values from coalitions in complementary pairs.
 
-    ``None`` is three for every player, at least 24. Standard errors are those of the posterior, which knows of the
-    noise of measuring and of the coalitions that were not measured, and of the evaluation items.
+    Standard errors are those of the posterior, which counts the noise of measuring and the coalitions that were not
+    measured, and of the choice of evaluation items.
+
+    Attributes:
+        n_coalitions: How many coalitions without a budget; None is three for every player, at least 24.
+        prior: ``"embedding"``, ``"independent"``, or None for a ridge.
     """
 
     n_coalitions: int | None = None
-    prior: Prior | None = "embedding"
+    prior: PriorName | None = "embedding"
 
     def __post_init__(self) -> None:
         check_coalitions(self.n_coalitions)
-        if self.prior is not None and self.prior not in get_args(Prior):
-            raise InputError(f"prior={self.prior!r} is unknown; pass one of {list(get_args(Prior))} or None")
+        if self.prior is not None and (not isinstance(self.prior, str) or self.prior not in get_args(PriorName)):
+            raise InputError(f"prior={self.prior!r} is unknown; pass one of {list(get_args(PriorName))} or None")
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """The coalitions, half of the players in each on average, and v(N)."""
+        """The coalitions, with half of the players in each on average, and v(N).
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings; None for ``n_coalitions``.
+
+        Returns:
+            What ``__call__`` will ask for at most.
+
+        Raises:
+            InputError: For a budget below 3.
+        """
         n = 2 * self._pairs(n_players, budget)
         return Cost(n + 1, n * n_players / 2 + n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
-        """The values of the posterior; measuring ends early where the game says that the choice is settled."""
+        """The values of the posterior; measuring ends early once more of it would not change the selection."""
         coalitions = draw_pairs(game.n_players, self._pairs(game.n_players, budget), rng)
         step = 2 * max(game.n_players // 4, 4)
         ends = [] if game.settled is None else list(range(2 * step, len(coalitions), step))
@@ -62,12 +78,20 @@ class LeastSquares:
             fit = self.fit(game, known.observed(game))
             if game.settled is not None and game.settled(fit.mean, fit.covariance):
                 told = f"the choice was settled after {end} of {len(coalitions)} coalitions"
-                return estimate_of(game, known, fit, told)
+                return estimate_from_posterior(game, known, fit, told)
         return self._estimate(game, next(found))
 
     def from_ledger(self, game: Game) -> ValueEstimate:
-        """The same from whatever the game's ledger holds. Raises `InputError` where v(∅), v(N) or all else is
-        missing.
+        """Shapley values from whatever the game's ledger holds.
+
+        Args:
+            game: The game, whose ledger is read.
+
+        Returns:
+            The values of the posterior.
+
+        Raises:
+            InputError: Where v(∅), v(N) or every coalition between them is missing.
         """
         return self._estimate(game, outcomes_in_ledger(game))
 
@@ -76,25 +100,43 @@ class LeastSquares:
         return int(min(pairs_within(wanted, budget), 2 ** min(n_players - 1, 62) - 1))
 
     def fit(self, game: Game, observed: Observed) -> Posterior:
-        """What these coalitions say of the players of a game; where they are all there are, the exact values."""
+        """The posterior of the players' values; exact where every coalition was measured.
+
+        Args:
+            game: The game, for the positions of its players.
+            observed: The measured coalitions.
+
+        Returns:
+            The posterior under this estimator's prior.
+        """
         if len(observed.coalitions) == 2 ** min(game.n_players, 62) - 2:
-            return complete(observed)
+            return exact_posterior(observed)
         if self.prior is None:
-            return ridge(observed, pairs_of(observed.coalitions))
+            return ridge(observed, complement_pairs(observed.coalitions))
         positions = game.positions if self.prior == "embedding" else None
-        return posterior(observed, roots_of(positions, game.n_players))
+        return posterior(observed, covariance_roots(positions, game.n_players))
 
     def _estimate(self, game: Game, found: Outcomes) -> ValueEstimate:
-        return estimate_of(game, found, self.fit(game, found.observed(game)))
+        return estimate_from_posterior(game, found, self.fit(game, found.observed(game)))
 
 
-def estimate_of(game: Game, found: Outcomes, fit: Posterior, stopped: str = "") -> ValueEstimate:
-    """The posterior as an estimate, with what two halves of the coalitions say."""
+def estimate_from_posterior(game: Game, found: Outcomes, fit: Posterior, stopped: str = "") -> ValueEstimate:
+    """An estimate from a posterior, with its reliability and p-value.
+
+    Args:
+        game: The game.
+        found: The outcomes that the posterior was fitted to.
+        fit: The posterior.
+        stopped: Why measuring ended early; empty where it did not.
+
+    Returns:
+        The posterior's Shapley values.
+    """
     per_item, variance = found.per_item(fit.weights), np.diag(fit.covariance).clip(0)
-    return regressed(game, found.observed(game), fit, fit.mean, variance, per_item, "shapley", stopped)
+    return estimate_from_values(game, found.observed(game), fit, fit.mean, variance, per_item, "shapley", stopped)
 
 
-def regressed(
+def estimate_from_values(
     game: Game,
     observed: Observed,
     fit: Posterior,
@@ -104,8 +146,20 @@ def regressed(
     semivalue: str,
     stopped: str = "",
 ) -> ValueEstimate:
-    """Values ``(n,)`` that a posterior of these coalitions gave, and their ``variance`` ``(n,)``, as an estimate; what
-    the choice of items leaves open is added.
+    """An estimate from values that come from a posterior; the spread over evaluation items is added to their variance.
+
+    Args:
+        game: The game.
+        observed: The coalitions that the posterior was fitted to.
+        fit: The posterior.
+        values: ``(n,)`` values.
+        variance: ``(n,)`` their variances, without the choice of evaluation items.
+        per_item: ``(n, n_items)`` values by evaluation item.
+        semivalue: ``"shapley"`` or ``"banzhaf"``.
+        stopped: Why measuring ended early; empty where it did not.
+
+    Returns:
+        The estimate, with its reliability and p-value.
     """
     return ValueEstimate(
         values=values,
@@ -123,8 +177,8 @@ def regressed(
 
 
 def _halves_of(observed: Observed, fit: Posterior) -> FloatMatrix:
-    """The values of random halves of the pairs ``(2·splits, n)``, a half after its other."""
-    pairs = pairs_of(observed.coalitions)
+    """The values by random halves of the pairs ``(2·splits, n)``; each half is followed by its other half."""
+    pairs = complement_pairs(observed.coalitions)
     n_pairs = int(pairs.max(initial=-1)) + 1
     if n_pairs < 2 or not np.ptp(observed.beyond_size):
         return np.empty((0, 0))

@@ -1,4 +1,4 @@
-"""The outcomes an estimate is made of: different coalitions, each with the mean of all its measurements."""
+"""The outcomes that an estimate is made of: different coalitions, each with the mean over its measurements."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,8 +14,14 @@ from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """Inner coalitions ``(m, n)``, their outcomes ``(m, n_items)``, how often each was measured ``(m,)``, and the
-    outcomes ``(n_items,)`` of the empty and the grand coalition.
+    """Measured outcomes of different coalitions.
+
+    Attributes:
+        coalitions: ``(m, n)`` boolean, neither empty nor grand.
+        outcomes: ``(m, n_items)`` mean outcome of each by evaluation item.
+        times: ``(m,)`` how often each was measured.
+        empty: ``(n_items,)`` the outcome of ∅.
+        grand: ``(n_items,)`` the outcome of N.
     """
 
     coalitions: CoalitionMatrix
@@ -25,25 +31,55 @@ class Outcomes:
     grand: FloatVector
 
     def observed(self, game: Game) -> Observed:
-        """Their utilities, as the game makes them of outcomes."""
+        """The coalitions with their utilities.
+
+        Args:
+            game: The game, whose aggregate makes one utility of the outcomes of all items.
+
+        Returns:
+            What a regression takes.
+        """
         ends = game.aggregate(np.stack([self.empty, self.grand]))
         utilities = game.aggregate(self.outcomes) if len(self.outcomes) else np.empty(0)
         return Observed(self.coalitions, utilities, self.times, float(ends[0]), float(ends[1]))
 
     def per_item(self, weights: FloatMatrix) -> FloatMatrix:
-        """Values per evaluation item ``(n, n_items)``, by the weights ``(n, m)`` that turn utilities into values."""
+        """Values by evaluation item.
+
+        Args:
+            weights: ``(n, m)`` of the coalitions' utilities in the values.
+
+        Returns:
+            ``(n, n_items)``.
+        """
         sizes = self.coalitions.mean(axis=1)[:, None]
         total = self.grand - self.empty
         return np.asarray(total / self.coalitions.shape[1] + weights @ (self.outcomes - self.empty - sizes * total))
 
 
 def measure(game: Game, coalitions: CoalitionMatrix) -> Outcomes:
-    """Ask the game for ∅, N and these coalitions; what it has is found in its ledger."""
+    """Measures ∅, N and some coalitions; what the game's ledger holds is not measured again.
+
+    Args:
+        game: The game.
+        coalitions: ``(m, n)`` boolean.
+
+    Returns:
+        The outcomes, equal coalitions merged.
+    """
     return next(measure_in_parts(game, [coalitions]))
 
 
 def measure_in_parts(game: Game, parts: Iterable[CoalitionMatrix]) -> Iterator[Outcomes]:
-    """Ask the game for ∅, N and one part of the coalitions after another; after each comes all that is known then."""
+    """Measures ∅, N and one part of the coalitions after another.
+
+    Args:
+        game: The game.
+        parts: Coalitions ``(m, n)`` each.
+
+    Yields:
+        After each part, the outcomes of all parts so far.
+    """
     game.ends()
     n = game.n_players
     ends = game.outcomes(np.stack([np.zeros(n, np.bool_), np.ones(n, np.bool_)]))
@@ -57,10 +93,18 @@ def measure_in_parts(game: Game, parts: Iterable[CoalitionMatrix]) -> Iterator[O
 
 
 def outcomes_in_ledger(game: Game) -> Outcomes:
-    """Everything the game's ledger holds of coalitions of these players, however they were drawn; a prefix of a
-    continued run counts as its coalition where that was not measured by itself.
+    """Everything that the game's ledger holds about coalitions of these players, however they were drawn.
 
-    Raises `InputError` when v(∅), v(N) or everything between is missing.
+    A prefix of a continued run counts as its coalition where that was not measured by itself.
+
+    Args:
+        game: The game, whose ledger is read; nothing is measured.
+
+    Returns:
+        The outcomes, equal coalitions merged.
+
+    Raises:
+        InputError: When v(∅), v(N) or every coalition between them is missing.
     """
     coalitions, outcomes = coalitions_of(game.ledger, game.players)
     along, outcomes_along = coalitions_of(game.ledger, game.players, continued=True)
@@ -92,8 +136,15 @@ def _merged(coalitions: CoalitionMatrix, outcomes: FloatMatrix, empty: FloatVect
     return Outcomes(different[order], (means / times[:, None])[order], times[order], empty, grand)
 
 
-def pairs_of(coalitions: CoalitionMatrix) -> IntVector:
-    """Which pair each coalition belongs to ``(m,)``: a coalition and its complement have one number."""
+def complement_pairs(coalitions: CoalitionMatrix) -> IntVector:
+    """Which complementary pair each coalition belongs to.
+
+    Args:
+        coalitions: ``(m, n)`` boolean.
+
+    Returns:
+        ``(m,)`` numbers; a coalition and its complement have the same.
+    """
     numbers: dict[bytes, int] = {}
     pairs = np.empty(len(coalitions), dtype=np.int64)
     for place, coalition in enumerate(coalitions):

@@ -1,9 +1,9 @@
-"""Shapley values by walking random orders of the players, block by block.
+"""Shapley values by random orders of the players, block by block.
 
-A player's Shapley value is its marginal contribution v(S ∪ i) − v(S), averaged over all orders, where S is whoever
-stands before *i* (Shapley 1953; as Monte Carlo: Castro et al. 2009, truncated: Ghorbani & Zou 2019). Adding a block of
-g players at a time costs g times fewer fine-tunings; the block's contribution is shared equally in it. SHED (He et al.
-2024, arXiv 2405.00705, Algorithm 1) walks the same way from the other end: it removes blocks from the grand coalition.
+A player's Shapley value is its marginal contribution v(S ∪ i) − v(S), averaged over all orders, where S are the players
+before *i* (Shapley 1953; by Monte Carlo: Castro et al. 2009; truncated: Ghorbani & Zou 2019). Adding a block of g
+players at a time costs g times fewer fine-tunings; its contribution is shared equally among them. SHED (He et al. 2024,
+arXiv 2405.00705, Algorithm 1) takes the same steps from the other end: it removes blocks from the grand coalition.
 """
 
 from collections.abc import Sequence
@@ -18,23 +18,27 @@ from shed_hf.estimators.outcomes import measure
 from shed_hf.estimators.permutation_test import p_value_of_coalitions, p_value_of_replicates
 from shed_hf.game.game import Game
 from shed_hf.types import FloatMatrix, IntVector
+from shed_hf.utils.checks import check_flag, check_whole, is_finite_number
 
 Order: TypeAlias = list[IntVector]
 """One order of the players, cut into the blocks that join the coalition one after another."""
 
 
 MOST_ORDERS = 10_000
-"""Beyond this a budget buys no more orders: few players' coalitions are all measured long before."""
+"""The most orders, whatever the budget: few players' coalitions are all measured long before."""
 
 
 @dataclass(frozen=True)
 class Permutation:
-    """Walks ``n_orders`` random orders, ``block_size`` players at a step.
+    """Mean marginal contributions along random orders of the players. A budget sets ``n_orders``.
 
-    ``antithetic`` walks every order backwards as well (``n_orders`` counts both), so that early and late places even
-    out. With ``truncation`` t > 0 a walk ends where |v(N) − v(S)| <= t·|v(N) − v(∅)| and whoever is left gets 0.
-    ``continuing`` measures all prefixes of an order by one training run through it instead of one fine-tuning each:
-    cheaper by far, but an outcome then depends on the order of training. A budget sets ``n_orders``.
+    Attributes:
+        n_orders: How many orders.
+        block_size: How many players join at each step.
+        truncation: With t > 0 an order ends where |v(N) − v(S)| <= t·|v(N) − v(∅)|, and the players left get 0 (TMC).
+        antithetic: Whether every second order is the one before it in reverse, so that early and late places even out.
+        continuing: Whether one training run through an order measures all its prefixes, instead of one fine-tuning for
+            each. Far cheaper, but an outcome then depends on the order of training.
     """
 
     n_orders: int = 10
@@ -44,16 +48,29 @@ class Permutation:
     continuing: bool = False
 
     def __post_init__(self) -> None:
-        _check_positive(n_orders=self.n_orders, block_size=self.block_size)
-        if not 0 <= self.truncation < 1:
+        check_whole(1, MOST_ORDERS, n_orders=self.n_orders)
+        check_whole(block_size=self.block_size)
+        check_flag(antithetic=self.antithetic, continuing=self.continuing)
+        if not is_finite_number(self.truncation) or not 0 <= self.truncation < 1:
             raise InputError(
-                f"truncation={self.truncation} is not in [0, 1); pass 0.05 to end walks within 5 % of v(N)"
+                f"truncation={self.truncation!r} is not in [0, 1); pass 0.05 to end walks within 5 % of v(N)"
             )
         if self.continuing and self.truncation:
             raise InputError(f"truncation={self.truncation} saves nothing with continuing=True; pass truncation=0")
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """The fine-tunings of all orders at most; truncation may need fewer."""
+        """The fine-tunings of all orders; truncation may need fewer.
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings; None for ``n_orders``.
+
+        Returns:
+            What ``__call__`` will ask for at most.
+
+        Raises:
+            InputError: For a budget that does not pay for one order and v(N).
+        """
         sizes = [len(block) for block in _blocks(np.arange(n_players), self.block_size)]
         return _cost(sizes, self._orders(n_players, budget), self.continuing)
 
@@ -79,11 +96,16 @@ class Permutation:
 
 @dataclass(frozen=True)
 class Shed:
-    """The paper's estimator: remove blocks of players from the grand coalition along random orders.
+    """The paper's estimator: blocks of players are removed from the grand coalition along random orders.
 
-    ``iterations`` orders (k in the paper), ``group_size`` players removed at a time; ``None`` is the paper's 60, or a
-    tenth of the players where there are fewer than 600. Unlike the published scripts the base is the measured v(∅) and
-    a block's contribution is divided by its size. A budget sets ``iterations``.
+    Unlike in the published scripts the base is the measured v(∅), and a block's contribution is divided by its size. A
+    budget sets ``iterations``.
+
+    Attributes:
+        iterations: How many orders; k in the paper.
+        group_size: How many players are removed at a time; None is the paper's 60, or a tenth of the players where
+            there are fewer than 600.
+        continuing: Whether one training run through an order measures all its prefixes.
     """
 
     iterations: int = 10
@@ -93,10 +115,24 @@ class Shed:
     PAPER_GROUP = 60
 
     def __post_init__(self) -> None:
-        _check_positive(iterations=self.iterations, group_size=1 if self.group_size is None else self.group_size)
+        check_whole(1, MOST_ORDERS, iterations=self.iterations)
+        if self.group_size is not None:
+            check_whole(group_size=self.group_size)
+        check_flag(continuing=self.continuing)
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """The fine-tunings of all iterations."""
+        """The fine-tunings of all iterations.
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings; None for ``iterations``.
+
+        Returns:
+            What ``__call__`` will ask for.
+
+        Raises:
+            InputError: For a budget that does not pay for one order and v(N).
+        """
         sizes = [len(block) for block in _removed(np.arange(n_players), self._group(n_players))]
         return _cost(sizes, self._iterations(n_players, budget), self.continuing)
 
@@ -115,7 +151,17 @@ class Shed:
 
 
 def draw_orders(n_players: int, n_orders: int, rng: np.random.Generator, antithetic: bool = False) -> list[IntVector]:
-    """Random orders of the players; with ``antithetic`` every second one is the one before it, reversed."""
+    """Random orders of the players.
+
+    Args:
+        n_players: How many players there are.
+        n_orders: How many orders.
+        rng: The generator to draw from.
+        antithetic: Whether every second order is the one before it in reverse.
+
+    Returns:
+        ``n_orders`` permutations ``(n_players,)``.
+    """
     if not antithetic:
         return [rng.permutation(n_players) for _ in range(n_orders)]
     forward = [rng.permutation(n_players) for _ in range(-(-n_orders // 2))]
@@ -127,7 +173,7 @@ def _blocks(order: IntVector, size: int) -> Order:
 
 
 def _removed(order: IntVector, group: int) -> Order:
-    """Blocks removed from the front of the order, told backwards: as the blocks that join."""
+    """Blocks removed from the front of the order, listed in reverse: in the order in which they would join."""
     return _blocks(order, group)[::-1]
 
 
@@ -161,8 +207,8 @@ def _estimate(
 
 
 def _retrained(game: Game, orders: Sequence[Order], truncation: float) -> FloatMatrix:
-    """Outcomes after each step of each order ``(n_orders, n_blocks + 1, n_items)``; all orders advance together, one
-    batch a step.
+    """Outcomes after each step of each order ``(n_orders, n_blocks + 1, n_items)``, one fine-tuning a prefix; all
+    orders advance together, one batch a step.
     """
     n_blocks = len(orders[0])
     inside = np.zeros((len(orders), game.n_players), dtype=np.bool_)
@@ -187,7 +233,7 @@ def _continued(game: Game, orders: Sequence[Order]) -> FloatMatrix:
 
 
 def _p_value(game: Game, orders: Sequence[Order]) -> float:
-    """From the coalitions walked through: orders share some of them, so they are no independent replicates."""
+    """By the coalitions along the orders: orders share some of them, so they are not independent replicates."""
     inside = [
         np.isin(np.arange(game.n_players), np.concatenate(order[:end]))
         for order in orders
@@ -220,9 +266,3 @@ def _affordable(
     if budget is not None:
         check_budget(budget, 1 + each, f"one order of {estimator} with {n_players} players and v(N)")
     return min((budget - 1) // each, MOST_ORDERS) if each else default
-
-
-def _check_positive(**fields: int) -> None:
-    for name, number in fields.items():
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
-            raise InputError(f"{name}={number!r} is not a whole number >= 1; pass one")

@@ -1,4 +1,4 @@
-"""Could chance have made this ranking? Permutation tests of "all players are worth the same"."""
+"""Permutation tests of the null hypothesis that all players are worth the same."""
 
 import numpy as np
 
@@ -13,10 +13,16 @@ ROUNDING = 1e-12
 
 
 def p_value_of_replicates(replicates: FloatMatrix) -> float:
-    """The share of 999 shuffles whose values spread at least as far as these, plus one in a thousand.
+    """The permutation test on independent replicates.
 
-    Were all players alike, any of them could have been any other in each independent replicate ``(r, n)``: its values
-    are shuffled among the players. NaN for fewer than two replicates or players.
+    If all players were worth the same, each replicate's values could be shuffled among the players. The p-value is the
+    share of 999 such shuffles whose values spread at least as far, the measured one counted among them.
+
+    Args:
+        replicates: ``(r, n_players)`` independent estimates of the values.
+
+    Returns:
+        The p-value; NaN for fewer than two replicates or players.
     """
     if replicates.shape[0] < 2 or replicates.shape[1] < 2:
         return float("nan")
@@ -27,11 +33,16 @@ def p_value_of_replicates(replicates: FloatMatrix) -> float:
 
 
 def p_value_of_coalitions(observed: Observed) -> float:
-    """The same from coalitions of any origin.
+    """The permutation test on coalitions, however they were drawn.
 
-    Were all players alike, a utility would depend on the coalition's size alone: the utilities are shuffled among
-    coalitions of one size, and compared by how far they move with the players' being in or out. NaN where no two
-    coalitions have the same size, and for fewer than four.
+    If all players were worth the same, a utility would depend on the coalition's size alone. So utilities are shuffled
+    among coalitions of the same size, and compared by how far they move with the players being in or out.
+
+    Args:
+        observed: The coalitions with their utilities.
+
+    Returns:
+        The p-value; NaN where no two coalitions have the same size, and for fewer than four coalitions.
     """
     sizes, n = observed.coalitions.sum(axis=1), observed.coalitions.shape[1]
     groups = [places for size in np.unique(sizes) if len(places := np.flatnonzero(sizes == size)) > 1]

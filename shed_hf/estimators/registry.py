@@ -1,4 +1,4 @@
-"""TODO."""
+"""The short names of the estimators, as `curate` and the shell take them."""
 
 from shed_hf.errors import InputError
 from shed_hf.estimators.banzhaf import BanzhafMSR
@@ -21,10 +21,22 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 
 
 def estimator_from(name_or_object: "str | Estimator") -> Estimator:
-    """An estimator by its short name, or the object itself. Raises `InputError` for an unknown name."""
+    """An estimator by its short name, or the object itself.
+
+    Args:
+        name_or_object: A key of ``ESTIMATORS``, or an object that is an `Estimator`.
+
+    Returns:
+        The estimator; by name, one with its default settings.
+
+    Raises:
+        InputError: For an unknown name, a class instead of an object, or an object that is not an estimator.
+    """
     if not isinstance(name_or_object, str):
-        if isinstance(name_or_object, type) or not callable(getattr(name_or_object, "cost", None)):
-            raise InputError(f"estimator={name_or_object!r} is none; pass one of {sorted(ESTIMATORS)} or an object")
+        if isinstance(name_or_object, type) or not isinstance(name_or_object, Estimator):
+            raise InputError(
+                f"estimator={name_or_object!r} is not an estimator; pass one of {sorted(ESTIMATORS)} or an object"
+            )
         return name_or_object
     if name_or_object not in ESTIMATORS:
         raise InputError(f"estimator={name_or_object!r} is unknown; pass one of {sorted(ESTIMATORS)} or an object")

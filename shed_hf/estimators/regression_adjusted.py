@@ -1,13 +1,13 @@
-"""Shapley values by regression, made right on average by what the regression missed.
+"""Shapley values by regression, with an unbiased correction from its residuals.
 
-A surrogate f, fitted to the coalitions measured, has exact Shapley values φ(f); what is left of them is estimated from
-the coalitions' own residuals (Witter et al. 2025, arXiv 2506.11849, algorithm 1)::
+A surrogate f, fitted to the measured coalitions, has exact Shapley values φ(f); the rest is estimated from the
+coalitions' residuals (Witter et al. 2025, arXiv 2506.11849, algorithm 1)::
 
     φ̃ᵢ = φᵢ(f) + Σ_S (v(S) − f(S)) · (1[i ∈ S]/s − 1[i ∉ S]/(n − s)) / m_s
 
-over the m_s coalitions measured of each size s. Each residual is taken from an f that did not see that coalition, so
-where every size was measured the estimate is right on average however wrong f is, and the better f is the less is left
-to chance. What is right on average is not nearest in a single run: on few coalitions `LeastSquares` alone errs less.
+over the m_s coalitions measured of each size s. Each residual is taken from an f that did not see that coalition
+(cross-fitting), so where every size was measured the estimate is unbiased however wrong f is, and the better f is the
+smaller its variance. Unbiased is not most accurate: on few coalitions `LeastSquares` alone errs less.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,12 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
-from shed_hf.estimators.bayesian_regression import Observed, Posterior, posterior, roots_of
+from shed_hf.estimators.bayesian_regression import Observed, Posterior, posterior
 from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.in_run import InRun
-from shed_hf.estimators.least_squares import LeastSquares, estimate_of
-from shed_hf.estimators.outcomes import measure, pairs_of
+from shed_hf.estimators.least_squares import LeastSquares, estimate_from_posterior
+from shed_hf.estimators.outcomes import complement_pairs, measure
+from shed_hf.estimators.priors import covariance_roots
 from shed_hf.game.game import Game
 from shed_hf.types import CoalitionMatrix, FloatMatrix
 
@@ -30,20 +31,34 @@ FOLDS = 10
 
 @dataclass(frozen=True)
 class RegressionAdjusted:
-    """Shapley values by ``surrogate``, plus the unbiased correction; ``n_coalitions`` and budgets are the surrogate's.
+    """Shapley values by a surrogate, plus the unbiased correction.
 
-    A `LeastSquares` learns from the coalitions alone. An `InRun` gives a first guess of every player from one more
-    training run, which the regression leans on as far as the outcomes bear it out.
+    The number of coalitions and the budget are the surrogate's.
+
+    Attributes:
+        surrogate: A `LeastSquares` learns from the coalitions alone. An `InRun` gives a first guess of every player
+            from one more training run, which the regression follows as far as the outcomes support it.
     """
 
     surrogate: LeastSquares | InRun = field(default_factory=LeastSquares)
 
     def __post_init__(self) -> None:
         if not isinstance(self.surrogate, LeastSquares | InRun):
-            raise InputError(f"surrogate={self.surrogate!r} is none; pass LeastSquares(…) or InRun(…)")
+            raise InputError(f"surrogate={self.surrogate!r} is not a surrogate; pass LeastSquares(…) or InRun(…)")
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """The coalitions, v(N), and the run with credits if there is one."""
+        """The coalitions, v(N), and with an `InRun` surrogate its training run.
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings; None for the surrogate's own number.
+
+        Returns:
+            What ``__call__`` will ask for.
+
+        Raises:
+            InputError: For a budget below 3, or 4 with an `InRun` surrogate.
+        """
         if budget is not None:
             check_budget(budget, 3 + self._runs, f"a coalition, its complement, v(N){' and the run' * self._runs}")
         cost = self._regression.cost(n_players, self._left(budget))
@@ -60,9 +75,9 @@ class RegressionAdjusted:
         def fit(part: Observed) -> Posterior:
             if isinstance(self.surrogate, LeastSquares):
                 return self.surrogate.fit(game, part)
-            return posterior(part, roots_of(game.positions, game.n_players, guess))
+            return posterior(part, covariance_roots(game.positions, game.n_players, guess))
 
-        plain = estimate_of(game, found, fit(observed))
+        plain = estimate_from_posterior(game, found, fit(observed))
         if len(coalitions) < 2 * FOLDS:
             return plain
         weights, covariance = _adjusted(observed, fit)
@@ -86,11 +101,11 @@ class RegressionAdjusted:
 
 
 def _adjusted(observed: Observed, fit: Callable[[Observed], Posterior]) -> tuple[FloatMatrix, FloatMatrix]:
-    """The weights ``(n, m)`` of the observations in the adjusted values beyond Δ/n, and their covariance ``(n, n)`` by
-    the spread of what each pair corrects.
+    """The weights ``(n, m)`` of the observations in the adjusted values beyond Δ/n, and their covariance ``(n, n)``
+    from the spread of the pairs' corrections.
     """
     m, n = observed.coalitions.shape
-    pairs = pairs_of(observed.coalitions)
+    pairs = complement_pairs(observed.coalitions)
     folds = np.random.default_rng(0).permutation(int(pairs.max()) + 1)[pairs] % FOLDS
     credit = _credit(observed.coalitions)  # (n, m)
     surrogate, missed = np.zeros((n, m)), np.eye(m)

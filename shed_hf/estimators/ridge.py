@@ -1,8 +1,9 @@
-"""KernelSHAP with a ridge: weighted least squares on the Shapley kernel, values summing to v(N) − v(∅)."""
+"""KernelSHAP with a ridge (Lundberg & Lee 2017): weighted least squares whose values sum to v(N) − v(∅)."""
 
 import numpy as np
 
-from shed_hf.estimators.bayesian_regression import Observed, Posterior, Prior, kernel_weights, of_size
+from shed_hf.estimators.bayesian_regression import Observed, Posterior, kernel_weights, size_terms
+from shed_hf.estimators.priors import Prior
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 RIDGES = np.geomspace(1e-4, 1e4, 25)
@@ -12,16 +13,23 @@ FOLDS = 10
 
 
 def ridge(observed: Observed, pairs: IntVector) -> Posterior:
-    """Values that minimise Σ w(S)·(v(S) − v(∅) − Σ_{i∈S} φᵢ)² + λ·Σ(φᵢ − Δ/n)² with Σφ = Δ (Lundberg & Lee 2017, arXiv
-    1705.07874, theorem 2), λ by cross-validation over ``pairs`` ``(m,)``.
+    """Shapley values by ridge regression with the Shapley kernel's weights.
 
-    Where a size was measured more often than the kernel would have it, each such coalition weighs less; how utility
-    saturates with size is fitted beside. The covariance is that of the ridge as a prior.
+    They minimise Σ w(S)·(v(S) − v(∅) − Σ_{i∈S} φᵢ)² + λ·Σ(φᵢ − Δ/n)² with Σφ = Δ (Lundberg & Lee 2017, arXiv
+    1705.07874, theorem 2). λ is chosen by cross-validation over pairs. Where a size was measured more often than the
+    kernel would have it, each such coalition weighs less; how utility saturates with size is fitted along with it.
+
+    Args:
+        observed: The coalitions with their utilities.
+        pairs: ``(m,)`` which complementary pair each coalition belongs to; a pair stays in one fold.
+
+    Returns:
+        The values, with the covariance that the ridge gives when read as a prior.
     """
     n = observed.coalitions.shape[1]
     scale = np.sqrt(kernel_weights(observed.coalitions) * observed.times)
     inside = (observed.coalitions - observed.coalitions.mean(axis=1, keepdims=True)) * scale[:, None]
-    size = of_size(observed.coalitions) * scale[:, None]
+    size = size_terms(observed.coalitions) * scale[:, None]
     to_size = np.linalg.pinv(size)
     left, target = inside - size @ (to_size @ inside), observed.beyond_size * scale
     rest = target - size @ (to_size @ target)
@@ -58,6 +66,6 @@ def _chosen(left: FloatMatrix, target: FloatVector, pairs: IntVector) -> float:
 
 
 def _solver(left: FloatMatrix, penalty: float) -> FloatMatrix:
-    """(n, m): what turns utilities into effects, which sum to zero."""
+    """The linear map ``(n, m)`` from utilities to effects, which sum to zero."""
     n = left.shape[1]
     return np.asarray(np.linalg.solve(left.T @ left + penalty * np.eye(n), left.T), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The gate: do the values tell more than noise would?"""
+"""Whether the ranking of the values is more than noise."""
 
 import numpy as np
 
@@ -29,10 +29,16 @@ REMEDY = (
 
 
 def failed_checks(estimate: ValueEstimate) -> str | None:
-    """What is missing for the ranking to be called real, in words; None where nothing is known to be.
+    """The checks that the ranking fails.
 
     The values must differ, be reliable (`ValueEstimate.reliability` of at least 0.5) and spread further than those of
-    players who are all alike (p-value of at most 0.05). What is unknown (NaN) is not held against them.
+    players who are all alike (p-value of at most 0.05). What is unknown (NaN) does not count as a failure.
+
+    Args:
+        estimate: The estimate to check.
+
+    Returns:
+        The failures in words; None where there are none.
     """
     if len(estimate.values) < 2:
         return "there is only one value"
@@ -47,14 +53,26 @@ def failed_checks(estimate: ValueEstimate) -> str | None:
 
 
 def is_significant(estimate: ValueEstimate) -> bool:
-    """Whether the ranking is shown to be real: nothing is lacking, and enough was measured to ask whether chance made
-    it.
+    """Whether the ranking is shown to be more than noise: the permutation test was made, and no check failed.
+
+    Args:
+        estimate: The estimate to check.
+
+    Returns:
+        False also where too little was measured for the test.
     """
     return not np.isnan(estimate.p_value) and failed_checks(estimate) is None
 
 
 def untested_reason(estimate: ValueEstimate) -> str | None:
-    """Why it was not asked whether chance made the ranking, in words; None where it was."""
+    """Why the permutation test was not made.
+
+    Args:
+        estimate: The estimate to check.
+
+    Returns:
+        The reason in words; None where it was made.
+    """
     if not np.isnan(estimate.p_value):
         return None
     if len(estimate.values) < LEAST_CLUSTERS:
@@ -63,7 +81,14 @@ def untested_reason(estimate: ValueEstimate) -> str | None:
 
 
 def suggestion(estimate: ValueEstimate) -> str:
-    """What to do about a ranking that has not `passed`, in words."""
+    """What to do about a ranking that is not significant.
+
+    Args:
+        estimate: An estimate for which `is_significant` is False.
+
+    Returns:
+        The advice in words.
+    """
     if len(estimate.values) < LEAST_CLUSTERS:
         return f"cluster the rows into at least {LEAST_CLUSTERS} before trusting the ranking"
     if failed_checks(estimate):

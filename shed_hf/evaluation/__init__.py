@@ -1,1 +1,1 @@
-"""TODO."""
+"""Measuring a trained model on evaluation items: objectives, log-likelihoods, generations and groups of items."""

@@ -1,4 +1,4 @@
-"""An objective bound to its evaluation items: a trained model in, one outcome per item out."""
+"""An objective bound to its evaluation items: takes a trained model, gives one outcome per item."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -17,11 +17,21 @@ _T = TypeVar("_T")
 
 
 class Evaluation:
-    """Calls ``objective`` on a model for all items; candidates are tokenised and laid out once.
+    """Measures a model on evaluation items with an objective; the items are tokenised and batched once, for all models.
 
     Items of which a candidate loses its whole completion to ``max_length`` are left out, with a warning that counts
-    them; `items` are the rest, ``kept`` their positions among those given. Raises `InputError` when none is left or the
-    objective cannot use them.
+    them; so are items with several candidates of which one is cut. ``items`` are those that are left, ``kept`` their
+    positions among those given.
+
+    Args:
+        items: What to evaluate on; at least one.
+        objective: What turns a model's answers into one number per item, higher is better.
+        tokenizer: The tokenizer of the models.
+        max_length: The longest candidate in tokens, prompt included; longer ones are cut.
+        seed: For objectives that draw candidates by chance, such as `Contrast`.
+
+    Raises:
+        InputError: When there are no items, none is left, or the objective cannot use them.
     """
 
     def __init__(
@@ -49,11 +59,25 @@ class Evaluation:
         return sum(len(candidate.ids) for group in groups for candidate in group)
 
     def __call__(self, model: PreTrainedModel) -> FloatVector:
-        """One outcome per item ``(n_items,)``, higher is better. The model is left in the mode it was in."""
+        """Measure a model, which is left in the mode (train or eval) it was in.
+
+        Args:
+            model: The model to measure.
+
+        Returns:
+            One outcome per item ``(n_items,)``, higher is better.
+        """
         return self.measure(model)[0]
 
     def measure(self, model: PreTrainedModel) -> tuple[FloatVector, dict[str, float]]:
-        """The outcomes, and figures that cost nothing more: the accuracy beside a choice."""
+        """Measure a model, with figures by name that cost nothing more, such as the accuracy beside `Choice`.
+
+        Args:
+            model: The model to measure; it is left in the mode (train or eval) it was in.
+
+        Returns:
+            One outcome per item ``(n_items,)``, and the figures.
+        """
         training = model.training
         model.eval()
         try:
@@ -61,12 +85,21 @@ class Evaluation:
         finally:
             model.train(training)
 
-    def measure_abreast(
-        self, model: PreTrainedModel, n_lanes: int, show: Callable[[int, int], None]
+    def measure_batched(
+        self, model: PreTrainedModel, n_adapters: int, select: Callable[[int, int], None]
     ) -> list[tuple[FloatVector, dict[str, float]]]:
-        """What `measure` gives, of each of ``n_lanes`` models read side by side; see `LikelihoodBatches.abreast`.
+        """Measure several adapters of one model in shared forward passes; see `LikelihoodBatches.of_adapters`.
 
-        Raises `InputError` for an objective that is not made of log-likelihoods.
+        Args:
+            model: The model that carries the adapters; it is left in the mode (train or eval) it was in.
+            n_adapters: How many adapters to measure.
+            select: ``select(start, stop)`` makes the model apply the adapters ``start:stop``.
+
+        Returns:
+            For each adapter what `measure` gives.
+
+        Raises:
+            InputError: For an objective that is not made of log-likelihoods.
         """
         if not isinstance(self.objective, LikelihoodObjective):
             raise InputError(
@@ -76,10 +109,10 @@ class Evaluation:
         training = model.training
         model.eval()
         try:
-            of_lanes = self._on(model).abreast(model, n_lanes, show)
+            of_adapters = self._on(model).of_adapters(model, n_adapters, select)
         finally:
             model.train(training)
-        return [self._reduced(self.objective, likelihoods) for likelihoods in of_lanes]
+        return [self._reduced(self.objective, likelihoods) for likelihoods in of_adapters]
 
     def _outcomes(self, model: PreTrainedModel) -> tuple[FloatVector, dict[str, float]]:
         objective = self.objective
@@ -92,11 +125,11 @@ class Evaluation:
     ) -> tuple[FloatVector, dict[str, float]]:
         items = self._split(likelihoods)
         outcomes = np.array([objective.outcome(item, of) for item, of in zip(self.items, items, strict=True)])
-        return outcomes, _beside(objective, self.items, items)
+        return outcomes, _extra_metrics(objective, self.items, items)
 
     def _lay_out(self, objective: LikelihoodObjective, max_length: int, rng: np.random.Generator) -> None:
         candidates = objective.candidates(self.items, rng)
-        tokens = tokenise([candidate for item in candidates for candidate in item], self.tokenizer, max_length)
+        tokens = tokenise([one.as_item() for item in candidates for one in item], self.tokenizer, max_length)
         warn_of_cuts(tokens, max_length, "evaluation candidates")
         sizes = [len(item) for item in candidates]
         grouped = _grouped([_candidate(row, self.tokenizer.eos_token_id) for row in tokens], sizes)
@@ -137,7 +170,9 @@ class Evaluation:
         return outcomes
 
 
-def _beside(objective: Objective, items: Sequence[Example], likelihoods: Sequence[Likelihoods]) -> dict[str, float]:
+def _extra_metrics(
+    objective: Objective, items: Sequence[Example], likelihoods: Sequence[Likelihoods]
+) -> dict[str, float]:
     if not isinstance(objective, Choice):
         return {}
     accuracy = Accuracy(objective.per_token)

@@ -6,7 +6,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shed_hf.data.formats import Example
-from shed_hf.data.tokenization import render
+from shed_hf.data.tokenization import prompt_ids
 from shed_hf.errors import InputError
 
 BATCH = 16
@@ -16,9 +16,19 @@ BATCH = 16
 def generate(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, items: Sequence[Example], max_new_tokens: int
 ) -> list[str]:
-    """What the model says to each item's prompt, at most ``max_new_tokens`` tokens, special tokens left out.
+    """Answer each item's prompt by greedy decoding.
 
-    Raises `InputError` for an item without a prompt.
+    Args:
+        model: The model that answers.
+        tokenizer: Its tokenizer, with a padding token.
+        items: The items whose prompts are answered.
+        max_new_tokens: The longest answer, in tokens.
+
+    Returns:
+        One text per item, in their order, without special tokens.
+
+    Raises:
+        InputError: For an item without a prompt.
     """
     prompts = [_prompt(item, tokenizer) for item in items]
     by_length = sorted(range(len(items)), key=lambda place: len(prompts[place]))
@@ -42,9 +52,7 @@ def generate(
 
 
 def _prompt(item: Example, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    *before, _ = render(item, tokenizer)
-    special = item.verbatim or tokenizer.chat_template is None
-    prompt = list(tokenizer("".join(segment.text for segment in before), add_special_tokens=special)["input_ids"])
+    prompt = prompt_ids(item, tokenizer)
     if not prompt:
         raise InputError(
             f'the evaluation item {item.text!r:.60} has no prompt to answer; pass items with one, or objective="loss"'

@@ -1,4 +1,4 @@
-"""Groups of evaluation items: utilities that count every group alike, or only the group the model is worst at.
+"""Utilities over groups of evaluation items: every group counts alike, or only the group with the lowest mean.
 
 Outcomes stay those of single items, so one ledger serves the mean and every grouping.
 """
@@ -28,16 +28,28 @@ GROUP_COLUMNS = ("subject", "category", "group", "topic")
 
 @dataclass(frozen=True, eq=False)
 class OverGroups:
-    """Outcomes to utilities through the means of groups: ``groups`` ``(n_items,)`` is the number of each item's group.
+    """Reduces outcomes per item to utilities through the means of groups.
 
-    The utility is the mean of the groups' means ("macro") or the smallest of them ("worst-group").
+    Attributes:
+        kind: "macro" for the mean of the groups' means, "worst-group" for the smallest of them.
+        groups: The number of each item's group ``(n_items,)``.
     """
 
     kind: Kind
     groups: IntVector
 
     def __call__(self, outcomes: FloatMatrix) -> FloatVector:
-        """``(m, n_items)`` to ``(m,)``. Raises `InputError` for outcomes of another number of items."""
+        """Reduce outcomes to utilities.
+
+        Args:
+            outcomes: One outcome per item for each of m coalitions ``(m, n_items)``.
+
+        Returns:
+            One utility per coalition ``(m,)``.
+
+        Raises:
+            InputError: For outcomes of another number of items.
+        """
         if outcomes.shape[1:] != self.groups.shape:
             raise InputError(
                 f"the outcomes have shape {outcomes.shape}, the groups are of {len(self.groups)} items; pass "
@@ -47,9 +59,10 @@ class OverGroups:
         return np.asarray(means.mean(axis=1) if self.kind == "macro" else means.min(axis=1), dtype=np.float64)
 
     def weights(self) -> FloatVector | None:
-        """How much each item counts ``(n_items,)``, summing to 1, so that the utilities are ``outcomes @ weights``.
+        """How much each item counts, so that the utilities are ``outcomes @ weights``.
 
-        None for "worst-group", where that depends on the outcomes.
+        Returns:
+            Weights ``(n_items,)`` that sum to 1; None for "worst-group", where they depend on the outcomes.
         """
         if self.kind != "macro":
             return None
@@ -65,9 +78,15 @@ class OverGroups:
 
 @dataclass(frozen=True)
 class Grouped:
-    """An objective over groups of items that have the same label in ``column`` of the evaluation dataset.
+    """An objective over groups of items: those with the same label in a column of the evaluation dataset.
 
-    ``objective`` measures each item (None: the usual one). ``column=None`` takes the first of `GROUP_COLUMNS` there is.
+    Attributes:
+        column: The column with the labels; None for the first of `GROUP_COLUMNS` that exists.
+        objective: What measures each item; None for the usual one.
+        kind: How the groups' means become one utility; set by the subclass.
+
+    Raises:
+        InputError: For a column that is not a name, or an objective that is over groups itself.
     """
 
     column: str | None = None
@@ -87,9 +106,17 @@ class Grouped:
             )
 
     def over(self, items: "EvaluationItems", kept: IntVector | None = None) -> OverGroups:
-        """The utility over the groups of ``items``, of which only those at the positions ``kept`` are measured.
+        """The utility over the groups of some items. Warns where all of them are in one group.
 
-        Raises `InputError` when there is no such column, or an item has no label in it. Warns of a single group.
+        Args:
+            items: The evaluation items with their columns.
+            kept: Positions of the items that are measured ``(n_kept,)``; None for all.
+
+        Returns:
+            What reduces the outcomes of the kept items to utilities.
+
+        Raises:
+            InputError: When the column is missing, or a kept item has no label in it.
         """
         column = self.column_in(items.columns)
         cells = items.columns[column]
@@ -106,7 +133,17 @@ class Grouped:
         return OverGroups(self.kind, groups)
 
     def column_in(self, columns: Mapping[str, Any] | Sequence[str]) -> str:
-        """The column that holds the groups, of those there are. Raises `InputError` when it is not among them."""
+        """The column that holds the groups.
+
+        Args:
+            columns: The columns of the evaluation dataset.
+
+        Returns:
+            The column's name.
+
+        Raises:
+            InputError: When it is not among them.
+        """
         there = list(columns)
         if not there:
             raise InputError(
@@ -146,7 +183,14 @@ GROUPED_NAMES: dict[str, type[Grouped]] = {"macro": Macro, "worst-group": WorstG
 def split(
     objective: "str | Objective | Grouped | None",
 ) -> "tuple[str | Objective | None, Grouped | None]":
-    """What measures each item, and the grouping over it, if there is one; what is no grouping is passed on as it is."""
+    """Separate an objective over groups into what measures each item and the grouping.
+
+    Args:
+        objective: An objective or its short name, over groups or not.
+
+    Returns:
+        The objective for single items and the grouping; for an objective that is not over groups, itself and None.
+    """
     if isinstance(objective, str) and objective in GROUPED_NAMES:
         objective = GROUPED_NAMES[objective]()
     return (objective.objective, objective) if isinstance(objective, Grouped) else (objective, None)

@@ -1,5 +1,7 @@
-"""Log-likelihoods of completions under a model: a prompt is read once for all its completions, batches are sorted by
-length, logits are computed only where completions are.
+"""Log-likelihoods of completions under a model, at the least cost.
+
+A prompt is read once for all its completions, batches are sorted by length, and logits are computed only where
+completions are.
 """
 
 import copy
@@ -24,20 +26,25 @@ TOKENS_PER_BATCH = 4096
 LOGITS_PER_BATCH = 2**26
 
 
-WORTH_A_READING, WORTH_A_READING_ON_CPU = 2**14, 64
-"""For how many tokens of padding less completions of one batch are read in two goes."""
+PADDING_WORTH_A_PASS, PADDING_WORTH_A_PASS_ON_CPU = 2**14, 64
+"""How many tokens of padding must be saved for the completions of a batch to be read in one more forward pass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """Token ids ``(t,)`` of prompt and completion, and where the completion begins."""
+    """A prompt with one completion of it, tokenised.
+
+    Attributes:
+        ids: Token ids of prompt and completion ``(t,)``.
+        start: The position at which the completion begins.
+    """
 
     ids: IntVector
     start: int
 
     @property
     def n_completion(self) -> int:
-        """Tokens of the completion."""
+        """The number of tokens of the completion."""
         return len(self.ids) - self.start
 
 
@@ -62,7 +69,7 @@ class _Batch:
         return self.labels.numel() + len(self.labels)
 
     def copies(self, n: int) -> "_Batch":
-        """The batch n times over, one whole copy behind the other."""
+        """The batch n times over, one whole copy after the other."""
         owner = torch.cat([self.owner + copy * len(self.prompts) for copy in range(n)])
         tensors = (part.repeat(n, 1) for part in (self.prompts, self.mask, self.labels, self.counted))
         prompts, mask, labels, counted = tensors
@@ -72,10 +79,16 @@ class _Batch:
 
 
 class LikelihoodBatches:
-    """Candidates laid out once for many evaluations; calling it on a model gives one `Likelihoods` over all of them.
+    """Candidates laid out once, in padded batches, for the evaluation of many models.
 
     Candidates with the same prompt share one reading of it where the model keeps keys and values; other models read
     each candidate whole.
+
+    Args:
+        candidates: What to read.
+        vocabulary: The size of the model's vocabulary.
+        device: Where the model is.
+        budget: How large a batch may be; by default `TOKENS_PER_BATCH` and `LOGITS_PER_BATCH`.
     """
 
     def __init__(
@@ -87,17 +100,31 @@ class LikelihoodBatches:
 
     @classmethod
     def for_model(cls, candidates: Sequence[Candidate], model: PreTrainedModel) -> "LikelihoodBatches":
-        """Batches as large as the free memory of the model's device allows."""
+        """Batches as large as the free memory of the model's device allows.
+
+        Args:
+            candidates: What to read.
+            model: The model that will read them.
+
+        Returns:
+            The batches, on the model's device.
+        """
         budget = budget_on(model, Budget(TOKENS_PER_BATCH, LOGITS_PER_BATCH))
         device = next(model.parameters()).device
         return cls(candidates, model.config.get_text_config().vocab_size, device, budget)
 
     @torch.no_grad()
     def __call__(self, model: PreTrainedModel) -> Likelihoods:
-        """Log-likelihoods under the model as it is now; it should be in eval mode.
+        """Log-likelihoods under a model. Where memory runs out, batches are halved, for this and all later calls.
 
-        Where memory runs out it is read again in smaller batches, now and from now on. Raises `InputError` where there
-        is no room for a single candidate.
+        Args:
+            model: The model, in eval mode.
+
+        Returns:
+            The log-likelihoods of all candidates, in their order.
+
+        Raises:
+            InputError: Where not even a single candidate fits into memory.
         """
         return evaluated_within_memory(partial(self._likelihoods, model), self._halve)
 
@@ -122,35 +149,49 @@ class LikelihoodBatches:
         return True
 
     def sums(self, model: PreTrainedModel) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """Batch by batch: the candidates' places, their summed log-likelihoods ``(B,)``, and whether greedy decoding
-        gives them. Gradients flow where they are enabled.
+        """Log-likelihoods batch by batch, on the model's device. Gradients flow where they are enabled.
+
+        Args:
+            model: The model, in eval mode.
+
+        Yields:
+            The candidates' positions, their summed log-likelihoods ``(B,)`` in nats, and whether greedy decoding gives
+            them ``(B,)``.
         """
-        narrow = _reads_narrowly(model)
+        narrow = _can_limit_logits(model)
         for batch in self._batches:
-            yield batch.places, *_read_off(model, batch, narrow)
+            yield batch.places, *_sums_of(model, batch, narrow)
 
     @torch.no_grad()
-    def abreast(self, model: PreTrainedModel, n_lanes: int, show: Callable[[int, int], None]) -> list[Likelihoods]:
-        """Log-likelihoods under each of ``n_lanes`` models that are read side by side.
+    def of_adapters(
+        self, model: PreTrainedModel, n_adapters: int, select: Callable[[int, int], None]
+    ) -> list[Likelihoods]:
+        """Log-likelihoods under each of several adapters of one model, read in shared forward passes.
 
-        After ``show(start, stop)`` the model is that of the lanes ``start:stop``, and its batches are to hold as many
-        copies of their rows, one behind the other. It should be in eval mode.
+        Args:
+            model: The model that carries the adapters, in eval mode.
+            n_adapters: How many adapters to read with.
+            select: After ``select(start, stop)`` the model applies adapter ``start + i`` to copy i of a batch, which
+                then holds ``stop - start`` copies of its rows, one copy after the other.
+
+        Returns:
+            For each adapter the log-likelihoods of all candidates, in their order.
         """
-        parts, narrow = [], _reads_narrowly(model)
-        at_once = min(n_lanes, self._copies_at_once(model))
-        for start in range(0, n_lanes, at_once):
-            stop = min(start + at_once, n_lanes)
-            show(start, stop)
+        parts, narrow = [], _can_limit_logits(model)
+        at_once = min(n_adapters, self._copies_at_once(model))
+        for start in range(0, n_adapters, at_once):
+            stop = min(start + at_once, n_adapters)
+            select(start, stop)
             parts += [
-                (start, stop, batch.places, *_read_off(model, batch.copies(stop - start), narrow))
+                (start, stop, batch.places, *_sums_of(model, batch.copies(stop - start), narrow))
                 for batch in self._batches
             ]
-        total = np.zeros((n_lanes, len(self.tokens)))
-        greedy = np.zeros((n_lanes, len(self.tokens)), dtype=np.bool_)
+        total = np.zeros((n_adapters, len(self.tokens)))
+        greedy = np.zeros((n_adapters, len(self.tokens)), dtype=np.bool_)
         for start, stop, places, sums, matches in parts:  # after all are under way: taking them waits for the device
             total[start:stop, places] = sums.double().cpu().numpy().reshape(stop - start, -1)
             greedy[start:stop, places] = matches.cpu().numpy().reshape(stop - start, -1)
-        return [Likelihoods(of_lane, self.tokens, right) for of_lane, right in zip(total, greedy, strict=True)]
+        return [Likelihoods(of_adapter, self.tokens, right) for of_adapter, right in zip(total, greedy, strict=True)]
 
     def _copies_at_once(self, model: PreTrainedModel) -> int:
         """How many copies of every batch may be read at once: an accelerator is full with a few, a CPU with one."""
@@ -160,12 +201,12 @@ class LikelihoodBatches:
         return max(1, min(self.budget.tokens // tokens, self.budget.logits // logits))
 
 
-def _reads_narrowly(model: PreTrainedModel) -> bool:
-    """Whether the model can leave logits out."""
+def _can_limit_logits(model: PreTrainedModel) -> bool:
+    """Whether the model can compute logits for the last positions only."""
     return "logits_to_keep" in inspect.signature(_plain(model).forward).parameters
 
 
-def _read_off(model: PreTrainedModel, batch: _Batch, narrow: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def _sums_of(model: PreTrainedModel, batch: _Batch, narrow: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed log-likelihoods ``(B,)`` of the batch's completions, and whether greedy decoding gives them."""
     parts = [_of_part(batch, lines, logits) for lines, logits in _logits(model, batch, narrow)]
     sums, matches, lines = (torch.cat(of_parts) for of_parts in zip(*parts, strict=True))
@@ -280,14 +321,14 @@ def _padded(candidates: Sequence[Candidate], groups: list[list[int]], device: to
         labels[line, : len(completion)] = completion
         counted[line, : len(completion)] = True
     owner = torch.tensor([line for line, group in enumerate(groups) for _ in group])
-    worth = WORTH_A_READING_ON_CPU if device.type == "cpu" else WORTH_A_READING
-    parts = [(lines.to(device), longest) for lines, longest in _alike(counted.sum(dim=1), worth)]
+    worth = PADDING_WORTH_A_PASS_ON_CPU if device.type == "cpu" else PADDING_WORTH_A_PASS
+    parts = [(lines.to(device), longest) for lines, longest in _by_length(counted.sum(dim=1), worth)]
     prompts, mask, owner, labels, counted = (part.to(device) for part in (prompts, mask, owner, labels, counted))
     return _Batch(places, prompts, mask, owner, labels, counted, parts)
 
 
-def _alike(lengths: torch.Tensor, worth: int) -> list[tuple[torch.Tensor, int]]:
-    """Completions in parts of like length, each with its longest, so that padding and readings together are least."""
+def _by_length(lengths: torch.Tensor, worth: int) -> list[tuple[torch.Tensor, int]]:
+    """Completions in parts of like length, each with its longest: the split that costs the fewest tokens."""
     kinds, counts = (tensor.tolist() for tensor in torch.unique(lengths, return_counts=True))
     least, cut = [0], [0]  # by how many kinds of lengths are done: tokens read, and where their last part begins
     for stop in range(1, len(kinds) + 1):

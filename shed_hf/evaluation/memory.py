@@ -1,4 +1,4 @@
-"""TODO."""
+"""Batch sizes for evaluations that fit into a device's memory, and smaller ones when memory runs out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 SHARE_OF_FREE = 0.25
-"""How much of the memory that is free an evaluation's batch may take, by an estimate that is rough."""
+"""The share of the free memory that a batch may take; the estimate behind it is rough."""
 
 
 BYTES_PER_LOGIT = 16  # as the model gives it, in float32, and what the sum over the vocabulary makes of it
@@ -27,7 +27,12 @@ MOST_TOKENS, MOST_LOGITS = 2**16, 2**30  # a GPU is busy long before, and paddin
 
 @dataclass(frozen=True)
 class Budget:
-    """How many tokens, and how many logits, a batch of an evaluation may hold."""
+    """The largest batch of an evaluation.
+
+    Attributes:
+        tokens: How many tokens it may hold, padding included.
+        logits: How many logits it may produce: positions times vocabulary.
+    """
 
     tokens: int
     logits: int
@@ -38,17 +43,32 @@ class Budget:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device, or the host in its place, has no memory left."""
-    told = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")
+    """Whether an error says that a device, or the host, has no memory left.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        True for an out-of-memory error of CUDA, MPS, cuBLAS or the CPU allocator.
+    """
+    phrases = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")
     return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in told)
+        isinstance(error, RuntimeError) and any(words in str(error) for words in phrases)
     )
 
 
 def evaluated_within_memory(evaluate: Callable[[], _T], smaller: Callable[[], bool]) -> _T:
-    """What ``evaluate`` gives, after ``smaller`` as often as memory runs out.
+    """Evaluate, with smaller batches as often as memory runs out.
 
-    ``smaller`` makes the batches smaller, or says with False that they cannot be. Raises `InputError` then.
+    Args:
+        evaluate: What to do; it is called again after each reduction.
+        smaller: Makes the batches smaller; returns False where they cannot be.
+
+    Returns:
+        What ``evaluate`` returns.
+
+    Raises:
+        InputError: Where memory runs out and the batches cannot be smaller.
     """
     while True:
         try:
@@ -66,9 +86,17 @@ def evaluated_within_memory(evaluate: Callable[[], _T], smaller: Callable[[], bo
 
 
 def budget_on(model: PreTrainedModel, usual: Budget) -> Budget:
-    """How large the batches of an evaluation may be where ``model`` is: ``usual`` but on a GPU, whose free memory says.
+    """The largest batch for a model where it is: on a GPU by the free memory, elsewhere the usual one.
 
-    In whole powers of two, so that the same GPU gives the same batches although a little more or less of it is free.
+    It is rounded down to a power of two, so that the same GPU gives the same batches although a little more or less
+    of it is free.
+
+    Args:
+        model: The model that will be evaluated.
+        usual: The budget anywhere but on a GPU.
+
+    Returns:
+        The budget.
     """
     weight = next(model.parameters())
     if weight.device.type != "cuda":
@@ -79,7 +107,15 @@ def budget_on(model: PreTrainedModel, usual: Budget) -> Budget:
 
 
 def budget_within(free: int, token_bytes: int) -> Budget:
-    """The budget of a batch where ``free`` bytes are free and a token's states take ``token_bytes``."""
+    """The largest batch for an amount of free memory.
+
+    Args:
+        free: Bytes that are free.
+        token_bytes: Bytes that the states of one token take.
+
+    Returns:
+        The budget, in powers of two.
+    """
     room = SHARE_OF_FREE * free
     return Budget(
         _power_of_two(room / token_bytes, MOST_TOKENS),
@@ -88,7 +124,15 @@ def budget_within(free: int, token_bytes: int) -> Budget:
 
 
 def bytes_per_token(config: Any, itemsize: int) -> int:
-    """What reading a token takes, about: keys and values of all layers, and the states of the layer at work."""
+    """About how much memory reading one token takes: keys and values of all layers, and one layer's activations.
+
+    Args:
+        config: The text configuration of a model.
+        itemsize: Bytes per number of its weights.
+
+    Returns:
+        Bytes.
+    """
     hidden = config.hidden_size
     heads = getattr(config, "num_attention_heads", None) or 1
     shared = getattr(config, "num_key_value_heads", None) or heads

@@ -1,4 +1,4 @@
-"""Objectives: what a trained model is worth, one outcome per evaluation item, higher is better.
+"""Objectives: turn a trained model into one outcome per evaluation item, higher is better.
 
 Most need only log-likelihoods: an objective names the *candidates* of an item (its completion, the options, completions
 of other items) and reduces their log-likelihoods to one outcome. Nothing is generated unless a metric over generations
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Likelihoods:
-    """Of every candidate of one item, in order: the summed log-likelihood, its tokens, and whether greedy decoding
-    gives it.
+    """What a model makes of the n candidates of one item.
+
+    Attributes:
+        total: Summed log-likelihood of each completion ``(n,)``, in nats.
+        tokens: The number of tokens of each completion ``(n,)``.
+        greedy: Whether greedy decoding gives the completion ``(n,)``.
     """
 
     total: FloatVector
@@ -33,13 +37,17 @@ class Likelihoods:
 
     @property
     def per_token(self) -> FloatVector:
-        """Mean log-likelihood per token."""
+        """Mean log-likelihood per token ``(n,)``."""
         return np.asarray(self.total / np.maximum(self.tokens, 1), dtype=np.float64)
 
 
 @runtime_checkable
 class LikelihoodObjective(Protocol):
-    """Scores items by the log-likelihoods of their candidates."""
+    """Scores items by the log-likelihoods of their candidates.
+
+    ``candidates(items, rng)`` lists the candidates of every item; ``outcome(item, likelihoods)`` reduces those of one
+    item to a number, higher is better.
+    """
 
     def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]: ...
 
@@ -59,31 +67,67 @@ class Loss:
     """Mean log-likelihood per token of the item's completion: the negated loss."""
 
     def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
-        """The item itself."""
+        """The item itself.
+
+        Args:
+            items: The evaluation items.
+            rng: Not used.
+
+        Returns:
+            One candidate for each item.
+        """
         return [[item] for item in items]
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
-        """log p(completion | prompt) / tokens."""
+        """log p(completion | prompt) / tokens.
+
+        Args:
+            item: The evaluation item.
+            likelihoods: Those of the item's candidates, in their order.
+
+        Returns:
+            Nats per token, at most 0.
+        """
         return float(likelihoods.per_token[0])
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Log-likelihood of the right option, normalised over the options; ``per_token`` compares means instead of sums.
+    """Log-likelihood of the right option, normalised over the options. An option that is there twice counts once.
 
-    An option that is there twice counts once.
+    Attributes:
+        per_token: Compare means per token instead of sums, so that long options have no disadvantage.
     """
 
     per_token: bool = False
 
     def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
-        """The item with each of its options. Raises `InputError` for items without options."""
+        """The item with each of its options.
+
+        Args:
+            items: The evaluation items.
+            rng: Not used.
+
+        Returns:
+            For each item one candidate per different option.
+
+        Raises:
+            InputError: For items without options.
+        """
         _check_options(items, "choice")
         _warn_of_repeats(items)
         return [[item.answering(option) for option in _different(item)] for item in items]
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
-        """log softmax over the options, at the right one."""
+        """Log softmax over the options, at the right one.
+
+        Args:
+            item: The evaluation item.
+            likelihoods: Those of the item's candidates, in their order.
+
+        Returns:
+            Nats, at most 0.
+        """
         return _log_softmax(likelihoods.per_token if self.per_token else likelihoods.total, _right(item))
 
 
@@ -93,17 +137,36 @@ class Accuracy:
 
     The latter is read off one forward pass, without generating: it holds just when every token of it is the likeliest.
     An option that is there twice counts once.
+
+    Attributes:
+        per_token: Compare means per token instead of sums, so that long options have no disadvantage.
     """
 
     per_token: bool = False
 
     def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
-        """The item with each of its options, or the item itself where it has none."""
+        """The item with each of its options, or the item itself where it has none.
+
+        Args:
+            items: The evaluation items.
+            rng: Not used.
+
+        Returns:
+            For each item its candidates.
+        """
         _warn_of_repeats(items)
         return [[item.answering(option) for option in _different(item)] or [item] for item in items]
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
-        """0 or 1."""
+        """Whether the model is right.
+
+        Args:
+            item: The evaluation item.
+            likelihoods: Those of the item's candidates, in their order.
+
+        Returns:
+            0 or 1.
+        """
         if not item.options:
             return float(likelihoods.greedy[0])
         compared = likelihoods.per_token if self.per_token else likelihoods.total
@@ -112,17 +175,31 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Log-likelihood of the item's completion, normalised over it and ``others`` completions of other items.
+    """Log-likelihood of the item's completion, normalised over it and completions of other items.
 
-    Learning the format alone raises all of them alike and earns nothing. Means per token are compared unless
-    ``per_token=False``.
+    Learning the format alone raises all of them alike and earns nothing.
+
+    Attributes:
+        others: How many completions of other items each is compared with, drawn by chance.
+        per_token: Compare means per token; False for sums.
     """
 
     others: int = 3
     per_token: bool = True
 
     def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
-        """The item, then the same prompt with completions of other items. Raises `InputError` for a single item."""
+        """The item, then the same prompt with completions of other items.
+
+        Args:
+            items: The evaluation items.
+            rng: Draws the other completions.
+
+        Returns:
+            For each item its candidates, its own completion first.
+
+        Raises:
+            InputError: When all items have the same completion.
+        """
         completions = sorted({item.completion for item in items})
         if len(completions) < 2:
             raise InputError(
@@ -137,7 +214,15 @@ class Contrast:
         return [item.answering(different[place]) for place in chosen]
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
-        """log softmax over the item's completion and the others, at its own."""
+        """Log softmax over the item's completion and the others, at its own.
+
+        Args:
+            item: The evaluation item.
+            likelihoods: Those of the item's candidates, in their order.
+
+        Returns:
+            Nats, at most 0.
+        """
         return _log_softmax(likelihoods.per_token if self.per_token else likelihoods.total, 0)
 
 
@@ -145,9 +230,13 @@ class Contrast:
 class Metric:
     """A metric of the `evaluate` library over greedy generations, computed item by item.
 
-    ``metric`` is a name (which `evaluate` fetches from the Hub and runs), a loaded `evaluate.EvaluationModule`, or any
-    callable ``(predictions, references) -> number``. ``key`` picks a number from the metric's result, by default its
-    first. ``sign=-1`` is for metrics where lower is better, such as word error rates.
+    Attributes:
+        metric: A name (which `evaluate` fetches from the Hub and runs), a loaded `evaluate.EvaluationModule`, or any
+            callable ``(predictions, references) -> number``.
+        key: Which number of the metric's result to take; by default its first.
+        sign: -1 for metrics where lower is better, such as word error rates.
+        max_new_tokens: The longest generation, in tokens.
+        arguments: Keyword arguments for the metric's ``compute``.
     """
 
     metric: Any
@@ -159,7 +248,19 @@ class Metric:
     def __call__(
         self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", items: Sequence[Example], /
     ) -> FloatVector:
-        """The metric of every item's generation against its completion, ``(n_items,)``."""
+        """The metric of every item's generation against its completion.
+
+        Args:
+            model: The model that generates.
+            tokenizer: Its tokenizer.
+            items: The evaluation items.
+
+        Returns:
+            One number per item ``(n_items,)``, higher is better.
+
+        Raises:
+            InputError: When ``key`` is not in the metric's result.
+        """
         from shed_hf.evaluation.generation import generate
 
         measure = self._measure()

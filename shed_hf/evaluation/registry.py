@@ -1,4 +1,4 @@
-"""TODO."""
+"""Objectives by their short names."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,8 +16,18 @@ OBJECTIVES: dict[str, Callable[[], Objective]] = {
 
 
 def objective_from(name_or_object: "str | Objective | None", items: Sequence[Example]) -> Objective:
-    """An objective by its short name, the object itself, or for None the default: choice where items have options, else
-    loss.
+    """The objective that a short name or an object stands for.
+
+    Args:
+        name_or_object: A key of `OBJECTIVES`, an objective, a module of the `evaluate` library, any callable
+            ``(model, tokenizer, items) -> (n_items,)``, or None for `Choice` where all items have options, else `Loss`.
+        items: The evaluation items, for the default.
+
+    Returns:
+        The objective.
+
+    Raises:
+        InputError: For an unknown name, an objective over groups, or what is none.
     """
     if name_or_object is None:
         return Choice() if all(item.options for item in items) else Loss()

@@ -1,1 +1,1 @@
-"""Utilities: what a set of rows is worth. `fine_tune` trains a model on them; any callable will do as well."""
+"""Fine-tuning as a value function: LoRA training with TRL's `SFTTrainer`, and what is read off a training run."""

@@ -1,7 +1,7 @@
 """K LoRA adapters in one tensor over one base model, so that one forward pass is that of K models.
 
-A batch of ``K·B`` rows holds B rows for each of K lanes, lane by lane. The base layers read it as one batch; each LoRA
-layer adds to the rows of lane k what the factors of lane k make of them, in two batched matrix products.
+A batch of ``K·B`` rows holds B rows for each of K adapters, one adapter after another. The base layers read it as one
+batch; each LoRA layer applies the factors of adapter k to the rows of adapter k, in two batched matrix products.
 """
 
 import contextlib
@@ -15,22 +15,28 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 _Factors = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-"""Of one layer and the lanes shown: factors A ``(k, r, in)`` and B ``(k, out, r)``, and the gradients of both."""
+"""Of one layer and the adapters shown: factors A ``(k, r, in)`` and B ``(k, out, r)``, and the gradients of both."""
 
 
 class Stack:
-    """The adapters of ``n_lanes`` lanes, all of them the model's own to begin with.
+    """Several adapters of one model in one tensor, all of them copies of the model's own to begin with.
 
-    ``weights`` ``(n_lanes, n_weights)`` has one adapter a line; backward passes add to ``gradients`` of the same shape.
-    ``columns`` says where in a line the weights of a parameter of the model's own adapter stand, by its ``id``.
+    Args:
+        layers: The model's LoRA layers.
+        n_adapters: How many adapters to hold.
+
+    Attributes:
+        weights: ``(n_adapters, n_weights)``, one adapter a line.
+        gradients: Of the same shape; backward passes add to it.
+        columns: Where in a line the weights of a parameter of the model's own adapter are, by the parameter's ``id``.
     """
 
-    def __init__(self, layers: Sequence[Linear], n_lanes: int) -> None:
-        self.n_lanes = n_lanes
+    def __init__(self, layers: Sequence[Linear], n_adapters: int) -> None:
+        self.n_adapters = n_adapters
         pairs = [_factors(layer) for layer in layers]
         ordered = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]  # one run for each of two learning rates
         own = torch.cat([parameter.detach().flatten() for parameter in ordered])
-        self.weights = own.repeat(n_lanes, 1)
+        self.weights = own.repeat(n_adapters, 1)
         self.gradients = torch.zeros_like(self.weights)
         self.columns: dict[int, slice] = {}
         end = 0
@@ -39,10 +45,15 @@ class Stack:
         self._pairs = pairs
         self._shown = (0, 0)
         self._factors: list[_Factors] = []
-        self.show(0, n_lanes)
+        self.show(0, n_adapters)
 
     def show(self, start: int, stop: int) -> None:
-        """From now on a batch holds rows for the lanes ``start:stop``."""
+        """Choose the adapters that the next batches hold rows for.
+
+        Args:
+            start: The first of them.
+            stop: One past the last of them.
+        """
         if (start, stop) != self._shown:
             self._shown = (start, stop)
             self._factors = [
@@ -56,7 +67,15 @@ class Stack:
             ]
 
     def forward_of(self, layer: Linear, place: int) -> Callable[..., torch.Tensor]:
-        """What the layer at ``place`` does to a batch of all lanes shown, ``(k·B, …, in)``, in the layer's stead."""
+        """The forward function to put in place of a LoRA layer's own.
+
+        Args:
+            layer: The LoRA layer.
+            place: Its place among the stack's layers.
+
+        Returns:
+            A function of a batch for all adapters shown, ``(k·B, …, in)``.
+        """
         adapter = layer.active_adapters[0]
         dropout, scaling = layer.lora_dropout[adapter], float(layer.scaling[adapter])
 
@@ -73,13 +92,20 @@ class Stack:
 
 
 @contextlib.contextmanager
-def stacked(model: nn.Module, n_lanes: int) -> Iterator[Stack]:
-    """Within, the model's LoRA layers are those of a `Stack` of ``n_lanes`` lanes; afterwards they are what they were.
+def stacked(model: nn.Module, n_adapters: int) -> Iterator[Stack]:
+    """Replace the forward functions of a model's LoRA layers by those of a `Stack`; put them back afterwards.
 
-    The model's own parameters are neither moved nor trained. It must be one that `unstackable` has nothing against.
+    The model's own parameters are neither moved nor trained. `unstackable` must have found nothing against the model.
+
+    Args:
+        model: The model with one active LoRA adapter.
+        n_adapters: How many adapters to hold.
+
+    Yields:
+        The stack.
     """
     layers = _layers(model)
-    stack = Stack(layers, n_lanes)
+    stack = Stack(layers, n_adapters)
     before = [layer.__dict__.get("forward") for layer in layers]
     try:
         for place, layer in enumerate(layers):
@@ -93,7 +119,14 @@ def stacked(model: nn.Module, n_lanes: int) -> Iterator[Stack]:
 
 
 def unstackable(model: nn.Module) -> str | None:
-    """Why the model's adapter cannot be stacked, in a few words; None where it can."""
+    """Why the model's adapter cannot be stacked.
+
+    Args:
+        model: The model with its adapter.
+
+    Returns:
+        The reason in a few words; None where it can be stacked.
+    """
     tuned = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
     if not isinstance(model, PeftModel) or any(type(layer) is not Linear or layer.lora_variant for layer in tuned):
         return "the adapter is not LoRA on linear layers"  # quantised layers, DoRA and other methods have other types
@@ -122,10 +155,10 @@ def _factors(layer: Linear) -> tuple[nn.Parameter, nn.Parameter]:
 
 
 class _Added(torch.autograd.Function):
-    """``result + x Aᵀ Bᵀ · scaling``, lane by lane, in the precisions in which peft computes it.
+    """``result + x Aᵀ Bᵀ · scaling`` for each adapter, in the precisions in which peft computes it.
 
-    Gradients of the factors are added to the stack's where they stand: autograd would lay out, for each weight and
-    lane, memory of its own, and keep ``x`` once more in the factors' precision.
+    Gradients of the factors are added to the stack's in place: autograd would allocate memory for each weight and
+    adapter, and keep ``x`` once more in the factors' precision.
     """
 
     @staticmethod
@@ -141,7 +174,7 @@ class _Added(torch.autograd.Function):
     ) -> torch.Tensor:
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else a.dtype
-        low = torch.bmm(_lanes(x, len(a)).to(dtype), a.to(dtype).mT) * scaling  # (k, B·…, r)
+        low = torch.bmm(_by_adapter(x, len(a)).to(dtype), a.to(dtype).mT) * scaling  # (k, B·…, r)
         ctx.save_for_backward(x, low, a, b)
         ctx.of_factors, ctx.scaling = (of_a, of_b), scaling
         added = torch.bmm(low, b.to(dtype).mT).view(result.shape)
@@ -151,13 +184,13 @@ class _Added(torch.autograd.Function):
     def backward(ctx: Any, given: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, low, a, b = ctx.saved_tensors
         of_a, of_b = ctx.of_factors
-        of_added = _lanes(given, len(a)).to(low.dtype)
+        of_added = _by_adapter(given, len(a)).to(low.dtype)
         of_b += torch.bmm(of_added.mT, low)
         of_low = torch.bmm(of_added, b.to(low.dtype)) * ctx.scaling
-        of_a += torch.bmm(of_low.mT, _lanes(x, len(a)).to(low.dtype))
+        of_a += torch.bmm(of_low.mT, _by_adapter(x, len(a)).to(low.dtype))
         of_x = torch.bmm(of_low, a.to(low.dtype)).view(x.shape).to(x.dtype) if ctx.needs_input_grad[1] else None
         return given, of_x, None, None, None, None, None
 
 
-def _lanes(batch: torch.Tensor, n_lanes: int) -> torch.Tensor:
-    return batch.reshape(n_lanes, -1, batch.shape[-1])
+def _by_adapter(batch: torch.Tensor, n_adapters: int) -> torch.Tensor:
+    return batch.reshape(n_adapters, -1, batch.shape[-1])

@@ -1,8 +1,8 @@
-"""Trains the lanes of a stack abreast: each takes its own steps, and one backward pass serves them all.
+"""Trains the adapters of a stack together: each takes its own steps, and one backward pass serves them all.
 
-A lane's step is what the trainer's would be: the mean loss over the learned tokens of its rows, its own learning rate,
-its own clipping, its own moments. Rows are padded on the right and nothing is masked: in a causal model no token sees
-what stands behind it, and attention without a mask has faster kernels. Nothing here waits for the device; transformers
+An adapter's step is what the trainer's would be: the mean loss over the learned tokens of its rows, its own learning
+rate, its own clipping, its own moments. Rows are padded on the right and nothing is masked: in a causal model no token
+sees what follows it, and attention without a mask has faster kernels. Nothing here waits for the device; transformers
 does once a pass, to see that the mask is empty.
 """
 
@@ -33,10 +33,18 @@ class Rows(Protocol):
 
 
 class RowTable:
-    """The tokens of rows, one line for each and a last one without any, which fills up what is ragged.
+    """The tokens of rows, one line for each and a last, empty one, which fills up what is ragged.
 
-    ``lengths`` counts the tokens before the last learned one: as many are read. ``n_counted`` are the tokens that the
-    loss is divided by: the learned ones, with ``first_counts`` a first one too, which nothing predicts.
+    Args:
+        rows: The features of a row, by row id.
+        wanted: The row ids that get a line, ``(n,)``.
+        first_counts: Whether the loss is also divided by a learned first token, which nothing predicts.
+
+    Attributes:
+        ids: Token ids, ``(n + 1, width)``.
+        following: What is to be predicted after each token, −100 where nothing is, ``(n + 1, width)``.
+        lengths: How many tokens stand before the last learned one, ``(n + 1,)``: as many are read.
+        n_counted: By how many tokens the loss of a row is divided, ``(n + 1,)``.
     """
 
     def __init__(self, rows: Rows, wanted: IntVector, first_counts: bool = False) -> None:
@@ -59,7 +67,14 @@ class RowTable:
         self._line = {int(row): line for line, row in enumerate(wanted)} | {NULL_ROW: len(wanted)}
 
     def lines(self, rows: Sequence[int]) -> IntVector:
-        """The lines of these rows; the null row's is the last."""
+        """The lines of some rows; the null row's is the last.
+
+        Args:
+            rows: Row ids.
+
+        Returns:
+            Line numbers, one for each row.
+        """
         return np.array([self._line[row] for row in rows], dtype=np.int64)
 
     @property
@@ -68,20 +83,34 @@ class RowTable:
         return len(self.ids) - 1
 
 
-def n_steps(walk: TrainingSequence, trainer: Trainer) -> int:
-    """How many optimizer steps a walk takes."""
-    return len(_scheduled(walk, trainer).steps)
+def n_steps(sequence: TrainingSequence, trainer: Trainer) -> int:
+    """How many optimizer steps a training sequence takes.
 
+    Args:
+        sequence: The blocks of rows to train on.
+        trainer: The trainer, for batch size, accumulation and epochs.
 
-def train_lanes(
-    trainer: Trainer, stack: Stack, walks: Sequence[TrainingSequence], table: RowTable, tokens_at_once: int
-) -> None:
-    """Train lane k on the rows of walk k. The walks have one block each and are sorted, those of most steps first.
-
-    A lane that is done is left out of what follows. About ``tokens_at_once`` tokens are read in one pass, at least one
-    row of each lane.
+    Returns:
+        The number of steps.
     """
-    courses = [_course(walk, trainer, table) for walk in walks]
+    return len(_scheduled(sequence, trainer).steps)
+
+
+def train_batched(
+    trainer: Trainer, stack: Stack, sequences: Sequence[TrainingSequence], table: RowTable, tokens_at_once: int
+) -> None:
+    """Train adapter k on the rows of sequence k.
+
+    An adapter whose sequence has ended is left out of the steps that follow.
+
+    Args:
+        trainer: The trainer whose steps to take.
+        stack: The adapters.
+        sequences: One for each adapter, of one block each, those of most steps first.
+        table: The tokens of all rows.
+        tokens_at_once: About how many tokens are read in one pass; at least one row of each adapter is.
+    """
+    courses = [_course(sequence, trainer, table) for sequence in sequences]
     factors = _factors(trainer, [len(course) for course in courses], stack.weights.device)
     descent = _descent(trainer, stack)
     for step, factor in enumerate(factors):
@@ -96,16 +125,25 @@ def train_lanes(
         descent.step(factor[: len(running)])
 
 
-def add_gradients(trainer: Trainer, of_lanes: Sequence[IntVector], table: RowTable, tokens_at_once: int) -> None:
-    """Add the gradients of a step, each lane's on the lines of its own rows, to those of the stack."""
-    n_tokens = np.array([max(int(table.n_counted[lines].sum()), 1) for lines in of_lanes])
-    for grid in _parts(of_lanes, table, tokens_at_once):
+def add_gradients(trainer: Trainer, of_coalitions: Sequence[IntVector], table: RowTable, tokens_at_once: int) -> None:
+    """Add the gradients of one step to those of the stack.
+
+    Args:
+        trainer: The trainer whose loss to take.
+        of_coalitions: For each adapter the lines of its rows in the table.
+        table: The tokens of all rows.
+        tokens_at_once: About how many tokens are read in one pass.
+    """
+    n_tokens = np.array([max(int(table.n_counted[lines].sum()), 1) for lines in of_coalitions])
+    for grid in _parts(of_coalitions, table, tokens_at_once):
         _Part(grid, table, 1 / n_tokens).descend(trainer)
 
 
 class _Part:
-    """Some rows of every lane as one batch, lane by lane: token ids, and of its learned tokens the places in the flat
-    batch, the labels, and the parts they have in their lane's loss.
+    """Some rows of every adapter as one batch.
+
+    It holds token ids, and of the learned tokens the places in the flat batch, the labels, and their shares in the
+    loss of their adapter.
     """
 
     def __init__(self, grid: NDArray[np.int64], table: RowTable, share: NDArray[np.float64]) -> None:
@@ -119,7 +157,7 @@ class _Part:
         self.shares = np.repeat(share, learned.reshape(len(grid), -1).sum(axis=1)).astype(np.float32)
 
     def descend(self, trainer: Trainer) -> None:
-        """Backpropagate the sum of all lanes' losses; no weight has a part in two of them."""
+        """Backpropagate the sum of all adapters' losses; no weight has a part in two of them."""
         causal: PreTrainedModel = trainer.model.get_base_model()
         ids, places, labels, shares = (
             _sent(array, trainer.model.device) for array in (self.ids, self.places, self.labels, self.shares)
@@ -139,11 +177,11 @@ class _Part:
         states.backward(torch.cat(slopes))
 
 
-def _parts(of_lanes: Sequence[IntVector], table: RowTable, tokens_at_once: int) -> Iterator[NDArray[np.int64]]:
-    """The rows of a step, ``(k, n)`` lines at a time: of every lane its n longest that are left, as many as fit."""
-    grid = np.full((len(of_lanes), max(map(len, of_lanes))), table.null)
-    for lane, lines in enumerate(of_lanes):
-        grid[lane, : len(lines)] = lines[np.argsort(-table.lengths[lines], kind="stable")]
+def _parts(of_coalitions: Sequence[IntVector], table: RowTable, tokens_at_once: int) -> Iterator[NDArray[np.int64]]:
+    """The rows of a step, ``(k, n)`` lines at a time: of every adapter the n longest that are left, as many as fit."""
+    grid = np.full((len(of_coalitions), max(map(len, of_coalitions))), table.null)
+    for coalition, lines in enumerate(of_coalitions):
+        grid[coalition, : len(lines)] = lines[np.argsort(-table.lengths[lines], kind="stable")]
     longest = table.lengths[grid].max(axis=0)
     grid = grid[:, longest > 0]
     start = 0
@@ -154,21 +192,21 @@ def _parts(of_lanes: Sequence[IntVector], table: RowTable, tokens_at_once: int) 
 
 
 class _SGD:
-    """What SGD does to an adapter, done to that of every lane."""
+    """SGD's step for one adapter, taken for all of them."""
 
     def __init__(self, stack: Stack, optimizer: Optimizer) -> None:
         self.stack, self.runs = stack, _runs(stack, optimizer)
 
     @torch.no_grad()
     def step(self, factors: torch.Tensor) -> None:
-        """One step of the first k lanes; ``factors`` ``(k, 1)`` scale their learning rates."""
+        """One step of the first k adapters; ``factors`` ``(k, 1)`` scale their learning rates."""
         for columns, group in self.runs:
             weights, gradients = (of[: len(factors), columns] for of in (self.stack.weights, self.stack.gradients))
             weights.sub_(gradients.add(weights, alpha=group["weight_decay"]) * (factors * _rate(group)))
 
 
 class _AdamW:
-    """What AdamW does to an adapter, done to that of every lane."""
+    """AdamW's step for one adapter, taken for all of them."""
 
     def __init__(self, stack: Stack, optimizer: Optimizer) -> None:
         self.stack, self.runs = stack, _runs(stack, optimizer)
@@ -177,7 +215,7 @@ class _AdamW:
 
     @torch.no_grad()
     def step(self, factors: torch.Tensor) -> None:
-        """One step of the first k lanes; ``factors`` ``(k, 1)`` scale their learning rates."""
+        """One step of the first k adapters; ``factors`` ``(k, 1)`` scale their learning rates."""
         self.n_steps += 1
         lines = (self.stack.weights, self.stack.gradients, self.means, self.squares)
         for columns, group in self.runs:
@@ -193,7 +231,14 @@ class _AdamW:
 
 
 def unlike_optimizer(trainer: Trainer) -> str | None:
-    """Why lanes cannot descend as the trainer's optimizer would, in a few words; None where they can."""
+    """Why a stack cannot take the steps that the trainer's optimizer would.
+
+    Args:
+        trainer: The trainer with its optimizer, or with the name of the one it would make.
+
+    Returns:
+        The reason in a few words; None where it can.
+    """
     optimizer = getattr(trainer.optimizer, "optimizer", trainer.optimizer)
     if optimizer is None:
         chosen = str(getattr(trainer.args.optim, "value", trainer.args.optim))
@@ -228,15 +273,15 @@ def _rate(group: Mapping[str, Any]) -> float:
     return float(group.get("initial_lr", group["lr"]))
 
 
-def _scheduled(walk: TrainingSequence, trainer: Trainer) -> Any:
+def _scheduled(sequence: TrainingSequence, trainer: Trainer) -> Any:
     args = trainer.args
     size, accumulation = args.per_device_train_batch_size, args.gradient_accumulation_steps
-    return schedule([walk], size, accumulation, math.ceil(args.num_train_epochs))
+    return schedule([sequence], size, accumulation, math.ceil(args.num_train_epochs))
 
 
-def _course(walk: TrainingSequence, trainer: Trainer, table: RowTable) -> list[IntVector]:
+def _course(sequence: TrainingSequence, trainer: Trainer, table: RowTable) -> list[IntVector]:
     """The lines of each step; the micro-batches of a step add up, so that it may be read in any parts."""
-    batches, n = _scheduled(walk, trainer).batches, trainer.args.gradient_accumulation_steps
+    batches, n = _scheduled(sequence, trainer).batches, trainer.args.gradient_accumulation_steps
     return [
         table.lines([row for batch in batches[first : first + n] for row in batch])
         for first in range(0, len(batches), n)
@@ -244,11 +289,11 @@ def _course(walk: TrainingSequence, trainer: Trainer, table: RowTable) -> list[I
 
 
 def _factors(trainer: Trainer, lengths: Sequence[int], device: torch.device) -> torch.Tensor:
-    """By what the learning rate of each lane is multiplied at each step, ``(n_steps, n_lanes, 1)``."""
+    """By what the learning rate of each adapter is multiplied at each step, ``(n_steps, n_adapters, 1)``."""
     of_length = {length: schedule_factors(trainer.args, length) for length in set(lengths)}
     factors = np.zeros((max(lengths), len(lengths), 1), dtype=np.float32)
-    for lane, length in enumerate(lengths):
-        factors[:length, lane, 0] = of_length[length]
+    for coalition, length in enumerate(lengths):
+        factors[:length, coalition, 0] = of_length[length]
     return _sent(factors, device)
 
 

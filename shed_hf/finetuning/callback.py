@@ -1,8 +1,9 @@
 """`ProxyValueCallback`: many coalitions measured in one ``SFTTrainer.train()``.
 
 A training run of its own for every coalition spends most of its time on starting. Here one run goes through the batches
-of coalition after coalition; at each boundary the callback evaluates, records the outcome, and puts adapter, optimizer
-and learning-rate schedule back to where they began (θ₀). The outcomes are those of a fresh trainer for every coalition.
+of coalition after coalition; at each boundary the callback evaluates, records the outcome, and resets adapter,
+optimizer and learning-rate schedule to where they began (θ₀). The outcomes are those of a fresh trainer for every
+coalition.
 """
 
 import contextlib
@@ -14,9 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim import SGD, Optimizer
-from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import (
+    DefaultFlowCallback,
+    EarlyStoppingCallback,
     PreTrainedModel,
+    PrinterCallback,
+    ProgressCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -25,22 +29,50 @@ from transformers import (
     get_scheduler,
 )
 
-from shed_hf.data.tokenization import IGNORED
 from shed_hf.errors import Diverged, InputError
-from shed_hf.finetuning.schedule import NULL_ROW, Schedule, Step, schedule
+from shed_hf.finetuning.schedule import ByLength, Schedule, Step, schedule
 from shed_hf.finetuning.session import InitialWeights
+from shed_hf.finetuning.takeover import Takeover
+from shed_hf.finetuning.training_arguments import check_training
 from shed_hf.game.utility import OutcomeCallback
 from shed_hf.types import FloatVector, IntVector, TrainingSequence
 
+_NEVER_STOP = (DefaultFlowCallback, PrinterCallback, ProgressCallback)
+"""Callbacks that stop training at its end alone."""
+
 
 class Measure(Protocol):
-    """An evaluation of the model as it is now: one outcome per item ``(n_items,)``, and figures beside it."""
+    """An evaluation of the model as it is now: one outcome per item ``(n_items,)``, and further metrics by name."""
 
     def measure(self, model: PreTrainedModel) -> tuple[FloatVector, dict[str, float]]: ...
 
 
+class AutocastEvaluation:
+    """Evaluates with the precision that the trainer trains in.
+
+    Args:
+        trainer: The trainer.
+        evaluation: What is measured.
+    """
+
+    def __init__(self, trainer: Trainer, evaluation: Measure) -> None:
+        self.trainer, self.evaluation = trainer, evaluation
+
+    def measure(self, model: PreTrainedModel) -> tuple[FloatVector, dict[str, float]]:
+        """One outcome per item ``(n_items,)``, and further metrics by name.
+
+        Args:
+            model: The model as it is now.
+
+        Returns:
+            Outcomes and metrics.
+        """
+        with self.trainer.accelerator.autocast():
+            return self.evaluation.measure(model)
+
+
 class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Measures the outcomes of row sets, or of walks through blocks of them, with a trainer of the user's own::
+    """Measures the outcomes of row sets with a trainer of the user's own::
 
         callback = ProxyValueCallback([[0, 1, 2], [2, 3]], Evaluation(items, Loss(), tokenizer, max_length=512))
         trainer = SFTTrainer(model, args, train_dataset=rows, callbacks=[callback])
@@ -48,8 +80,19 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         trainer.train()
         callback.outcomes  # [(n_items,), (n_items,)]
 
-    A row id is a row of the trainer's *prepared* ``train_dataset``. ``record`` is told each outcome when it is
-    measured. Raises `Diverged` at an outcome that is not finite.
+    A row id is a row of the trainer's *prepared* ``train_dataset``.
+
+    Args:
+        row_sets: What to train on, one set of row ids for each outcome.
+        evaluation: What is measured after each row set.
+        record: Called with each outcome when it is measured; by default outcomes are kept in ``outcomes``.
+        origin: The weights each row set starts from; by default those at `attach`.
+
+    Attributes:
+        outcomes: One outcome per row set in order, each ``(n_items,)``, where no ``record`` was given.
+
+    Raises:
+        Diverged: While training, at an outcome that is not finite.
     """
 
     def __init__(
@@ -60,85 +103,126 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         record: OutcomeCallback | None = None,
         origin: InitialWeights | None = None,
     ) -> None:
-        self.walks: list[TrainingSequence] = [[np.asarray(rows, dtype=np.int64)] for rows in row_sets]
+        self.sequences: list[TrainingSequence] = [[np.asarray(rows, dtype=np.int64)] for rows in row_sets]
         self.evaluation = evaluation
         self.outcomes: list[FloatVector] = []
         self._record: OutcomeCallback = self._keep if record is None else record
         self._origin = origin
         self._recorded, self._split = 0, 1
-        self._accumulation: int | None = None
+        self._by_length: ByLength | None = None
+        self._takeover: Takeover | None = None
+        self._n_measured, self._others = 0, ""
         self._schedule = Schedule((), ())
         self._factors: dict[int, list[float]] = {}
         self._rates: list[float] = []
 
     @classmethod
-    def of_walks(
+    def of_sequences(
         cls,
-        walks: Sequence[TrainingSequence],
+        sequences: Sequence[TrainingSequence],
         evaluation: Measure,
         record: OutcomeCallback,
         origin: InitialWeights,
         *,
         recorded: int = 0,
         split: int = 1,
+        by_length: ByLength | None = None,
     ) -> "ProxyValueCallback":
-        """A callback for walks of several blocks, which trains on from one block to the next.
+        """A callback for training sequences of several blocks, where training continues from one block to the next.
 
-        The first ``recorded`` blocks of the first walk are trained and not measured. Steps are split into ``split``
-        times as many micro-batches as the trainer's arguments say.
+        Args:
+            sequences: The blocks of rows to train on, in order.
+            evaluation: What is measured after each block.
+            record: Called with each outcome when it is measured.
+            origin: The weights each sequence starts from.
+            recorded: How many of the first sequence's blocks are trained and not measured.
+            split: By what the number of micro-batches of a step is multiplied.
+            by_length: Group the rows of a step by length.
+
+        Returns:
+            The callback, not yet attached.
         """
         callback = cls([], evaluation, record=record, origin=origin)
-        callback.walks, callback._recorded, callback._split = list(walks), recorded, split
+        callback.sequences, callback._recorded, callback._split = list(sequences), recorded, split
+        callback._by_length = by_length
         return callback
 
     def attach(self, trainer: Trainer, rows: Any = None) -> None:
         """Make ``trainer.train()`` go through the row sets instead of its own order, and call this callback.
 
-        ``rows`` gives the features of a row id, by default ``trainer.train_dataset``.
+        Args:
+            trainer: The trainer to measure with.
+            rows: The features of a row by its id; by default ``trainer.train_dataset``.
+
+        Raises:
+            InputError: For arguments or callbacks of the trainer that cannot be followed.
         """
+        self.detach(trainer)
         args = trainer.args
+        check_training(args)
+        self._check_callbacks(trainer)
         self._schedule = schedule(
-            self.walks,
+            self.sequences,
             args.per_device_train_batch_size,
             args.gradient_accumulation_steps,
             math.ceil(args.num_train_epochs),
             trainer.accelerator.process_index,
             trainer.accelerator.num_processes,
             self._split,
+            self._by_length,
         )
         self._origin = self._origin or InitialWeights(trainer.model)
-        source = _WithNullRow(trainer.train_dataset if rows is None else rows)
-        loader: DataLoader[dict[str, Any]] = DataLoader(
-            source, batch_sampler=_Listed(self._schedule.batches), collate_fn=trainer.data_collator
-        )
-        trainer.get_train_dataloader = lambda: loader
-        args.max_steps = len(self._schedule.steps)
-        if self._split > 1:
-            self._accumulation = args.gradient_accumulation_steps
-            args.gradient_accumulation_steps *= self._split
+        source = trainer.train_dataset if rows is None else rows
+        per_step = self._split if self._by_length is None else args.per_device_train_batch_size
+        self._takeover = Takeover(trainer, source, self._schedule, args.gradient_accumulation_steps * per_step)
         if self not in trainer.callback_handler.callbacks:
             trainer.add_callback(self)
 
     def detach(self, trainer: Trainer) -> None:
-        """Give the trainer its own order of training back."""
-        trainer.__dict__.pop("get_train_dataloader", None)
-        if self._accumulation is not None:
-            trainer.args.gradient_accumulation_steps, self._accumulation = self._accumulation, None
+        """Give the trainer its own order of training back.
+
+        Its arguments, data loader and learning rates are then what they were before `attach`.
+
+        Args:
+            trainer: The trainer this callback was attached to.
+        """
+        if self._takeover is None:
+            return
+        self._takeover.undo()
+        self._takeover = None
         trainer.remove_callback(self)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Go to θ₀ and note the learning rates that the schedule scales."""
+        """Reset to θ₀ and note the learning rates that the schedule scales.
+
+        Args:
+            args: The trainer's arguments.
+            state: How far the training is.
+            control: The trainer's switches.
+            kwargs: The trainer's model, optimizer and others.
+
+        Raises:
+            InputError: Where the callback is not attached.
+        """
         if not self._schedule.steps:
             raise InputError("the callback is not attached; call callback.attach(trainer) before trainer.train()")
+        self._n_measured = 0
         self._start().restore(kwargs["optimizer"])
         self._rates = [group.get("initial_lr", group["lr"]) for group in kwargs["optimizer"].param_groups]
 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Each walk has a learning-rate schedule of its own length and the same random numbers."""
+        """Set the learning rate and the random seed: each sequence has a schedule of its own length.
+
+        Args:
+            args: The trainer's arguments.
+            state: How far the training is.
+            control: The trainer's switches.
+            kwargs: The trainer's model, optimizer and others.
+        """
         step = self._schedule.steps[state.global_step]
         factor = self._factor(args, step)
         for group, rate in zip(kwargs["optimizer"].param_groups, self._rates, strict=True):
@@ -146,14 +230,55 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         torch.manual_seed(args.seed + step.place)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """At the end of a block: evaluate and record; at the end of a walk: back to θ₀."""
+        """At the end of a block evaluate and record; at the end of a sequence reset to θ₀.
+
+        Args:
+            args: The trainer's arguments.
+            state: How far the training is.
+            control: The trainer's switches.
+            kwargs: The trainer's model, optimizer and others.
+        """
         step = self._schedule.steps[state.global_step - 1]
-        if step.ends_block is not None and (step.walk > 0 or step.ends_block >= self._recorded):
-            self._measure(step.walk, step.ends_block, kwargs["model"], args.learning_rate)
-        if step.ends_walk:
+        if step.ends_block is not None and (step.sequence > 0 or step.ends_block >= self._recorded):
+            self._measure(step.sequence, step.ends_block, kwargs["model"], args.learning_rate)
+        if step.ends_sequence:
+            self._n_measured += 1
             self._start().restore(kwargs["optimizer"])
 
-    def _measure(self, walk: int, block: int, model: PreTrainedModel, learning_rate: float) -> None:
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """See that training came to its end.
+
+        Args:
+            args: The trainer's arguments.
+            state: How far the training is.
+            control: The trainer's switches.
+            kwargs: The trainer's model, optimizer and others.
+
+        Raises:
+            InputError: Where something else stopped it and outcomes are missing.
+        """
+        if state.global_step < len(self._schedule.steps):
+            raise InputError(
+                f"training was stopped after {self._n_measured} of {len(self.sequences)} coalitions, so the others "
+                f"have no outcome; {self._others or 'the trainer'} set control.should_training_stop or "
+                "should_epoch_stop: take it out while coalitions are measured, with trainer.remove_callback(…)"
+            )
+
+    def _check_callbacks(self, trainer: Trainer) -> None:
+        """Note whose callbacks could stop training. Raises `InputError` for one that is there to do just that."""
+        callbacks = trainer.callback_handler.callbacks
+        if any(isinstance(one, EarlyStoppingCallback) for one in callbacks):
+            raise InputError(
+                f"EarlyStoppingCallback would stop training before all {len(self.sequences)} coalitions are measured; "
+                "take it out of the trainer first, with trainer.remove_callback(EarlyStoppingCallback)"
+            )
+        others = [one for one in callbacks if not isinstance(one, _NEVER_STOP)]
+        names = [type(one).__name__ for one in others if not type(one).__module__.startswith("shed_hf.")]
+        self._others = " or ".join(names)
+
+    def _measure(self, sequence: int, block: int, model: PreTrainedModel, learning_rate: float) -> None:
         try:
             outcome, beside = self.evaluation.measure(model)
         except torch.OutOfMemoryError as error:  # smaller steps of training would not help
@@ -161,12 +286,12 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
                 f"memory ran out in an evaluation ({str(error).splitlines()[0]}); pass an objective that generates "
                 "fewer tokens, shorter evaluation items, or a smaller model"
             ) from error
-        with told_to_lower(learning_rate):
-            self._record(walk, block, outcome, beside)
+        with with_learning_rate_advice(learning_rate):
+            self._record(sequence, block, outcome, beside)
 
-    def _keep(self, walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
+    def _keep(self, sequence: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
         if not np.isfinite(outcome).all():
-            raise Diverged(f"row set {walk} has {int((~np.isfinite(outcome)).sum())} outcomes that are not finite")
+            raise Diverged(f"row set {sequence} has {int((~np.isfinite(outcome)).sum())} outcomes that are not finite")
         self.outcomes.append(outcome)
 
     def _start(self) -> InitialWeights:
@@ -181,8 +306,15 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
 
 
 @contextlib.contextmanager
-def told_to_lower(learning_rate: float) -> Iterator[None]:
-    """Add to `Diverged` what to do about a training that diverges."""
+def with_learning_rate_advice(learning_rate: float) -> Iterator[None]:
+    """Add to a `Diverged` raised within what to do about a training that diverges.
+
+    Args:
+        learning_rate: The learning rate it diverged at.
+
+    Raises:
+        Diverged: Where one is raised within.
+    """
     try:
         yield
     except Diverged as error:
@@ -193,8 +325,14 @@ def told_to_lower(learning_rate: float) -> Iterator[None]:
 
 
 def schedule_factors(args: TrainingArguments, n_steps: int) -> list[float]:
-    """By what the learning rate is multiplied at each of ``n_steps``, as the trainer's scheduler would over a run of
-    that length.
+    """By what the trainer's scheduler multiplies the learning rate in a run of ``n_steps``.
+
+    Args:
+        args: The trainer's arguments.
+        n_steps: The length of the run.
+
+    Returns:
+        One factor for each step.
     """
     optimizer: Optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = get_scheduler(
@@ -210,29 +348,3 @@ def schedule_factors(args: TrainingArguments, n_steps: int) -> list[float]:
         optimizer.step()
         scheduler.step()
     return factors
-
-
-class _Listed(Sampler[list[int]]):
-    """Batches that are known beforehand."""
-
-    def __init__(self, batches: Sequence[tuple[int, ...]]) -> None:
-        self.batches = [list(batch) for batch in batches]
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
-
-
-class _WithNullRow(Dataset[dict[str, Any]]):
-    """Features by row id, where the null row is two tokens that are not learned: a batch without a gradient."""
-
-    def __init__(self, rows: Any) -> None:
-        self.rows = rows
-
-    def __getitem__(self, row: int) -> dict[str, Any]:
-        if row == NULL_ROW:
-            return {"input_ids": [0, 0], "labels": [IGNORED, IGNORED]}
-        features = self.rows[row]
-        return {name: features[name] for name in ("input_ids", "labels") if name in features}

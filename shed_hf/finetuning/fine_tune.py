@@ -5,16 +5,17 @@ import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
+from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftConfig, PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTConfig
 
 from shed_hf.data.formats import Example
 from shed_hf.data.pool import Pool
-from shed_hf.data.tokenization import IGNORED, check_tokenizer
+from shed_hf.data.tokenization import IGNORED, check_tokenizer, screen
 from shed_hf.distributed.accelerate_state import AcceleratorSandbox
 from shed_hf.distributed.launch import one_model_for_all
 from shed_hf.errors import InputError
@@ -22,32 +23,49 @@ from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.objectives import Objective
 from shed_hf.evaluation.registry import objective_from
 from shed_hf.finetuning.batched_coalitions import Wanted
-from shed_hf.finetuning.sft_trainer import LeanSFTTrainer
+from shed_hf.finetuning.borrowed_model import BorrowedModel
+from shed_hf.finetuning.isolation import Isolation
+from shed_hf.finetuning.sft_trainer import LearnedTokensSFTTrainer
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
 from shed_hf.finetuning.trainer_settings import (
     default_args,
     default_peft_config,
     measuring,
-    preserved_rng_state,
     quiet_loading,
 )
 from shed_hf.finetuning.trainer_utility import TrainerUtility, warn_of_old_name
+from shed_hf.finetuning.training_arguments import check_fine_tune
+from shed_hf.utils.text import first_line
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
 
 @dataclass(frozen=True)
 class FineTune:
-    """Fine-tunes ``model`` on the rows of a coalition and measures ``objective`` on the evaluation items.
+    """Fine-tunes a model on the rows of a coalition and measures an objective on the evaluation items.
 
-    ``model`` is a Hub id, a path or a loaded causal language model; ``tokenizer`` is found by the model's name unless
-    given. ``args`` and ``peft_config`` are TRL's and peft's own; the defaults are one epoch at learning rate 1e-3, 8
-    rows a step, LoRA of rank 8 on all linear layers. With ``bind`` it becomes the utility of one pool and one
-    evaluation set.
+    With `bind` it becomes the utility of one pool and one evaluation set. Among several processes each fine-tunes
+    coalitions of its own, unless ``lockstep`` says otherwise. In one process one utility trains at a time.
 
-    Among several processes each fine-tunes coalitions of its own; with ``lockstep`` all train one model together, which
-    is the choice where the launch spreads a model over them (FSDP, DeepSpeed). ``coalitions_per_batch`` is how many a
-    device trains side by side; ``"auto"``: as many as a GPU's memory has room for, one on a CPU.
+    A model that is loaded already is trained in place, without a copy of its weights: the adapter is on it while the
+    utility measures, and whenever no call of the utility is under way the model is what it was, to its last attribute.
+    Two cases work on a copy: a launch that spreads the model over its processes, and adapters such as PiSSA and OLoRA,
+    whose making writes to the model's own weights. An adapter that the model brings is the one that is trained, on a
+    copy of the adapter's weights.
+
+    Attributes:
+        model: A Hub id, a path or a loaded causal language model.
+        objective: What is measured, by name or as an objective; by default it follows from the items.
+        tokenizer: The model's tokenizer; by default found by the model's name.
+        args: TRL's training arguments; by default one epoch at learning rate 1e-3, 8 rows a step. Their seed is
+            replaced by that of `curate`, nothing is saved or logged, and a setting that cannot be followed is an error
+            that names it.
+        peft_config: peft's adapter; by default LoRA of rank 8 on all linear layers.
+        lockstep: Whether all processes train one model together, as where the launch spreads a model over them (FSDP,
+            DeepSpeed); by default so exactly there.
+        coalitions_per_batch: How many coalitions a device trains in one batch; ``"auto"`` is as many as a GPU's memory
+            has room for, one on a CPU.
+        coalitions_abreast: The former name of ``coalitions_per_batch``.
     """
 
     model: str | os.PathLike[str] | PreTrainedModel = DEFAULT_MODEL
@@ -65,57 +83,168 @@ class FineTune:
             object.__setattr__(self, "coalitions_per_batch", coalitions_abreast)
 
     def bind(self, pool: Pool, items: Sequence[Example], seed: int) -> "TrainerUtility":
-        """Load the model, attach the adapter, tokenise the items, once. Raises `InputError` for what cannot be used."""
-        with preserved_rng_state(), quiet_loading():
+        """Load the model, attach the adapter and tokenise the items, once.
+
+        Args:
+            pool: The rows that coalitions are made of.
+            items: The evaluation items.
+            seed: The seed of the training runs.
+
+        Returns:
+            The utility of this pool and these items.
+
+        Raises:
+            InputError: For what cannot be used.
+        """
+        self._check_settings()
+        with Isolation(), quiet_loading():
             together = one_model_for_all() if self.lockstep is None else self.lockstep
             sandbox = AcceleratorSandbox(together)
             with sandbox:
-                return self._bind(pool, items, seed, sandbox)
+                check_fine_tune(self.args or default_args())
+                model, tokenizer = self._load(copied=sandbox.lockstep)
+            lent = self.model is model
+            borrowed = BorrowedModel(model) if lent else None
+            isolation = Isolation(sandbox, borrowed)
+            with isolation:
+                return self._bind(pool, items, seed, model, tokenizer, isolation)
 
-    def _bind(self, pool: Pool, items: Sequence[Example], seed: int, sandbox: AcceleratorSandbox) -> "TrainerUtility":
+    def screen(self, pool: Pool, drop_invalid: bool, name: str) -> Pool:
+        """Find the rows that the model's chat template refuses, before anything is trained.
+
+        Args:
+            pool: The rows.
+            drop_invalid: Leave such rows out instead of raising.
+            name: What error messages call the dataset.
+
+        Returns:
+            The pool; such rows take no part in it.
+
+        Raises:
+            InputError: For such rows, unless ``drop_invalid``; for a model or a tokenizer that cannot be used.
+        """
+        self._check_settings()
+        if self.args is not None and self.args.chat_template_path is not None:
+            return pool  # the trainer sets that template; rows it refuses are found when they are tokenised
+        self._check_model()
+        with quiet_loading():
+            tokenizer = self._load_tokenizer()
+        check_tokenizer(tokenizer)
+        return screen(pool, tokenizer, drop_invalid, name)
+
+    def _bind(
+        self,
+        pool: Pool,
+        items: Sequence[Example],
+        seed: int,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        isolation: Isolation,
+    ) -> "TrainerUtility":
         folder = tempfile.TemporaryDirectory(prefix="shed_hf_")
         args = measuring(self.args or default_args(), folder.name, seed)
-        sandbox.settle(args)
+        isolation.settle(args)
         torch.manual_seed(args.seed)
-        model, tokenizer = self._load()
         check_tokenizer(tokenizer)
         null_row = Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[IGNORED, 0]]})
-        trainer = LeanSFTTrainer(
+        trainer = LearnedTokensSFTTrainer(
             model=model,
             args=args,
             train_dataset=null_row,
             processing_class=tokenizer,
-            peft_config=None if hasattr(model, "peft_config") else self.peft_config or default_peft_config(),
+            peft_config=None if _has_adapter(model) else copy.deepcopy(self.peft_config) or default_peft_config(),
         )
+        if isolation.borrowed is not None:
+            isolation.borrowed.protect()
         trainer.remove_callback(PrinterCallback)
         max_length = args.max_length or int(1e9)
         evaluation = Evaluation(items, objective_from(self.objective, items), tokenizer, max_length, seed)
         rows = TokenizedRows(pool, tokenizer, max_length)
-        utility = TrainerUtility(trainer, evaluation, rows, sandbox, self.coalitions_per_batch)
+        utility = TrainerUtility(trainer, evaluation, rows, isolation, self.coalitions_per_batch)
         utility.folder = folder
         return utility
 
-    def _load(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    def _load(self, copied: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The model, the caller's own where it is loaded already, and a tokenizer of our own."""
+        self._check_model()
+        given = self._init_kwargs()
+        if isinstance(self.model, PreTrainedModel | PeftModel):
+            self._check_loaded(self.model, given)
+            shared = not copied and not _writes_base_weights(self.peft_config)
+            model = self.model if shared else copy.deepcopy(self.model)
+        else:
+            model = _pretrained(str(self.model), given)
+        return model, self._load_tokenizer()
+
+    def _load_tokenizer(self) -> PreTrainedTokenizerBase:
+        if self.tokenizer is not None:
+            return copy.deepcopy(self.tokenizer)  # the trainer sets its padding, end of sequence and template
+        model = self.model
+        name = model.config.name_or_path if isinstance(model, PreTrainedModel | PeftModel) else str(model)
+        if not name:
+            raise InputError(
+                "the model has no name to find its tokenizer by; pass utility=FineTune(model, tokenizer=…)"
+            )
+        given = {key: value for key, value in self._init_kwargs().items() if key in ("revision", "trust_remote_code")}
+        try:
+            return AutoTokenizer.from_pretrained(name, **given)
+        except Exception as error:  # damaged files and failing lines make the loader raise anything
+            raise _not_loaded(name, error) from error
+
+    def _check_model(self) -> None:
         if not isinstance(self.model, str | os.PathLike | PreTrainedModel | PeftModel):
             raise InputError(
                 f"model is a {type(self.model).__name__}; pass a Hub id, a path or a causal language model"
             )
-        if isinstance(self.model, PreTrainedModel | PeftModel):
-            model, name = copy.deepcopy(self.model), self.model.config.name_or_path
-        else:
-            model, name = _pretrained(str(self.model)), str(self.model)
-        if self.tokenizer is None and not name:
+
+    def _check_settings(self) -> None:
+        if self.args is not None and not isinstance(self.args, SFTConfig):
+            raise InputError(f"args is a {type(self.args).__name__}; pass a trl.SFTConfig")
+        if self.peft_config is not None and not isinstance(self.peft_config, PeftConfig):
+            raise InputError(f"peft_config is a {type(self.peft_config).__name__}; pass a peft.LoraConfig")
+        if self.tokenizer is not None and not isinstance(self.tokenizer, PreTrainedTokenizerBase):
+            raise InputError(f"tokenizer is a {type(self.tokenizer).__name__}; pass the model's tokenizer")
+
+    def _init_kwargs(self) -> dict[str, Any]:
+        """What the arguments say of how to load the model."""
+        if self.args is None:
+            return {}
+        trusted = {"trust_remote_code": True} if self.args.trust_remote_code else {}
+        return {**trusted, **(self.args.model_init_kwargs or {})}
+
+    def _check_loaded(self, model: PreTrainedModel | PeftModel, given: dict[str, Any]) -> None:
+        if given.keys() - {"trust_remote_code"}:
             raise InputError(
-                "the model has no name to find its tokenizer by; pass utility=FineTune(model, tokenizer=…)"
+                f"model_init_kwargs={given} in SFTConfig say how to load a model, and the model is loaded; leave them "
+                "out, or pass the model's name"
             )
-        return model, self.tokenizer or AutoTokenizer.from_pretrained(name)
+        if self.peft_config is not None and _has_adapter(model):
+            raise InputError(
+                "the model brings an adapter of its own, which is the one that is trained; leave peft_config= out, or "
+                "pass the model without its adapter"
+            )
 
 
-def _pretrained(name: str) -> PreTrainedModel:
+def _has_adapter(model: PreTrainedModel | PeftModel) -> bool:
+    """Whether the model has an adapter, put on by peft or by transformers."""
+    return hasattr(model, "peft_config")
+
+
+def _writes_base_weights(peft_config: LoraConfig | None) -> bool:
+    """Whether making the adapter writes to the model's own weights, as PiSSA and OLoRA do to take it out of them."""
+    start = getattr(peft_config, "init_lora_weights", True)
+    return isinstance(start, str) and start.lower() not in ("gaussian", "orthogonal")
+
+
+def _pretrained(name: str, given: dict[str, Any]) -> PreTrainedModel:
     try:
-        return AutoModelForCausalLM.from_pretrained(name)
-    except OSError as error:
-        first = str(error).strip().splitlines()[0]
-        raise InputError(
-            f"model={name!r} could not be loaded ({first}); pass a Hub id that can be reached, or a folder with a model"
-        ) from error
+        return AutoModelForCausalLM.from_pretrained(name, **given)
+    except Exception as error:  # damaged files and failing lines make the loader raise anything
+        raise _not_loaded(name, error) from error
+
+
+def _not_loaded(name: str, error: Exception) -> InputError:
+    why = first_line(error) or type(error).__name__
+    return InputError(
+        f"model={name!r} could not be loaded ({why}); pass a Hub id that can be reached, or a folder with a model"
+    )

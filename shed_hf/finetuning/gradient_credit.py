@@ -7,14 +7,13 @@ Over the steps t it is trained in, row i earns::
 
 (Wang et al. 2024, arXiv 2406.11011, first order, where P_t = 1). For SGD the rows of a step together earn the change of
 U that it makes, to first order. Adam's second moments v̂_t have seen few steps at first: where the rows of a step cancel
-they are next to nothing, and 1/√v̂_t alone would credit everything to a few weights. With Σ_i g_i² as well no row moves
-a weight further than η_t. Adam's momentum spreads a step over later ones; here it is counted at once.
+they are almost zero, and 1/√v̂_t alone would credit everything to a few weights. With Σ_i g_i² as well no row moves a
+weight further than η_t. Adam's momentum spreads a step over later ones; here it is counted at once.
 """
 
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,15 +21,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from shed_hf.data.formats import Example
 from shed_hf.errors import Diverged, InputError
-from shed_hf.evaluation.evaluator import Evaluation
-from shed_hf.evaluation.log_likelihood import Candidate, LikelihoodBatches
-from shed_hf.evaluation.objectives import Accuracy, LikelihoodObjective, Likelihoods, Objective
 from shed_hf.finetuning.callback import ProxyValueCallback
+from shed_hf.finetuning.outcome_gradient import OutcomeGradient, differentiable, linear_maps
 from shed_hf.finetuning.schedule import NULL_ROW, schedule
 from shed_hf.types import FloatVector, IntVector
-from shed_hf.utils.naming import stable_name
 
 if TYPE_CHECKING:
     from shed_hf.finetuning.session import TrainingSession
@@ -44,15 +39,22 @@ LEAST_GRADIENTS = 3
 gradient of the first."""
 
 
-TOKENS_AT_ONCE, LOGITS_AT_ONCE = 2048, 2**25
-"""Of how many tokens, and logits, the evaluation keeps what a gradient needs: about a training batch."""
-
-
-_NUDGE = 1e-4  # nats
-
-
 def credits_of(utility: "TrainingSession", rows: IntVector, adam: bool, every: int | None) -> FloatVector:
-    """The credit of every row of one run over ``rows``, ``(n_rows,)``, in units of the utility; see the module."""
+    """The credit of every row of one training run; see the module.
+
+    Args:
+        utility: The trainer with its evaluation and rows.
+        rows: The row ids in the order they are trained in, ``(n_rows,)``.
+        adam: Whether to divide as Adam does.
+        every: Every how many steps ∇U is taken; None spends `SHARE` of the run's tokens on it.
+
+    Returns:
+        ``(n_rows,)``, in units of the utility.
+
+    Raises:
+        InputError: For a wrong ``every``, fp16, and objectives or models without credits.
+        Diverged: Where a credit is not finite.
+    """
     trainer = utility.trainer
     if every is not None and (isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1):
         raise InputError(f"every={every!r} is no number of steps; pass a whole number >= 1 or None")
@@ -61,12 +63,12 @@ def credits_of(utility: "TrainingSession", rows: IntVector, adam: bool, every: i
     gradient = OutcomeGradient(utility.evaluation, trainer)
     if not len(rows):
         return np.zeros(0)
-    follower = CreditCallback(gradient, _batches(trainer, len(rows)), adam, every or 1)
+    callback = CreditCallback(gradient, _batches(trainer, len(rows)), adam, every or 1)
     if every is None:
         allowed = max(int(SHARE * utility.n_tokens(rows) / gradient.n_tokens), LEAST_GRADIENTS)
-        follower.every = math.ceil(len(follower.batches) / trainer.args.gradient_accumulation_steps / allowed)
-    train_once(utility, rows, follower)
-    earned = follower.credits(len(rows))
+        callback.every = math.ceil(len(callback.batches) / trainer.args.gradient_accumulation_steps / allowed)
+    train_once(utility, rows, callback)
+    earned = callback.credits(len(rows))
     if not np.isfinite(earned).all():
         raise Diverged(
             f"the credits of {int((~np.isfinite(earned)).sum())} of {len(rows)} rows are not finite; training diverged "
@@ -76,96 +78,55 @@ def credits_of(utility: "TrainingSession", rows: IntVector, adam: bool, every: i
 
 
 def creditable(utility: "TrainingSession") -> bool:
-    """Whether objective, model and training allow for credits."""
+    """Whether objective, model and training allow for credits.
+
+    Args:
+        utility: The trainer with its evaluation and rows.
+
+    Returns:
+        True where `credits_of` can be called.
+    """
     optimizers = ("adamw_torch", "adamw_torch_fused", "adam", "adamw_hf")
     try:
-        _differentiable(utility.evaluation.objective)
+        differentiable(utility.evaluation.objective)
         linear_maps(utility.trainer.model)
     except InputError:
         return False
     return not utility.trainer.args.fp16 and str(getattr(utility.trainer.args.optim, "value", "")) in optimizers
 
 
-def train_once(utility: "TrainingSession", rows: IntVector, follower: "CreditCallback | None" = None) -> None:
-    """One training run over ``rows`` from θ₀ in which nothing is measured, with a follower or without."""
+def train_once(utility: "TrainingSession", rows: IntVector, callback: "CreditCallback | None" = None) -> None:
+    """One training run over ``rows`` from θ₀ in which nothing is measured.
+
+    Args:
+        utility: The trainer with its evaluation and rows.
+        rows: The row ids in the order they are trained in, ``(n_rows,)``.
+        callback: What credits the rows meanwhile; None for nothing.
+    """
     trainer = utility.trainer
-    runner = ProxyValueCallback.of_walks([[rows]], _Nothing(), lambda *_: None, utility.origin)
-    with contextlib.nullcontext() if follower is None else follower.following(trainer):
-        runner.attach(trainer, utility.rows)  # behind the follower: it seeds each step after a gradient was taken
+    runner = ProxyValueCallback.of_sequences([[rows]], _Nothing(), lambda *_: None, utility.origin)
+    with contextlib.nullcontext() if callback is None else callback.following(trainer):
+        runner.attach(trainer, utility.rows)  # behind the callback: it seeds each step after a gradient was taken
         try:
             trainer.train()
         finally:
             runner.detach(trainer)
 
 
-class OutcomeGradient:
-    """∇U, the gradient of the mean outcome with respect to the trainable weights, all of them in one vector.
-
-    Works for every objective made of log-likelihoods. ``n_tokens`` is what one gradient reads. Raises `InputError` for
-    other objectives, and for trainable parameters that are no weights of linear maps.
-    """
-
-    def __init__(self, evaluation: Evaluation, trainer: Trainer) -> None:
-        self.objective = _differentiable(evaluation.objective)
-        self.model, self.autocast = trainer.model, trainer.accelerator.autocast
-        self.maps = linear_maps(self.model)
-        self.weights = list({id(one.weight): one.weight for one in self.maps}.values())
-        self.n_items, groups = len(evaluation.items), evaluation.candidate_groups
-        self.n_tokens = evaluation.n_tokens
-        vocabulary, device = self.model.config.get_text_config().vocab_size, self.weights[0].device
-        self._parts: list[tuple[list[Example], list[int], LikelihoodBatches]] = []
-        for places in _together(groups, vocabulary):
-            flat = [candidate for place in places for candidate in groups[place]]
-            items, sizes = [evaluation.items[place] for place in places], [len(groups[place]) for place in places]
-            self._parts.append((items, sizes, LikelihoodBatches(flat, vocabulary, device)))
-
-    def __call__(self) -> torch.Tensor:
-        """∇U at the weights as they are, ``(n_weights,)``; the model is left in the mode it was in."""
-        total = [torch.zeros_like(weight) for weight in self.weights]
-        training, flat = self.model.training, True
-        self.model.eval()
-        try:
-            for part in self._parts:
-                score, slopes = self._score(*part)
-                flat &= not slopes.any()
-                found = torch.autograd.grad(score, self.weights, allow_unused=True)
-                for sum_, gradient in zip(total, found, strict=True):
-                    if gradient is not None:
-                        sum_ += gradient
-        finally:
-            self.model.train(training)
-        if flat:
-            raise InputError(
-                f"objective {stable_name(self.objective)} does not change with the log-likelihoods of its candidates, "
-                'so it has no gradient; pass "loss", "choice" or "contrast"'
-            )
-        return torch.cat([gradient.flatten() for gradient in total])
-
-    @torch.enable_grad()
-    def _score(
-        self, items: list[Example], sizes: list[int], batches: LikelihoodBatches
-    ) -> tuple[torch.Tensor, FloatVector]:
-        """A number whose gradient is these items' share of ∇U, and ∂U/∂total of every candidate."""
-        with self.autocast():
-            parts = list(batches.sums(self.model))
-        totals, greedy = np.zeros(len(batches.tokens)), np.zeros(len(batches.tokens), dtype=np.bool_)
-        for places, sums, matches in parts:
-            totals[places], greedy[places] = sums.detach().double().cpu().numpy(), matches.cpu().numpy()
-        cuts = np.cumsum(sizes)[:-1]
-        of_items = zip(*(np.split(array, cuts) for array in (totals, batches.tokens, greedy)), strict=True)
-        slopes = np.concatenate(
-            [_slopes(self.objective, item, Likelihoods(*of)) for item, of in zip(items, of_items, strict=True)]
-        )
-        weighted = [sums @ torch.as_tensor(slopes[places]).to(sums) for places, sums, _ in parts]
-        return torch.stack(weighted).sum() / self.n_items, slopes
-
-
 class CreditCallback(TrainerCallback):  # type: ignore[misc]  # transformers is untyped here
-    """Credits the rows of one run's ``batches``: places of rows, one tuple for each micro-batch in order.
+    """Credits the rows of one training run.
 
     Of every row of a step it keeps the gradient with respect to the trainable weights, from the inputs and the output
     gradients of the linear maps that hold them, until the optimizer has taken the step and Adam's moments are known.
-    ∇U is taken anew every ``every`` steps. Raises `InputError` when rows cannot be told apart in what a map sees.
+
+    Args:
+        gradient: ∇U.
+        batches: Places of rows, one tuple for each micro-batch in order.
+        adam: Whether to divide as Adam does.
+        every: Every how many steps ∇U is taken.
+
+    Raises:
+        InputError: While training, where rows cannot be told apart in what a map sees.
     """
 
     def __init__(self, gradient: OutcomeGradient, batches: Sequence[tuple[int, ...]], adam: bool, every: int) -> None:
@@ -179,7 +140,14 @@ class CreditCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         self._earned: list[tuple[tuple[int, ...], torch.Tensor]] = []
 
     def credits(self, n_rows: int) -> FloatVector:
-        """What each row earned so far, ``(n_rows,)``."""
+        """What each row earned so far.
+
+        Args:
+            n_rows: How many rows the run has.
+
+        Returns:
+            ``(n_rows,)``, in units of the utility.
+        """
         earned = np.zeros(n_rows)
         for places, credit in self._earned:
             np.add.at(earned, np.array(places), credit.double().cpu().numpy())
@@ -187,7 +155,11 @@ class CreditCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
 
     @contextlib.contextmanager
     def following(self, trainer: Trainer) -> Iterator[None]:
-        """Within, the trainer calls this callback and the model's maps tell it what they see."""
+        """Within, the trainer calls this callback, and hooks on the model's linear maps give it what they read.
+
+        Args:
+            trainer: The trainer of the run.
+        """
         hooks = [one.register_forward_hook(self._listen) for one in self.gradient.maps]
         trainer.add_callback(self)
         try:
@@ -200,7 +172,14 @@ class CreditCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
     def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take ∇U where it is due."""
+        """Take ∇U where it is due.
+
+        Args:
+            args: The trainer's arguments.
+            state: How far the training is.
+            control: The trainer's switches.
+            kwargs: The trainer's model, optimizer and others.
+        """
         self._of_rows = [self._room()]
         if state.global_step % self.every == 0:
             self._toward = self.gradient()
@@ -208,13 +187,27 @@ class CreditCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """The next micro-batch of the same step."""
+        """Make room for the next micro-batch of the same step.
+
+        Args:
+            args: The trainer's arguments.
+            state: How far the training is.
+            control: The trainer's switches.
+            kwargs: The trainer's model, optimizer and others.
+        """
         self._of_rows.append(self._room())
 
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Credit the rows of the step, whose gradient still stands in the weights as the optimizer was given it."""
+        """Credit the rows of the step, whose gradient is still in the weights as the optimizer was given it.
+
+        Args:
+            args: The trainer's arguments.
+            state: How far the training is.
+            control: The trainer's switches.
+            kwargs: The trainer's model, optimizer and others.
+        """
         optimizer = getattr(kwargs["optimizer"], "optimizer", kwargs["optimizer"])
         clipping = self._clipping()
         direction = clipping * self._direction(optimizer, clipping)
@@ -285,59 +278,6 @@ class CreditCallback(TrainerCallback):  # type: ignore[misc]  # transformers is 
         if len(set(numbers)) == 1:
             return torch.tensor(numbers[0], dtype=self._toward.dtype, device=self._toward.device)
         return torch.tensor(numbers).to(self._toward).repeat_interleave(self._sizes)
-
-
-def linear_maps(model: nn.Module) -> list[nn.Linear]:
-    """The linear maps that are trained. Raises `InputError` when something else is trained as well."""
-    maps = [one for one in model.modules() if isinstance(one, nn.Linear) and one.weight.requires_grad]
-    followed = {id(one.weight) for one in maps}
-    others = [name for name, weight in model.named_parameters() if weight.requires_grad and id(weight) not in followed]
-    if others or not maps:
-        raise InputError(
-            f"credits follow the weights of linear maps, and {len(others)} trainable parameters are none "
-            f"({', '.join(others[:2])}); pass LoraConfig(target_modules=…) with linear layers only, without bias, DoRA "
-            "and modules_to_save"
-        )
-    return maps
-
-
-def _differentiable(objective: Objective) -> LikelihoodObjective:
-    if isinstance(objective, Accuracy):
-        raise InputError(
-            'objective="accuracy" counts right answers, which has no gradient; pass "choice", or "loss" for items '
-            "without options"
-        )
-    if not isinstance(objective, LikelihoodObjective):
-        raise InputError(
-            f"objective {stable_name(objective)} is not made of log-likelihoods, so its gradient cannot be taken; pass "
-            '"loss", "choice" or "contrast"'
-        )
-    return objective
-
-
-def _slopes(objective: LikelihoodObjective, item: Example, likelihoods: Likelihoods) -> FloatVector:
-    """∂ outcome / ∂ total of every candidate, by central differences."""
-    ends = [
-        [objective.outcome(item, replace(likelihoods, total=likelihoods.total + nudge)) for nudge in (up, -up)]
-        for up in _NUDGE * np.eye(len(likelihoods.total))
-    ]
-    return np.array([(above - below) / (2 * _NUDGE) for above, below in ends])
-
-
-def _together(groups: Sequence[Sequence[Candidate]], vocabulary: int) -> Iterator[list[int]]:
-    """Items of like length together, few enough to keep what a gradient needs of all their candidates, padded."""
-    part: list[int] = []
-    n = start = longest = 0
-    for place in sorted(range(len(groups)), key=lambda place: max(len(one.ids) for one in groups[place])):
-        group = groups[place]
-        n, start = n + len(group), max(start, *(one.start for one in group))
-        longest = max(longest, *(one.n_completion for one in group))
-        if part and (n * (start + longest) > TOKENS_AT_ONCE or n * (longest + 1) * vocabulary > LOGITS_AT_ONCE):
-            yield part
-            part, n = [], len(group)
-            start, longest = max(one.start for one in group), max(one.n_completion for one in group)
-        part.append(place)
-    yield part
 
 
 def _batches(trainer: Trainer, n_rows: int) -> tuple[tuple[int, ...], ...]:

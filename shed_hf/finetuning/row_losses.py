@@ -1,16 +1,15 @@
-"""What a model makes of the rows it may be trained on: the loss of a completion with its prompt and without it."""
+"""The loss of rows under the model: of a completion with its prompt and without it."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shed_hf.data.tokenization import IGNORED, Tokens, split_at_completion, tokenise
+from shed_hf.data.tokenization import IGNORED, Tokens, split_at_completion
 from shed_hf.evaluation.log_likelihood import LOGITS_PER_BATCH, TOKENS_PER_BATCH, Candidate, LikelihoodBatches
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from shed_hf.finetuning.session import TrainingSession
@@ -19,10 +18,16 @@ CHUNK = 512
 
 
 def features_of(utility: "TrainingSession", rows: IntVector) -> FloatMatrix:
-    """Loss, unconditional loss and length of every row under the utility's model as it is now, ``(n, 3)``.
+    """Loss, unconditional loss and length of every row under the utility's model as it is now.
 
-    The columns are those of `features_of_tokens`. Rows are read ``CHUNK`` at a time and their tokens not kept. The
-    model is left in the mode it was in.
+    Rows are read ``CHUNK`` at a time and their tokens not kept. The model is left in the mode it was in.
+
+    Args:
+        utility: The trainer with its evaluation and rows.
+        rows: Row ids, ``(n,)``.
+
+    Returns:
+        ``(n, 3)``, the columns of `features_of_tokens`.
     """
     from tqdm.auto import tqdm
 
@@ -36,7 +41,9 @@ def features_of(utility: "TrainingSession", rows: IntVector) -> FloatMatrix:
         with tqdm(total=len(rows), desc="features", unit="row", disable=quiet()) as bar:
             for start in range(0, len(rows), CHUNK):
                 chunk = rows[start : start + CHUNK]
-                features[start : start + len(chunk)] = features_of_tokens(model, _tokens(utility, chunk), tokenizer)
+                features[start : start + len(chunk)] = features_of_tokens(
+                    model, utility.rows.read_tokens(chunk), tokenizer
+                )
                 bar.update(len(chunk))
     finally:
         model.train(training)
@@ -46,12 +53,20 @@ def features_of(utility: "TrainingSession", rows: IntVector) -> FloatMatrix:
 def features_of_tokens(
     model: "PreTrainedModel", rows: Sequence[Tokens], tokenizer: "PreTrainedTokenizerBase"
 ) -> FloatMatrix:
-    """How hard each row's last completion is for the model, ``(n, 3)``: loss, unconditional loss and length.
+    """How hard each row's last completion is for the model.
 
-    ``loss`` is the negative mean log-likelihood of its learned tokens given all that stands before them,
-    ``unconditional`` that of the same tokens after one opening token (Li et al. 2023, arXiv 2308.12032: s(A|Q) and
-    s(A)), both in nats a token; ``length`` is the log of the number of those tokens. A row that is all completion is
-    conditioned on its first token in both. Rows without a learned token are NaN. The model should be in eval mode.
+    Both losses are those of Li et al. 2023, arXiv 2308.12032: s(A|Q) and s(A). A row that is all completion is
+    conditioned on its first token in both. The model should be in eval mode.
+
+    Args:
+        model: The causal language model.
+        rows: The rows' tokens.
+        tokenizer: The tokenizer, for its special tokens.
+
+    Returns:
+        ``(n, 3)``: the negative mean log-likelihood of the learned tokens given all that stands before them, in nats a
+        token; the same after one opening token; the log of the number of those tokens. Rows without a learned token are
+        NaN.
     """
     features = np.full((len(rows), 3), np.nan)
     whole = [_completion(tokens) for tokens in rows]
@@ -67,30 +82,21 @@ def features_of_tokens(
 
 
 def mean_log_likelihoods(model: "PreTrainedModel", candidates: Sequence[Candidate]) -> FloatVector:
-    """The log-likelihood per token of every candidate's completion, ``(n,)``, in nats."""
+    """The log-likelihood per token of every candidate's completion.
+
+    Args:
+        model: The causal language model.
+        candidates: Token ids with the place where the completion begins.
+
+    Returns:
+        ``(n,)``, in nats.
+    """
     vocabulary, device = model.config.get_text_config().vocab_size, next(model.parameters()).device
     means = np.zeros(len(candidates))
     for places in _within_budget(candidates, vocabulary):
         batches = LikelihoodBatches([candidates[place] for place in places], vocabulary, device)
         means[places] = batches(model).per_token
     return means
-
-
-def prepared_tokens(dataset: "Dataset", rows: IntVector) -> list[Tokens]:
-    """Rows of a trainer's prepared dataset as tokens; without a column ``labels`` every token is learned."""
-    found = []
-    for row in rows:
-        columns = dataset[int(row)]
-        ids = np.asarray(columns["input_ids"], dtype=np.int64)
-        found.append(Tokens(ids, np.asarray(columns.get("labels", ids), dtype=np.int64), cut=0))
-    return found
-
-
-def _tokens(utility: "TrainingSession", rows: IntVector) -> list[Tokens]:
-    if utility.rows is None:
-        return prepared_tokens(utility.trainer.train_dataset, rows)
-    # past the utility's own cache: a whole pool would fill it, and be counted among the proxies that were cut
-    return tokenise(utility.rows.pool.examples(rows), utility.rows.tokenizer, utility.rows.max_length)
 
 
 def _completion(tokens: Tokens) -> Candidate:
@@ -101,11 +107,11 @@ def _completion(tokens: Tokens) -> Candidate:
 
 
 class _Opening:
-    """What stands before a completion whose prompt is taken away: the row's own first token where that is a special
-    one, else the beginning of a sequence, else the end of another.
+    """What replaces the prompt where a completion is read without it.
 
-    A model leans on what it was trained to see first: one that begins every row with a role's token reads a completion
-    badly after any other.
+    It is the row's own first token where that is a special one, else the beginning of a sequence, else the end of
+    another. A model depends on what it was trained to see first: one that begins every row with a role's token reads
+    a completion badly after any other.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase") -> None:

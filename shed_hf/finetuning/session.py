@@ -1,7 +1,9 @@
 """What a utility trains and measures with, and the weights each training run starts from."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from torch import nn
 
 from shed_hf.errors import InputError
@@ -10,14 +12,22 @@ from shed_hf.types import IntVector
 if TYPE_CHECKING:
     from trl import SFTTrainer
 
+    from shed_hf.data.tokenization import Tokens
     from shed_hf.evaluation.evaluator import Evaluation
-    from shed_hf.finetuning.tokenized_rows import TokenizedRows
-
-import torch
 
 
 class InitialWeights:
-    """θ₀: the trainable parameters as they were when this was made, to go back to."""
+    """θ₀: the trainable parameters as they were when this was made, to go back to.
+
+    Args:
+        model: The model with its adapter.
+
+    Attributes:
+        parameters: The trainable parameters.
+
+    Raises:
+        InputError: For a model without a trainable parameter.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self.parameters: list[torch.Tensor] = [p for p in model.parameters() if p.requires_grad]
@@ -27,7 +37,11 @@ class InitialWeights:
 
     @torch.no_grad()
     def restore(self, optimizer: Any = None) -> None:
-        """Copy θ₀ back in place and forget the optimizer's moments and all gradients."""
+        """Copy θ₀ back in place and clear the optimizer's moments and all gradients.
+
+        Args:
+            optimizer: The optimizer; None where there is none yet.
+        """
         torch._foreach_copy_(self.parameters, self._start)
         if optimizer is not None:
             getattr(optimizer, "optimizer", optimizer).state.clear()
@@ -35,12 +49,31 @@ class InitialWeights:
             parameter.grad = None
 
 
+class RowSource(Protocol):
+    """The rows that coalitions are made of, by row id: as features for a trainer, and as tokens."""
+
+    def __getitem__(self, row: int, /) -> Mapping[str, Any]: ...
+
+    def tokens(self, rows: IntVector) -> "list[Tokens]": ...
+
+    def read_tokens(self, rows: IntVector) -> "list[Tokens]": ...
+
+    def warn_of_cuts(self) -> None: ...
+
+
 class TrainingSession(Protocol):
-    """A trainer, the evaluation that follows each run, the rows it trains on, and the weights it starts from."""
+    """A trainer, the evaluation that follows each run, the rows it trains on, and the weights it starts from.
+
+    Attributes:
+        trainer: The trainer.
+        evaluation: What is measured.
+        rows: The rows by id.
+        origin: θ₀.
+    """
 
     trainer: "SFTTrainer"
     evaluation: "Evaluation"
-    rows: "TokenizedRows | None"
+    rows: RowSource
     origin: InitialWeights
 
     def n_tokens(self, rows: IntVector) -> int: ...

@@ -1,4 +1,4 @@
-"""An `SFTTrainer` that takes its loss where tokens are learned, and asks the device for nothing on the way."""
+"""An `SFTTrainer` that computes its loss only where tokens are learned, and reads nothing back from the device."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,24 +8,35 @@ from torch.nn.functional import cross_entropy
 from trl import SFTTrainer
 
 from shed_hf.data.tokenization import IGNORED
+from shed_hf.finetuning.schedule import NULL_LENGTH
 
 LOGITS_AT_MOST = 2**28
 """On a device, of how many logits a loss keeps what its gradient needs: 3 to 4 GB."""
 
 
-class LeanSFTTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
-    """Takes the loss from the model's own logits instead of TRL's fused head.
+class LearnedTokensSFTTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
+    """Takes the loss from the model's own logits at the learned tokens instead of TRL's fused head.
 
-    The fused head works in float32, computes logits again on the way back and entropies on the side: on a CPU that was
-    four tenths of a step of SmolLM2-135M in bfloat16. On a GPU it also waits for the device five times a step, to log
-    what nobody reads. Here whatever has to be known of a batch is found while it is on the host. For any loss but the
-    plain one, and where logits would take gigabytes, the trainer is TRL's.
+    The fused head works in float32, computes logits again in the backward pass and entropies on the side: on a CPU
+    that was four tenths of a step of SmolLM2-135M in bfloat16. On a GPU it also waits for the device five times a
+    step, to log what nobody reads. Here everything that has to be known of a batch is found while it is on the host.
+    For any other loss and where logits would take gigabytes the trainer is TRL's.
     """
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The mean negative log-likelihood over the learned tokens of the step."""
+        """The mean negative log-likelihood over the learned tokens of the step.
+
+        Args:
+            model: The model, as the trainer wraps it.
+            inputs: The batch, with ``learned`` positions where this trainer takes the loss.
+            return_outputs: Whether to return the model's outputs too.
+            num_items_in_batch: How many tokens the whole step learns; None for those of this batch.
+
+        Returns:
+            The loss in nats a token, with the outputs where asked for.
+        """
         learned = inputs.pop("learned", None)
         if return_outputs or learned is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
@@ -38,15 +49,47 @@ class LeanSFTTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
         ranks = self.accelerator.num_processes if together else 1  # whose gradients are averaged, and tokens summed
         return ranks * total / torch.as_tensor(tokens).clamp(min=1)
 
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """One micro-batch's part of a step; the null row, which fills up a step's micro-batches, is not read.
+
+        Args:
+            model: The model, as the trainer wraps it.
+            inputs: The micro-batch.
+            num_items_in_batch: How many tokens the whole step learns.
+
+        Returns:
+            The micro-batch's part of the loss.
+        """
+        if self.accelerator.num_processes == 1 and _is_null(inputs.get("labels")):
+            return torch.zeros((), device=self.args.device)
+        step: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        return step
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """The micro-batches of a step and how many tokens it learns, a number that stays on the host."""
+        """The micro-batches of a step and how many tokens it learns, a number that stays on the host.
+
+        Args:
+            epoch_iterator: The batches of the epoch.
+            num_batches: How many micro-batches a step has.
+            device: Where the count is put by default.
+
+        Returns:
+            The micro-batches and the number of tokens.
+        """
         alone = self.accelerator.num_processes == 1
         return super().get_batch_samples(epoch_iterator, num_batches, torch.device("cpu") if alone else device)  # type: ignore[no-any-return]
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
-        """Not counted: going through all parameters of SmolLM2-135M for it took 10 ms of every batch."""
+        """Not counted: going through all parameters of SmolLM2-135M for it took 10 ms of every batch.
+
+        Args:
+            inputs: The batch.
+
+        Returns:
+            0.
+        """
         return 0
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -75,3 +118,10 @@ class LeanSFTTrainer(SFTTrainer):  # type: ignore[misc]  # trl is untyped here
         plain = args.loss_type == "nll" and self.label_smoother is None and self.compute_loss_func is None
         slow_autocast = args.device.type == "cpu" and args.bf16
         return bool(plain and not self.aux_loss_enabled and not slow_autocast)
+
+
+def _is_null(labels: torch.Tensor | None) -> bool:
+    """Whether a batch is the null row alone, as far as it can be seen without waiting for a device."""
+    if labels is None or labels.shape != (1, NULL_LENGTH) or labels.device.type != "cpu":
+        return False
+    return not bool((labels != IGNORED).any())

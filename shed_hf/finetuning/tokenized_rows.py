@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
 
 class TokenizedRows:
-    """The rows of a pool as features for a trainer, each tokenised once, when first asked for."""
+    """The rows of a pool as features for a trainer, each tokenised once, when first asked for.
+
+    Args:
+        pool: The rows.
+        tokenizer: The model's tokenizer.
+        max_length: After how many tokens a row is cut.
+    """
 
     def __init__(self, pool: Pool, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> None:
         self.pool, self.tokenizer, self.max_length = pool, tokenizer, max_length
@@ -25,15 +31,44 @@ class TokenizedRows:
         return {"input_ids": tokens.ids.tolist(), "labels": tokens.labels.tolist()}
 
     def tokens(self, rows: IntVector) -> list[Tokens]:
-        """The tokens of these rows."""
+        """The tokens of some rows.
+
+        Args:
+            rows: Row ids, ``(n,)``.
+
+        Returns:
+            The tokens of each row.
+        """
         new = [int(row) for row in rows if int(row) not in self._tokens]
         if new:
-            tokens = tokenise(self.pool.examples(new), self.tokenizer, self.max_length)
+            tokens = tokenise(self.pool.examples(new), self.tokenizer, self.max_length, new)
             self._tokens.update(zip(new, tokens, strict=True))
         return [self._tokens[int(row)] for row in rows]
 
+    def length(self, row: int) -> int:
+        """How many tokens a row has.
+
+        Args:
+            row: A row id.
+
+        Returns:
+            The number of its tokens, prompt included.
+        """
+        return len(self.tokens(np.array([row]))[0].ids)
+
+    def read_tokens(self, rows: IntVector) -> list[Tokens]:
+        """The tokens of some rows, which are not kept: a whole pool would fill the memory.
+
+        Args:
+            rows: Row ids, ``(n,)``.
+
+        Returns:
+            The tokens of each row.
+        """
+        return tokenise(self.pool.examples(rows), self.tokenizer, self.max_length, [int(row) for row in rows])
+
     def warn_of_cuts(self) -> None:
-        """One warning, the first time, that counts the rows cut so far."""
+        """Warn once, the first time, with the number of rows cut so far."""
         if not self._warned:
             warn_of_cuts(list(self._tokens.values()), self.max_length, "rows looked at as proxies")
             self._warned = True

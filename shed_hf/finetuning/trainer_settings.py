@@ -1,4 +1,4 @@
-"""How `FineTune` trains unless told otherwise, and what a trainer that only measures leaves out or alone."""
+"""How `FineTune` trains by default, and the settings of a trainer that only measures."""
 
 import contextlib
 import copy
@@ -14,15 +14,19 @@ import numpy as np
 import torch
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from peft import LoraConfig
-from transformers.trainer_utils import IntervalStrategy, SaveStrategy
+from transformers.trainer_utils import IntervalStrategy
 from transformers.utils import logging as transformers_logging
 from trl import SFTConfig
 
-from shed_hf.errors import InputError
+from shed_hf.finetuning.training_arguments import WHILE_MEASURING, check_fine_tune
 
 
 def default_args() -> SFTConfig:
-    """How `FineTune` trains unless told otherwise; precision is that of the model's weights."""
+    """How `FineTune` trains by default; the precision is that of the model's weights.
+
+    Returns:
+        New training arguments.
+    """
     return SFTConfig(
         output_dir=tempfile.gettempdir(),
         num_train_epochs=1,
@@ -36,39 +40,48 @@ def default_args() -> SFTConfig:
 
 
 def default_peft_config() -> LoraConfig:
-    """The adapter of `FineTune`: rank 8 on every linear layer, without dropout."""
+    """The adapter of `FineTune`: rank 8 on every linear layer, without dropout.
+
+    Returns:
+        A new configuration.
+    """
     return LoraConfig(r=8, lora_alpha=16, lora_dropout=0.0, target_modules="all-linear", task_type="CAUSAL_LM")
 
 
 def measuring(args: SFTConfig, folder: str, seed: int) -> SFTConfig:
-    """The caller's arguments, less what a trainer that only measures has no use for: saving, logging, evaluating.
+    """The caller's arguments without what a trainer that only measures does not do: saving, logging, evaluating.
 
-    What a log would be made of is not looked at either, since a GPU stands still while its numbers are read. Batches
-    that do not fit into memory are `shed_hf.utilities.memory`'s business, not the trainer's, which would begin again.
+    What a log would be made of is not computed either, since a GPU stands still while its numbers are read. Batches
+    that do not fit into memory are handled by `shed_hf.finetuning.micro_batches`; the trainer would begin again.
+
+    Args:
+        args: The caller's arguments; they are copied.
+        folder: The output folder.
+        seed: The seed of the training runs.
+
+    Returns:
+        The arguments to train with.
+
+    Raises:
+        InputError: For arguments that are no `trl.SFTConfig`, and for settings that cannot be followed.
     """
-    if not isinstance(args, SFTConfig):
-        raise InputError(f"args is a {type(args).__name__}; pass a trl.SFTConfig")
-    check_unpacked(args)
+    check_fine_tune(args)
     args = copy.deepcopy(args)
     args.output_dir = folder
-    args.save_strategy, args.logging_strategy = SaveStrategy.NO, IntervalStrategy.NO
-    args.eval_strategy, args.eval_on_start, args.load_best_model_at_end = IntervalStrategy.NO, False, False
-    args.report_to, args.push_to_hub, args.disable_tqdm = [], False, True
+    for name, value in WHILE_MEASURING.items():
+        setattr(args, name, value)
+    args.logging_strategy, args.report_to, args.disable_tqdm = IntervalStrategy.NO, [], True
     args.dataset_kwargs = {**(args.dataset_kwargs or {}), "skip_prepare_dataset": True}
-    args.logging_nan_inf_filter, args.include_num_input_tokens_seen, args.auto_find_batch_size = False, "no", False
+    args.logging_nan_inf_filter, args.include_num_input_tokens_seen = False, "no"
+    args.assistant_only_loss = False  # rows come with their labels, and TRL would look for a conversation
+    args.model_init_kwargs = None  # the model is loaded with them by then
     args.seed = seed % 2**31
     return args
 
 
-def check_unpacked(args: SFTConfig) -> None:
-    """Raise `InputError` where the trainer would mix the rows of a coalition."""
-    if args.packing or args.padding_free:
-        raise InputError("packing mixes the rows of a coalition; pass SFTConfig(packing=False, padding_free=False)")
-
-
 @contextlib.contextmanager
 def preserved_rng_state() -> Iterator[None]:
-    """The global random states of python, numpy and torch are afterwards what they were; trainers seed them all."""
+    """Put the global random states of python, numpy and torch back afterwards; trainers seed them all."""
     python, numpy_state = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:
@@ -80,9 +93,12 @@ def preserved_rng_state() -> Iterator[None]:
 
 @contextlib.contextmanager
 def matmul_precision(tf32: bool | None) -> Iterator[None]:
-    """Multiply float32 matrices as float32, or as TensorFloat-32 with ``tf32=True``, whatever the process does outside.
+    """Multiply float32 matrices as float32, or as TensorFloat-32, whatever the process does outside.
 
     On a GPU both are called float32, and an outcome would depend on what some other trainer switched on.
+
+    Args:
+        tf32: Whether to use TensorFloat-32; None is False.
     """
     backends: Any = torch.backends
     named = hasattr(backends, "fp32_precision")  # since torch 2.9; a flag before
@@ -100,7 +116,7 @@ def matmul_precision(tf32: bool | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Without a progress bar over 100 MB of weights, and without what our packages warn each other of."""
+    """Load without a progress bar over 100 MB of weights, and without the warnings of libraries to each other."""
     bars = not are_progress_bars_disabled()
     transformers_logging.disable_progress_bar()
     of_arguments = logging.getLogger("transformers.training_args")
@@ -116,13 +132,13 @@ def quiet_loading() -> Iterator[None]:
 
 
 def _not_of_ranks(record: logging.LogRecord) -> bool:
-    """A rank that trains coalitions of its own is told that it should not."""
+    """False for the warning to a rank that it trains by itself, as it should."""
     return "process group is initialized" not in record.getMessage()
 
 
 @contextlib.contextmanager
 def gc_frozen() -> Iterator[None]:
-    """Every ``train()`` collects garbage among all that was ever imported, ten times a short training; not now."""
+    """Keep every ``train()`` from collecting garbage among all that was ever imported: ten times a short training."""
     gc.freeze()
     try:
         yield

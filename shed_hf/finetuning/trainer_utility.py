@@ -1,85 +1,129 @@
 """The value function: LoRA fine-tuning by TRL's `SFTTrainer`, measured by `ProxyValueCallback`."""
 
 import contextlib
+import copy
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from transformers import PreTrainedModel
 from trl import SFTTrainer
 
-from shed_hf.data.tokenization import IGNORED
-from shed_hf.distributed.accelerate_state import AcceleratorSandbox
+from shed_hf.data.pool import Pool
 from shed_hf.errors import InputError
 from shed_hf.evaluation.evaluator import Evaluation
-from shed_hf.finetuning import batched_coalitions as abreast
-from shed_hf.finetuning.digests import items_digest, tokenizer_digest, weights_digest
+from shed_hf.finetuning import batched_coalitions
+from shed_hf.finetuning.callback import AutocastEvaluation
+from shed_hf.finetuning.digests import masks_entry
 from shed_hf.finetuning.gradient_credit import creditable, credits_of
-from shed_hf.finetuning.micro_batches import MicroBatches, measured_within_memory
+from shed_hf.finetuning.isolation import Isolation
+from shed_hf.finetuning.micro_batches import MicroBatches, by_length, measured_within_memory
+from shed_hf.finetuning.prepared_rows import DROPPED, PreparedRows
 from shed_hf.finetuning.row_losses import features_of
-from shed_hf.finetuning.session import InitialWeights
+from shed_hf.finetuning.row_matching import places_in_trainer
+from shed_hf.finetuning.schedule import ByLength
+from shed_hf.finetuning.session import InitialWeights, RowSource
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
-from shed_hf.finetuning.trainer_settings import check_unpacked, gc_frozen, matmul_precision, preserved_rng_state
+from shed_hf.finetuning.trainer_settings import gc_frozen, matmul_precision
+from shed_hf.finetuning.training_arguments import check_training
+from shed_hf.finetuning.training_identity import StartingPoint, described
 from shed_hf.game.utility import Concurrency, OutcomeCallback
 from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector, TrainingSequence
-from shed_hf.utils.naming import stable_name
 
 
 class TrainerUtility:
     """A utility measured by an `SFTTrainer`: `FineTune`'s, or one of the user's own.
 
-    With a trainer of one's own, row ids are rows of its prepared ``train_dataset``, so nothing may have been dropped or
-    packed in preparation; the trainer's model, arguments, optimizer and loss are used as they are, and coalitions
-    trained one after another unless ``coalitions_per_batch`` says otherwise.
+    A trainer of one's own keeps its model, arguments, optimizer and loss, and gets arguments and weights back as they
+    were. While it measures it does not evaluate, save or publish. Row ids are rows of its prepared ``train_dataset``;
+    `curate` finds them in its dataset by what they hold (`aligned`). In one process one utility trains at a time;
+    other threads wait.
+
+    Args:
+        trainer: The trainer to measure with.
+        evaluation: What is measured.
+        rows: The rows by id; by default the trainer's ``train_dataset``.
+        isolation: What keeps the trainer apart from the rest of the process; by default random states alone.
+        coalitions_per_batch: How many coalitions to train in one batch.
+        coalitions_abreast: The former name of ``coalitions_per_batch``.
+
+    Raises:
+        InputError: For arguments of the trainer that cannot be followed, a model without a trainable parameter, or a
+            wrong number of coalitions.
     """
 
     def __init__(
         self,
         trainer: SFTTrainer,
         evaluation: Evaluation,
-        rows: TokenizedRows | None = None,
-        sandbox: AcceleratorSandbox | None = None,
-        coalitions_per_batch: abreast.Wanted = 1,
+        rows: RowSource | None = None,
+        isolation: Isolation | None = None,
+        coalitions_per_batch: batched_coalitions.Wanted = 1,
         *,
-        coalitions_abreast: abreast.Wanted | None = None,
+        coalitions_abreast: batched_coalitions.Wanted | None = None,
     ) -> None:
         if coalitions_abreast is not None:
             warn_of_old_name()
             coalitions_per_batch = coalitions_abreast
-        check_unpacked(trainer.args)
-        abreast.check_wanted(coalitions_per_batch)
-        self.trainer, self.evaluation, self.rows = trainer, evaluation, rows
-        self.sandbox = sandbox or contextlib.nullcontext()
-        self.lockstep = trainer.accelerator.num_processes > 1 if sandbox is None else sandbox.lockstep
+        batched_coalitions.check_wanted(coalitions_per_batch)
+        self.trainer, self.evaluation = trainer, evaluation
+        self.rows: RowSource = PreparedRows(trainer.train_dataset) if rows is None else rows
+        check_training(trainer.args)
+        self.isolation = isolation or Isolation()
+        lockstep = self.isolation.lockstep
+        self.lockstep = trainer.accelerator.num_processes > 1 if lockstep is None else lockstep
         self.origin, self.steps = InitialWeights(trainer.model), MicroBatches()
         self.coalitions_per_batch = coalitions_per_batch
         self.folder: tempfile.TemporaryDirectory[str] | None = None
-        self._weights = weights_digest(trainer.model)
+        self._start = StartingPoint(trainer)
+        self._n_parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
         self._warmed_on = ""
 
     def __call__(self, row_sets: Sequence[IntVector]) -> FloatMatrix:
-        """The outcomes of row sets, ``(m, n_items)``."""
-        outcomes = np.zeros((len(row_sets), len(self.evaluation.items)))
+        """The outcomes of row sets.
 
-        def record(walk: int, _block: int, outcome: FloatVector, _beside: Mapping[str, float]) -> None:
-            outcomes[walk] = outcome
+        Args:
+            row_sets: Row ids to train on, one set for each outcome.
+
+        Returns:
+            ``(m, n_items)``, higher is better.
+        """
+        outcomes = np.full((len(row_sets), len(self.evaluation.items)), np.nan)
+
+        def record(sequence: int, _block: int, outcome: FloatVector, _beside: Mapping[str, float]) -> None:
+            outcomes[sequence] = outcome
 
         self.measure([[np.asarray(rows, dtype=np.int64)] for rows in row_sets], record)
         return outcomes
 
-    def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
-        """Train every walk from θ₀ in one run, reporting each outcome; a walk without rows is the untouched model."""
-        if self.rows is not None:
-            self.rows.warn_of_cuts()
-        with self.sandbox, preserved_rng_state(), matmul_precision(self.trainer.args.tf32):
-            try:
-                self._measure_untrained(walks, record)
-                self._train(walks, record, self._measure_abreast(walks, record))
-            finally:
-                self.origin.restore(self.trainer.optimizer)
+    def measure(self, sequences: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
+        """Train every sequence from θ₀ in one run, reporting each outcome.
+
+        Args:
+            sequences: The blocks of rows to train on; one without rows is the untouched model.
+            record: Called with each outcome when it is measured.
+
+        Raises:
+            InputError: Where training was stopped before every outcome was measured, or an argument of the trainer
+                cannot be followed.
+        """
+        self.rows.warn_of_cuts()
+        due = {(number, block) for number, sequence in enumerate(sequences) for block in range(len(sequence))}
+
+        def noted(number: int, block: int, outcome: FloatVector, extra_metrics: Mapping[str, float]) -> None:
+            due.discard((number, block))
+            record(number, block, outcome, extra_metrics)
+
+        with self._at_work():
+            self._measure_untrained(sequences, noted)
+            self._train(sequences, noted, self._measure_batched(sequences, noted))
+        if due:
+            raise InputError(
+                f"{len(due)} outcomes of {len(sequences)} coalitions were not measured, for the trainer's train() "
+                "ended before; look for a train() or training_step() of its own that returns early"
+            )
 
     def concurrency(self) -> Concurrency:
         """How several coalitions are measured: in lockstep by all ranks, or a few in one batch on each."""
@@ -91,92 +135,161 @@ class TrainerUtility:
 
     @property
     def _max_batched_coalitions(self) -> int:
-        return 1 if self._why_not_batched else abreast.most_lanes(self, self.coalitions_per_batch)
+        return 1 if self._why_not_batched else batched_coalitions.max_batched(self, self.coalitions_per_batch)
+
+    @cached_property
+    def _by_length(self) -> ByLength | None:
+        """How rows of a step are grouped; with dropout other micro-batches would draw other random numbers."""
+        random = batched_coalitions.random_in_training(self.trainer) is not None
+        return (
+            by_length(self.trainer, self.rows.length) if isinstance(self.rows, TokenizedRows) and not random else None
+        )
 
     @cached_property
     def _why_not_batched(self) -> str:
         """Why coalitions cannot be trained side by side; empty where they can, or need not."""
-        if abreast.most_lanes(self, self.coalitions_per_batch) == 1:
+        if batched_coalitions.max_batched(self, self.coalitions_per_batch) == 1:
             return ""
-        with self.sandbox, preserved_rng_state():
-            return abreast.why_not_batched(self) or ""
+        with self.isolation:
+            return batched_coalitions.why_not_batched(self) or ""
 
     def warm_up(self, rows: IntVector, content: str) -> None:
-        """Make θ₀ the model after training on ``rows``, whose content is named ``content`` in the ledger's header."""
+        """Make θ₀ the model after training on some rows.
+
+        Args:
+            rows: Row ids, ``(n,)``.
+            content: What names the rows' content in the ledger's header.
+        """
         warmed: list[InitialWeights] = []
         self.measure([[rows]], lambda *_: warmed.append(InitialWeights(self.trainer.model)))
         self.origin, self._warmed_on = warmed[0], content
-        self.origin.restore(self.trainer.optimizer)
+        with self._at_work():
+            pass  # which leaves the model at θ₀
 
     def trainable(self, rows: IntVector) -> BoolVector:
-        """Which rows have a token left to learn within the maximum length."""
-        if self.rows is None:
-            return np.array(
-                [any(label != IGNORED for label in self._labels(int(row))[1:]) for row in rows], dtype=np.bool_
-            )
+        """Which rows have a token left to learn within the maximum length.
+
+        Args:
+            rows: Row ids, ``(n,)``.
+
+        Returns:
+            ``(n,)``.
+        """
         return np.array([tokens.n_learned > 0 for tokens in self.rows.tokens(rows)], dtype=np.bool_)
 
     def n_tokens(self, rows: IntVector) -> int:
-        """How many tokens these rows have together, prompts included, times the epochs they are gone through."""
-        lengths = (
-            [len(self._labels(int(row))) for row in rows]
-            if self.rows is None
-            else [len(tokens.ids) for tokens in self.rows.tokens(rows)]
-        )
+        """How many tokens training on some rows goes through, prompts included, over all epochs.
+
+        Args:
+            rows: Row ids, ``(n,)``.
+
+        Returns:
+            The number of tokens.
+        """
+        lengths = [len(tokens.ids) for tokens in self.rows.tokens(rows)]
         return int(sum(lengths) * np.ceil(self.trainer.args.num_train_epochs))
 
     def row_features(self, rows: IntVector) -> FloatMatrix:
-        """Loss, unconditional loss (nats a token) and log length of these rows' completions under θ₀, ``(n, 3)``.
+        """Loss, unconditional loss (nats a token) and log length of rows' completions under θ₀.
 
-        Raises `InputError` where ranks train one model in lockstep: none has all of it.
+        Args:
+            rows: Row ids, ``(n,)``.
+
+        Returns:
+            ``(n, 3)``.
+
+        Raises:
+            InputError: Where ranks train one model in lockstep: none has all of it.
         """
         self._check_whole("features")
-        precision = matmul_precision(self.trainer.args.tf32)
-        with self.sandbox, preserved_rng_state(), precision, self.trainer.accelerator.autocast():
-            self.origin.restore(self.trainer.optimizer)
+        with self._at_work(), self.trainer.accelerator.autocast():
             return features_of(self, rows)
 
     def can_credit(self) -> bool:
-        """Whether `credit` can be had of this objective, model and training."""
-        return not self.lockstep and creditable(self)
+        """Whether objective, model and training allow for `credit`."""
+        with self.isolation:
+            return not self.lockstep and creditable(self)
 
     def credit(self, rows: IntVector, *, adam: bool = True, every: int | None = None) -> FloatVector:
-        """What each row does for the mean outcome in one run over ``rows`` in order, to first order, ``(n_rows,)``.
+        """What each row does for the mean outcome in one training run, to first order; see `gradient_credit`.
 
-        ``adam`` divides as Adam does; ∇U is taken anew every ``every`` steps, by default for a tenth of the run's cost.
-        Raises `InputError` where ranks train one model in lockstep.
+        Args:
+            rows: Row ids in the order they are trained in, ``(n_rows,)``.
+            adam: Whether to divide as Adam does.
+            every: Every how many steps the evaluation's gradient is taken; by default for a tenth of the run's cost.
+
+        Returns:
+            ``(n_rows,)``, in units of the utility.
+
+        Raises:
+            InputError: Where ranks train one model in lockstep, or objective or model allow for no credit.
         """
         self._check_whole("credit")
-        precision = matmul_precision(self.trainer.args.tf32)
-        with self.sandbox, preserved_rng_state(), precision, gc_frozen():
-            try:
-                return credits_of(self, rows, adam, every)
-            finally:
-                self.origin.restore(self.trainer.optimizer)
+        with self._at_work(), gc_frozen():
+            return credits_of(self, rows, adam, every)
 
     def flops(self, tokens: float, n_outcomes: int) -> float:
-        """Floating-point operations of training on ``tokens`` and evaluating ``n_outcomes`` times: four for every
-        parameter and token trained, whose weights are frozen, two for every one read.
+        """Floating-point operations of training and evaluating.
+
+        They are four for every parameter and token trained, whose weights are frozen, and two for every one read.
+
+        Args:
+            tokens: How many tokens training goes through.
+            n_outcomes: How many outcomes are measured.
+
+        Returns:
+            The number of operations.
         """
-        parameters = sum(parameter.numel() for parameter in self.trainer.model.parameters())
-        return float(parameters * (4 * tokens + 2 * self.evaluation.n_tokens * n_outcomes))
+        return float(self._n_parameters * (4 * tokens + 2 * self.evaluation.n_tokens * n_outcomes))
 
     def describe(self) -> dict[str, Any]:
         """What determines an outcome besides the rows: for the ledger's header."""
-        args = self.trainer.args
-        training = {name: getattr(args, name) for name in _TRAINING_FIELDS}
-        return {
-            "utility": "fine-tune",
-            "model": self.trainer.model.config.name_or_path or "unnamed",
-            "weights": self._weights,
-            "warmed up on": self._warmed_on,
-            "tokenizer": tokenizer_digest(self.evaluation.tokenizer),
-            "training": {
-                name: str(value) if not isinstance(value, int | float) else value for name, value in training.items()
-            },
-            "objective": stable_name(self.evaluation.objective),
-            "evaluation": items_digest(self.evaluation.items),
-        }
+        rows = self.rows.dataset if isinstance(self.rows, PreparedRows) else None
+        header = described(self.trainer, self._start, self._warmed_on, self.evaluation, rows)
+        return {**header, **masks_entry(self.rows, self.evaluation.items)}
+
+    def aligned(self, pool: Pool) -> "TrainerUtility":
+        """The same utility with the pool's row ids.
+
+        Args:
+            pool: The rows that coalitions are made of.
+
+        Returns:
+            A utility with the same trainer, whose row ids are the pool's.
+
+        Raises:
+            InputError: Where rows of the pool are not among the trainer's, or nothing tells which is which.
+        """
+        if isinstance(self.rows, TokenizedRows):
+            if self.rows.pool.digest != pool.digest:
+                raise InputError(
+                    "the utility was bound to another dataset than the one that is curated; pass FineTune(…) itself"
+                )
+            return self
+        with self.isolation:
+            places = places_in_trainer(self.trainer, self.trainer.train_dataset, pool)
+        dropped = int((places == DROPPED).sum() - pool.invalid.sum())
+        if dropped:
+            warnings.warn(
+                f"{dropped} of {len(pool)} rows of the dataset were dropped by the trainer's preparation, since no "
+                f"token of them is learned within max_length={self.trainer.args.max_length}; they take no part",
+                stacklevel=2,
+            )
+        alike = copy.copy(self)
+        alike.rows = PreparedRows(self.trainer.train_dataset, places)
+        return alike
+
+    @contextlib.contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Within, the trainer has the process to itself, and its model is at θ₀ before and after."""
+        with self.isolation, matmul_precision(self.trainer.args.tf32):
+            self.origin.restore(self.trainer.optimizer)
+            training = self.trainer.model.training
+            try:
+                yield
+            finally:
+                self.origin.restore(self.trainer.optimizer)
+                self.trainer.model.train(training)
 
     def _check_whole(self, wanted: str) -> None:
         if self.lockstep:
@@ -185,36 +298,33 @@ class TrainerUtility:
                 "merit=None and features=None, or FineTune(lockstep=False) where the model fits one device"
             )
 
-    def _labels(self, row: int) -> Sequence[int]:
-        features: Mapping[str, Any] = self.trainer.train_dataset[row]
-        return list(features.get("labels", features["input_ids"]))
-
-    def _measure_untrained(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
-        for number, walk in enumerate(walks):
-            if not len(walk[0]):
-                outcome, beside = _Autocast(self.trainer, self.evaluation).measure(self.trainer.model)
+    def _measure_untrained(self, sequences: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
+        for number, sequence in enumerate(sequences):
+            if not len(sequence[0]):
+                outcome, beside = AutocastEvaluation(self.trainer, self.evaluation).measure(self.trainer.model)
                 record(number, 0, outcome, beside)
 
-    def _measure_abreast(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> set[int]:
-        """Measure those walks that can be trained side by side; returns their numbers."""
+    def _measure_batched(self, sequences: Sequence[TrainingSequence], record: OutcomeCallback) -> set[int]:
+        """Measure those sequences that can be trained side by side; returns their numbers."""
         if self._max_batched_coalitions == 1:
             return set()
-        lanes = abreast.lanes(self, walks, self.coalitions_per_batch)
-        return abreast.measure(self, walks, record, lanes) if lanes > 1 else set()
+        n_batched = batched_coalitions.coalitions_at_once(self, sequences, self.coalitions_per_batch)
+        return batched_coalitions.measure(self, sequences, record, n_batched) if n_batched > 1 else set()
 
-    def _train(self, walks: Sequence[TrainingSequence], record: OutcomeCallback, done: set[int]) -> None:
-        numbers = [number for number, walk in enumerate(walks) if len(walk[0]) and number not in done]
+    def _train(self, sequences: Sequence[TrainingSequence], record: OutcomeCallback, done: set[int]) -> None:
+        numbers = [number for number, sequence in enumerate(sequences) if len(sequence[0]) and number not in done]
         if not numbers:
             return
 
-        def renumbered(walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
-            record(numbers[walk], block, outcome, beside)
+        def renumbered(sequence: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
+            record(numbers[sequence], block, outcome, beside)
 
+        self.steps.by_length = self._by_length
         measured_within_memory(
             self.trainer,
-            self.trainer.train_dataset if self.rows is None else self.rows,
-            [walks[number] for number in numbers],
-            _Autocast(self.trainer, self.evaluation),
+            self.rows,
+            [sequences[number] for number in numbers],
+            AutocastEvaluation(self.trainer, self.evaluation),
             renumbered,
             self.origin,
             self.steps,
@@ -224,21 +334,3 @@ class TrainerUtility:
 def warn_of_old_name() -> None:
     """Warn that ``coalitions_abreast`` is called ``coalitions_per_batch`` now."""
     warnings.warn("coalitions_abreast= is called coalitions_per_batch= now; pass that", FutureWarning, stacklevel=4)
-
-
-class _Autocast:
-    """Evaluates with the precision that the trainer trains in."""
-
-    def __init__(self, trainer: SFTTrainer, evaluation: Evaluation) -> None:
-        self.trainer, self.evaluation = trainer, evaluation
-
-    def measure(self, model: PreTrainedModel) -> tuple[Any, dict[str, float]]:
-        with self.trainer.accelerator.autocast():
-            return self.evaluation.measure(model)
-
-
-_TRAINING_FIELDS = (
-    "learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps",
-    "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "weight_decay", "max_grad_norm", "optim", "loss_type",
-    "max_length", "bf16", "fp16", "seed",
-)  # fmt: skip

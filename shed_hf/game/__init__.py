@@ -1,1 +1,4 @@
-"""TODO."""
+"""The cooperative game: players bring rows, a coalition is worth what a model fine-tuned on its rows can do.
+
+The game and its Shapley values follow SHED (He et al., NeurIPS 2024, arXiv 2405.00705).
+"""

@@ -1,7 +1,7 @@
-"""The game: players bring rows, a coalition of players is worth what a model fine-tuned on their rows can do.
+"""The game of SHED (arXiv 2405.00705): v(S) is what a model fine-tuned on the rows of coalition S can do.
 
-This is the waist of shed_hf. Estimators ask for coalitions and never see a dataset; utilities measure rows and never
-see a coalition. Between them the game turns coalitions into rows, asks the ledger first, and writes down what is new.
+Estimators ask for coalitions and never see a dataset. Utilities measure rows and never see a coalition. Between them
+the game turns coalitions into rows, looks into the ledger first, and records what is measured anew.
 """
 
 import hashlib
@@ -12,7 +12,8 @@ import numpy as np
 
 from shed_hf.distributed.ranks import SingleProcess, Workers
 from shed_hf.errors import InputError
-from shed_hf.game.ledger import Entry, Ledger
+from shed_hf.game.entry import Entry
+from shed_hf.game.ledger import Ledger
 from shed_hf.game.measurement import Batch, measured, shortened, split_among_ranks
 from shed_hf.game.utility import TrainableUtility, Utility, as_trainable_utility, concurrency_of
 from shed_hf.types import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector, IntVector, TrainingSequence
@@ -23,7 +24,10 @@ Aggregate: TypeAlias = Callable[[FloatMatrix], FloatVector]
 
 @runtime_checkable
 class WeightedAggregate(Protocol):
-    """An aggregate that may be a weighted mean: ``outcomes @ weights()``, or None where it is another function."""
+    """An aggregate that may be a weighted mean over evaluation items.
+
+    ``weights()`` are those of ``outcomes @ weights()``, or None where the aggregate is another function.
+    """
 
     def __call__(self, outcomes: FloatMatrix, /) -> FloatVector: ...
 
@@ -35,15 +39,31 @@ StoppingRule: TypeAlias = Callable[[FloatVector, FloatMatrix], bool]
 
 
 class Game:
-    """Values of coalitions, memoised and recorded.
+    """The utilities of coalitions, each measured once and recorded in a ledger.
 
-    ``players[i]`` are the row ids that player *i* brings. ``digests`` maps a row id to the content of its row; rows
-    train in the order of their seeded digests, a shuffle that depends on nothing but content, so a coalition's outcome
-    does not depend on who asks for it or when. ``positions`` ``(n_players, d)`` say where the players stand, so that
-    estimators may expect neighbours to be alike. ``watch`` is called with the value of every newly measured outcome;
-    ``settled`` tells estimators, from values and covariance, that more coalitions would not change what is chosen.
-    The ``workers`` are who measures. ``asked`` are the ledger's keys asked for, in order; ``extra_runs`` the rows of
-    training runs whose outcome is not in the ledger.
+    Rows train in the order of their seeded digests. This shuffle depends on nothing but content, so a coalition's
+    outcome does not depend on who asks for it or when.
+
+    Args:
+        players: The row ids that each player brings; at least one each.
+        utility: What measures the outcome of training on rows.
+        ledger: Where outcomes are looked up and recorded; a new one in memory by default.
+        digests: Row id to the content of its row; by default a row's content is its id.
+        seed: The seed of the order in which rows train.
+        aggregate: Outcomes ``(m, n_items)`` to utilities ``(m,)``; the mean over items by default.
+        watch: Called with the utility of every newly measured outcome.
+        positions: ``(n_players, d)`` where the players are in embedding space, so that estimators may expect
+            neighbours to be alike.
+        settled: Tells estimators that more coalitions would not change what is chosen.
+        workers: The ranks that measure; this process alone by default.
+
+    Attributes:
+        asked: The ledger's keys that were asked for, in order.
+        n_fine_tunings: How many training runs were made for this game.
+        extra_runs: The rows of training runs whose outcome is not in the ledger.
+
+    Raises:
+        InputError: Without players, or for a player without rows.
     """
 
     def __init__(
@@ -85,7 +105,7 @@ class Game:
 
     @property
     def together(self) -> bool:
-        """Whether all ranks train every coalition together, since its utility spreads one model over them."""
+        """Whether all ranks train every coalition together, because the utility spreads one model over them."""
         return self.workers.size > 1 and concurrency_of(self.utility).lockstep
 
     @property
@@ -99,13 +119,33 @@ class Game:
         return len(self.asked)
 
     def __call__(self, coalitions: CoalitionMatrix) -> FloatVector:
-        """The utilities v(S) of coalitions ``(m, n_players)``, as ``(m,)``; each different coalition is fine-tuned
-        once.
+        """The utilities v(S) of coalitions; each different coalition is fine-tuned once.
+
+        Args:
+            coalitions: ``(m, n_players)`` booleans, True where a player takes part.
+
+        Returns:
+            ``(m,)`` utilities.
+
+        Raises:
+            InputError: For coalitions of another type or shape.
+            Diverged: When an outcome is not finite; what was measured before is in the ledger.
         """
         return self.aggregate(self.outcomes(coalitions))
 
     def outcomes(self, coalitions: CoalitionMatrix) -> FloatMatrix:
-        """The outcomes per evaluation item, ``(m, n_items)``. Raises `Diverged` when one is not finite."""
+        """The outcomes of coalitions, one per evaluation item.
+
+        Args:
+            coalitions: ``(m, n_players)`` booleans, True where a player takes part.
+
+        Returns:
+            ``(m, n_items)`` outcomes.
+
+        Raises:
+            InputError: For coalitions of another type or shape.
+            Diverged: When an outcome is not finite; what was measured before is in the ledger.
+        """
         coalitions = np.atleast_2d(np.asarray(coalitions))
         if coalitions.dtype != np.bool_ or coalitions.ndim != 2 or coalitions.shape[1] != self.n_players:
             raise InputError(
@@ -116,20 +156,43 @@ class Game:
         return np.stack([outcomes[-1] for outcomes in self._measure(walks)])
 
     def along(self, orders: Sequence[Sequence[IntVector]]) -> list[FloatVector]:
-        """The utilities after each block of players of each order, by continuing one training run through the order.
+        """The utilities after each block of players, where one training run continues through each order.
 
-        One run measures every prefix, but a prefix's outcome then depends on the order inside it: it is recorded under
-        the order, and never mistaken for the coalition's own.
+        One run measures every prefix of an order, but a prefix's outcome then depends on the order inside it. It is
+        recorded under that order and never taken for the outcome of the coalition.
+
+        Args:
+            orders: For each training run its blocks of player numbers, in their order of training.
+
+        Returns:
+            For each order the utilities ``(n_blocks,)``.
+
+        Raises:
+            Diverged: When an outcome is not finite; what was measured before is in the ledger.
         """
         return [self.aggregate(outcomes) for outcomes in self.outcomes_along(orders)]
 
     def outcomes_along(self, orders: Sequence[Sequence[IntVector]]) -> list[FloatMatrix]:
-        """The same as outcomes per evaluation item, ``(n_blocks, n_items)`` for each order."""
+        """The same as `along`, as outcomes per evaluation item.
+
+        Args:
+            orders: For each training run its blocks of player numbers, in their order of training.
+
+        Returns:
+            For each order the outcomes ``(n_blocks, n_items)``.
+
+        Raises:
+            Diverged: When an outcome is not finite; what was measured before is in the ledger.
+        """
         walks = [[self.rows(block) for block in order] for order in orders]
         return [np.stack(outcomes) for outcomes in self._measure(walks)]
 
     def note_run(self, rows: IntVector) -> None:
-        """Count a training run over ``rows`` in order that was made for this game beside its coalitions."""
+        """Count a training run that was made for this game beside its coalitions.
+
+        Args:
+            rows: The row ids in their order of training.
+        """
         self.n_fine_tunings += 1
         self.extra_runs.append(rows)
 
@@ -140,8 +203,13 @@ class Game:
         return float(empty[0]), float(grand[0])
 
     def in_other_orders(self, n_orders: int) -> FloatVector:
-        """v(N) when its rows are trained in other orders, ``(n_orders,)`` or fewer where there are no more: how far
-        chance alone moves a utility.
+        """v(N) with its rows trained in other orders: how far chance alone moves a utility.
+
+        Args:
+            n_orders: How many other orders.
+
+        Returns:
+            ``(n_orders,)`` utilities; fewer where the rows have no more orders.
         """
         everyone = self.rows(np.arange(self.n_players))
         orders = {tuple(self._keys([everyone])): everyone}
@@ -162,15 +230,33 @@ class Game:
         return self.entry(np.arange(0)).seconds, self.entry(np.arange(self.n_players)).seconds
 
     def knows(self, coalition: BoolVector) -> bool:
-        """Whether the outcome of a coalition ``(n_players,)`` is in the ledger."""
+        """Whether the outcome of a coalition is in the ledger.
+
+        Args:
+            coalition: ``(n_players,)`` booleans, True where a player takes part.
+        """
         return self._keys([self.rows(np.flatnonzero(coalition))])[-1] in self.ledger
 
     def entry(self, players: IntVector) -> Entry:
-        """What the ledger holds of a coalition that was measured."""
+        """What the ledger holds of a coalition that was measured.
+
+        Args:
+            players: The numbers of the players that take part.
+
+        Raises:
+            KeyError: For a coalition that was not measured.
+        """
         return self.ledger.entry(self._keys([self.rows(players)])[-1])
 
     def rows(self, players: IntVector) -> IntVector:
-        """The row ids that ``players`` bring together, in their order of training."""
+        """The row ids that some players bring together, in their order of training.
+
+        Args:
+            players: The numbers of the players.
+
+        Returns:
+            ``(n_rows,)`` row ids, each once.
+        """
         brought = {int(row) for player in players for row in self.players[player]}
         return np.array(sorted(brought, key=self._rank.__getitem__), dtype=np.int64)
 
@@ -185,13 +271,17 @@ class Game:
     def _run(self, batch: Batch) -> None:
         self._ends = {keys[-1] for keys in batch.keys}
         if self.together:
-            self.workers.on_every_rank("fine-tune together", batch, self._measured_here)
+            self.workers.on_every_rank("fine-tune together", batch, self._measured_together)
             return
         parts = split_among_ranks(batch, self.workers.size, concurrency_of(self.utility).max_batched_coalitions)
         for _, entries in self.workers.map("fine-tune", parts, self._measured_here):
             for entry in entries:  # those of other ranks are news
                 if entry.key not in self.ledger:
                     self._keep(entry)
+
+    def _measured_together(self, batch: Batch) -> None:
+        """Measure on this rank, which records the outcomes; the others know them as well."""
+        self._measured_here(batch)
 
     def _measured_here(self, batch: Batch) -> list[Entry]:
         return measured(self.utility, batch, self.players, self._keep)
@@ -216,12 +306,27 @@ class Game:
 
 
 def hashed(contents: Mapping[int, bytes]) -> dict[int, bytes]:
-    """Row ids to the digests that `keys_of` takes."""
+    """The digests that `keys_of` takes.
+
+    Args:
+        contents: Row id to the content of its row.
+
+    Returns:
+        Row id to a digest of 16 bytes.
+    """
     return {row: _hash(content) for row, content in contents.items()}
 
 
 def keys_of(walk: TrainingSequence | Sequence[Sequence[int]], digests: Mapping[int, bytes]) -> list[str]:
-    """The ledger's key after each block: the rows' content in their order of training, block by block."""
+    """The ledger's key after each block: the rows' content in their order of training, block by block.
+
+    Args:
+        walk: Blocks of row ids in their order of training.
+        digests: Row id to its digest (`hashed`).
+
+    Returns:
+        One key of 32 hexadecimal digits per block.
+    """
     keys = []
     hasher = hashlib.blake2b(digest_size=16)
     for block in walk:

@@ -1,88 +1,66 @@
 """The ledger: every measured outcome, written down the moment it is known.
 
-A ledger is a text file of JSON lines. The first line is the header, which names what was measured (data, model,
-training, objective). Each further line is one outcome::
-
-    {"key": "9f…", "blocks": [[17, 4, 256]], "seconds": 3.1, "beside": {"accuracy": 0.4}, "outcome": [-1.71, -2.04, …]}
-
-``beside`` holds what was measured along with the outcome, such as the accuracy. ``key`` is the content of the rows in
-their order of training, so a rerun of the same call finds its outcomes whatever the row ids or the dataset's
-fingerprint have become. Resuming is nothing but finding them: no estimator state is ever saved.
+A ledger's file has a header, which names what was measured (data, model, training, objective), and a record for each
+outcome with a checksum (`shed_hf.game.ledger_format`). An outcome's key is the content of the rows in their order of
+training, so a rerun of the same call finds its outcomes whatever the row ids or the dataset's fingerprint have become.
+Resuming is nothing but finding them: no estimator state is ever saved.
 """
 
 import hashlib
-import itertools
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
+from typing import Any
 
 from shed_hf.errors import LedgerError
+from shed_hf.game.entry import Entry
 from shed_hf.game.ledger_files import (
-    content_of,
-    header_of,
-    is_locked,
-    lock,
+    append,
     of_rank,
+    open_locked,
+    path_of,
     rank_files,
-    whole_lines,
-    write_whole,
+    read_regular,
+    replace_whole,
+    sync_folder,
+    unused,
+    write_new,
 )
+from shed_hf.game.ledger_format import FORMAT, decode, encode_start
+from shed_hf.game.ledger_header import VERSION, check_header, check_version
+from shed_hf.game.ledger_text import Record, Stored, damaged, no_ledger
 from shed_hf.types import FloatVector
-
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One measured outcome: its key, the row ids block by block, the outcome per item, and what it took."""
-
-    key: str
-    blocks: tuple[tuple[int, ...], ...]
-    outcome: FloatVector
-    seconds: float
-    extra_metrics: Mapping[str, float]
-
-    def line(self) -> bytes:
-        """The entry as one JSON line; floats keep every bit."""
-        record = {
-            "key": self.key,
-            "blocks": self.blocks,
-            "seconds": round(self.seconds, 4),
-            "beside": dict(self.extra_metrics),
-        }
-        record["outcome"] = self.outcome.tolist()
-        return json.dumps(record).encode() + b"\n"
-
-    @classmethod
-    def parse(cls, record: Mapping[str, Any]) -> "Entry":
-        """The entry of one decoded line. Raises `KeyError`, `TypeError` or `ValueError` when it is none."""
-        blocks = tuple(tuple(block) for block in record["blocks"])
-        outcome = np.asarray(record["outcome"], dtype=np.float64)
-        return cls(record["key"], blocks, outcome, float(record["seconds"]), record["beside"])
+from shed_hf.utils.console import say
 
 
 class Ledger:
     """An append-only record of outcomes, in memory or in a file that survives ``kill -9`` at any instant.
 
-    Opening a file replays it; a last line that a crash cut short is removed first. A header that differs from
-    ``header`` raises `LedgerError` with the field that differs, as does a line inside the file that cannot be read, and
-    a file that another process is writing. Among several ranks each but the first writes a file of its own, beside
-    ``path``; the first takes in what it finds in those, and removes them.
+    Opening a file reads what it holds; what a crash left of a last record is cut off first. A file of JSON lines, as
+    earlier versions wrote them, is converted, and a copy of it kept beside it. Among several ranks each but rank 0
+    writes a file of its own beside ``path``; rank 0 takes in what it finds in those, and removes them.
+
+    Args:
+        path: The file, created where there is none; None to hold the outcomes in memory.
+        header: What determines an outcome besides the rows, as JSON.
+        rank: The number of the rank that writes.
+
+    Raises:
+        LedgerError: Where the file is of another run (with the fields that differ), damaged, of a newer version, no
+            ledger at all, written by another process, or can't be opened.
     """
 
     def __init__(
         self, path: str | os.PathLike[str] | None = None, header: Mapping[str, Any] | None = None, rank: int = 0
     ) -> None:
-        self.path = None if path is None else of_rank(Path(path), rank)
+        self.path = None if path is None else of_rank(path_of(path), rank)
         self.header: dict[str, Any] = {"shed_ledger": VERSION, **json.loads(json.dumps(header or {}))}
         self._entries: dict[str, Entry] = {}
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         if self.path is not None:
             try:
                 self._open(self.path)
@@ -99,7 +77,12 @@ class Ledger:
 
     @classmethod
     def of(cls, header: Mapping[str, Any], entries: Iterable[Entry]) -> "Ledger":
-        """The entries under a ledger's header, in memory."""
+        """The entries under a ledger's header, in memory.
+
+        Args:
+            header: A header with or without its version.
+            entries: Outcomes; of several with one key the first is taken.
+        """
         ledger = cls(header={name: field for name, field in header.items() if name != "shed_ledger"})
         for entry in entries:
             ledger.put(entry)
@@ -109,20 +92,20 @@ class Ledger:
     def merge(cls, paths: Iterable[str | os.PathLike[str]]) -> "Ledger":
         """The outcomes of several files of one run, measured on different machines, say, in memory; `dump` writes them.
 
-        Of an outcome that several hold the first is taken. Raises `LedgerError` where one is no ledger, or that of
-        another run.
+        Args:
+            paths: The files, of whatever format; of an outcome that several hold the first is taken.
+
+        Raises:
+            LedgerError: Where one is no ledger, damaged, of a newer version, or that of another run.
         """
-        if isinstance(paths, str | os.PathLike):
+        if isinstance(paths, str | bytes | os.PathLike):
             raise LedgerError(f"paths={paths!r} is a single path; pass a list of them")
-        files = [Path(path) for path in paths]
+        files = [path_of(path) for path in paths]
         if not files:
             raise LedgerError("there is nothing to merge; pass the paths of at least one ledger")
-        for file in files:
-            if not file.is_file():
-                raise LedgerError(f"there is no file {file}; pass the paths of ledgers")
         ledgers = [read_ledger(file) for file in files]
         for file, ledger in zip(files, ledgers, strict=True):
-            _check_header(file, ledger.header, ledgers[0].header)
+            check_header(file, ledger.header, ledgers[0].header)
         return cls.of(ledgers[0].header, (entry for ledger in ledgers for entry in ledger))
 
     def __len__(self) -> int:
@@ -147,13 +130,36 @@ class Ledger:
         return f"Ledger({str(self.path) if self.path else 'in memory'}, {len(self)} outcomes)"
 
     def put(self, entry: Entry) -> None:
-        """Write one outcome and wait until it is on the disk; a key that is known already changes nothing."""
-        if entry.key not in self._entries:
-            self._append(entry.line())
-            self._entries[entry.key] = entry
+        """Write one outcome and wait until it is on the disk.
+
+        Args:
+            entry: The outcome; one whose key is known already changes nothing.
+
+        Raises:
+            LedgerError: Where it has another number of evaluation items than those before it, or can't be written; the
+                outcomes before it are kept.
+        """
+        if entry.key in self._entries:
+            return
+        known = next((len(other.outcome) for other in self), len(entry.outcome))
+        if len(entry.outcome) != known:
+            raise LedgerError(
+                f"the outcome {entry.key!r} has {len(entry.outcome)} evaluation items, "
+                f"the others of {self!r} have {known}"
+            )
+        if self.path is not None:
+            self._append(self.path, entry.record())
+        self._entries[entry.key] = entry
 
     def entry(self, key: str) -> Entry:
-        """Everything recorded under a key."""
+        """Everything recorded under a key.
+
+        Args:
+            key: The key of an outcome.
+
+        Raises:
+            KeyError: Where there is none.
+        """
         return self._entries[key]
 
     def close(self) -> None:
@@ -165,8 +171,10 @@ class Ledger:
     def in_order(self, keys: Iterable[str]) -> "Ledger":
         """The same outcomes in memory: first those of the ``keys``, in their order, then all others by key.
 
-        Several ranks write theirs in the order in which they happen to end; whoever goes through a ledger sees none of
-        that.
+        Several ranks write theirs in the order in which they happen to end; this order does not depend on it.
+
+        Args:
+            keys: Keys of outcomes; those that are not recorded are passed over.
         """
         first = {key: self._entries[key] for key in keys if key in self._entries}
         rest = (self._entries[key] for key in sorted(self._entries.keys() - first.keys()))
@@ -179,121 +187,163 @@ class Ledger:
             self.path.unlink(missing_ok=True)
 
     def dump(self, path: str | os.PathLike[str]) -> None:
-        """Write header and outcomes to a new file. Raises `LedgerError` where there is one already."""
-        if Path(path).exists():
-            raise LedgerError(f"{path} is there already; pass the path of a new file")
-        lines = [json.dumps(self.header).encode() + b"\n", *(entry.line() for entry in self)]
-        Path(path).write_bytes(b"".join(lines))
+        """Write header and outcomes to a new file, which is there whole or not at all.
+
+        Args:
+            path: Where to.
+
+        Raises:
+            LedgerError: Where there is a file already, or none can be written.
+        """
+        new = path_of(path)
+        try:
+            write_new(new, _content(self.header, self))
+        except FileExistsError as error:
+            raise LedgerError(f"{new} is there already; pass the path of a new file") from error
+        except OSError as error:
+            raise LedgerError(f"{new} cannot be written ({error}); pass another path") from error
 
     def _open(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("ab", buffering=0)
-        lock(self._file, path)
-        content = content_of(path)
-        lines = whole_lines(path, content)
-        if lines:
-            _check_header(path, header_of(path, lines), self.header)
-            self._entries = {entry.key: entry for entry in _parsed(path, lines)}
-        whole = sum(len(line) + 1 for line in lines)
-        if whole < len(content):
-            self._file.truncate(whole)
-        if not lines:
-            self._append(json.dumps(self.header).encode() + b"\n")
-
-    def _take_in(self, files: Sequence[Path]) -> None:
-        for path in files:
-            if is_locked(path):
-                raise LedgerError(
-                    f"{path} is still being written by a rank of an earlier run; wait until that has ended"
-                )
-            try:
-                lines = whole_lines(path, content_of(path))
-                if lines:
-                    _check_header(path, header_of(path, lines), self.header)
-                entries = list(_parsed(path, lines))
-            except LedgerError as error:
-                raise LedgerError(f"{error}; or, as another rank wrote it beside {self.path}, move it away") from error
-            for entry in entries:
-                self.put(entry)
-            path.unlink()
-
-    def _append(self, line: bytes) -> None:
-        if self.path is None:
+        self._file = open_locked(
+            path,
+            f"{path} is being written by another run; wait until that has ended, or pass another path as ledger= and "
+            "put both together afterwards with shed_hf.Ledger.merge",
+        )
+        content = self._file.readall()
+        stored = decode(path, content)
+        if stored.header is None:
+            self._file.truncate(0)
+            self._append(path, encode_start(self.header))
+            sync_folder(path.parent)
             return
-        if self._file is None:
-            raise LedgerError(f"{self.path} is closed; open it again with Ledger({str(self.path)!r}, header)")
-        end = self._file.tell()
+        check_header(path, stored.header, self.header)
+        self._entries = _entries(path, stored)
+        if stored.format < FORMAT:
+            self._convert(path, content, stored.header)
+        elif stored.end < len(content):
+            self._file.truncate(stored.end)
+
+    def _convert(self, path: Path, content: bytes, header: Mapping[str, Any]) -> None:
+        """Write a file of an earlier format anew in this one, in one step, and keep a copy of it."""
+        copy = unused(path.with_name(f"{path.name}.format1"))
+        write_new(copy, [content])
+        converted = replace_whole(path, _content(header, self))
+        self.close()  # only now, so that nobody could lock the earlier file in between
+        self._file = converted
+        say(f"{path} is written with checksums from now on; as it was it is kept as {copy.name}")
+
+    def _take_in(self, files: Iterable[Path]) -> None:
+        for path in files:
+            with open_locked(
+                path, f"{path} is still being written by a rank of an earlier run; wait until that has ended"
+            ) as file:
+                try:
+                    stored = decode(path, file.readall())
+                    if stored.header is not None:
+                        check_header(path, stored.header, self.header)
+                    entries = _entries(path, stored)
+                except LedgerError as error:
+                    raise LedgerError(
+                        f"{error}; or, as another rank wrote it beside {self.path}, move it away"
+                    ) from error
+                for entry in entries.values():
+                    self.put(entry)
+                path.unlink()
+
+    def _append(self, path: Path, record: bytes) -> None:
+        if self._file is None or self._file.closed:
+            raise LedgerError(f"{path} is closed; open it again with Ledger({str(path)!r}, header)")
         try:
-            write_whole(self._file, line)
+            append(self._file, record)
         except OSError as error:
-            self._file.truncate(end)  # no half a line for the next outcome to be appended to
             raise LedgerError(
-                f"an outcome could not be written to {self.path} ({error}); make room and repeat the call: the "
+                f"an outcome could not be written to {path} ({error}); make room and repeat the call: the "
                 f"{len(self)} outcomes before it are kept"
             ) from error
 
 
-def read_ledger(path: str | os.PathLike[str]) -> Ledger:
-    """The ledger in a file, whatever its header says, with what other ranks wrote beside it, held in memory: for
-    reading what a run measured.
+def read_ledger(path: str | os.PathLike[str], skip_damaged: bool = False) -> Ledger:
+    """The ledger in a file, whatever its header says, held in memory: for reading what a run measured.
+
+    Nothing is written, and the file may be written by a run at the same time.
+
+    Args:
+        path: The file; what other ranks wrote beside it is read too.
+        skip_damaged: Leave out outcomes that can't be read, with a warning, instead of raising.
+
+    Raises:
+        LedgerError: Where a file can't be read, is no ledger, damaged, or of a newer version.
     """
-    files = [Path(path), *rank_files(Path(path))]
-    lines = [whole_lines(file, content_of(file)) for file in files]
-    header = header_of(Path(path), lines[0])
-    return Ledger.of(
-        header, (entry for file, of_file in zip(files, lines, strict=True) for entry in _parsed(file, of_file))
-    )
+    own = path_of(path)
+    try:
+        files = [own, *rank_files(own)]
+    except OSError as error:
+        raise LedgerError(f"{own} cannot be read ({error})") from error
+    stored = [(file, decode(file, read_regular(file))) for file in files]
+    header = stored[0][1].header
+    if header is None:
+        raise no_ledger(own)
+    for file, of_file in stored:
+        check_version(file, of_file.header or header)
+    found = [_entries(file, of_file, skip_damaged) for file, of_file in stored]
+    return Ledger.of(header, (entry for entries in found for entry in entries.values()))
 
 
-def _parsed(path: Path, lines: Sequence[bytes]) -> Iterator[Entry]:
-    """The entries after the header. Raises `LedgerError` naming the line that is none."""
-    for number, line in enumerate(lines[1:], start=2):
+def _content(header: Mapping[str, Any], entries: Iterable[Entry]) -> Iterator[bytes]:
+    yield encode_start(header)
+    for entry in entries:
+        yield entry.record()
+
+
+def _entries(path: Path, stored: Stored, skip_damaged: bool = False) -> dict[str, Entry]:
+    """The outcomes of a file by key. Raises `LedgerError` naming the first that can't be read."""
+    entries: dict[str, Entry] = {}
+    skipped = 0
+    for record in stored.records:
         try:
-            yield Entry.parse(json.loads(line))
-        except (KeyError, TypeError, ValueError) as error:
-            raise LedgerError(
-                f"line {number} of {path} is no outcome ({line[:40]!r}…); restore the file or delete that line, it is "
-                "one outcome"
-            ) from error
+            entry = _parsed(record, next(iter(entries.values()), None))
+        except ValueError as error:
+            if not skip_damaged:
+                raise damaged(path, record.where, str(error)) from error
+            skipped += 1
+            continue
+        entries.setdefault(entry.key, entry)
+    if skipped:
+        warnings.warn(f"{skipped} outcomes of {path} are damaged and were left out", stacklevel=3)
+    return entries
 
 
-def _check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-    fields = differing(found, expected, "ledger has", "this run has")
-    if fields:
-        raise LedgerError(
-            f"{path} holds the outcomes of another run ({fields}); pass another path as ledger= or repeat that run's "
-            "arguments"
-        )
-
-
-def differing(
-    found: Mapping[str, Any], expected: Mapping[str, Any], there: str = "rank 0 has", here: str = "this one has"
-) -> str:
-    """The first fields in which two headers differ, in words; empty where they are the same."""
-    left, right = dict(_flat(found)), dict(_flat(expected))
-    names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
-    return "; ".join(f"{name}: {there} {left.get(name)!r}, {here} {right.get(name)!r}" for name in names[:3])
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, field in record.items():
-        if isinstance(field, dict):
-            yield from _flat(field, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", field
+def _parsed(record: Record, other: Entry | None) -> Entry:
+    """The outcome of a record. Raises `ValueError` where it is none, or has other evaluation items than the other."""
+    if record.fields is None:
+        raise ValueError(record.problem)
+    entry = Entry.parse(record.fields)
+    if other is not None and len(entry.outcome) != len(other.outcome):
+        raise ValueError(f"it has {len(entry.outcome)} evaluation items, those before it have {len(other.outcome)}")
+    return entry
 
 
 def rescue(ledger: Ledger) -> Path:
-    """Write a ledger in memory to a file of its own, in the working folder or else the temporary one."""
-    name = f"shed-{hashlib.blake2b(json.dumps(ledger.header).encode(), digest_size=4).hexdigest()}"
+    """Write a ledger in memory to a file of its own, in the working folder or else the temporary one.
+
+    Args:
+        ledger: What was measured.
+
+    Returns:
+        The file, which was not there before.
+
+    Raises:
+        LedgerError: Where neither folder can be written.
+    """
+    name = f"shed-{hashlib.blake2b(json.dumps(ledger.header).encode(), digest_size=4).hexdigest()}.ledger"
     for folder in (Path.cwd(), Path(tempfile.gettempdir())):
-        numbered = (folder / f"{name}-{number}.ledger" for number in itertools.count(2))
-        path = next(path for path in itertools.chain([folder / f"{name}.ledger"], numbered) if not path.exists())
+        path = unused(folder / name)
         try:
             ledger.dump(path)
-        except OSError:
+        except LedgerError:
             continue
         return path
-    raise OSError(
+    raise LedgerError(
         f"neither the working folder nor {tempfile.gettempdir()} can be written; pass ledger= with a path that can"
     )

@@ -13,10 +13,13 @@ from shed_hf.types import BoolVector, FloatVector, IntVector
 
 @dataclass(frozen=True, eq=False)
 class Players:
-    """The proxies of every cluster, nearest its centroid first, and into how many disjoint ``sets`` they are dealt.
+    """The proxies of every cluster, divided into disjoint sets; each set is a player.
 
-    Each set is a player. A cluster with fewer proxies than sets sends fewer players; one without a row that can be
-    trained on sends none.
+    A cluster with fewer proxies than sets sends fewer players; one without a row that can be trained on sends none.
+
+    Attributes:
+        proxies: For each of the c clusters its row ids, nearest the centroid first.
+        sets: How many players a cluster sends.
     """
 
     proxies: list[IntVector]
@@ -29,23 +32,47 @@ class Players:
 
     @property
     def rows(self) -> list[IntVector]:
-        """The rows of every player; proxies are dealt in turn, so that all sets are alike near the centroid."""
+        """The row ids of every player; proxies go to the sets in turn, so that all sets are equally near the
+        centroid.
+        """
         return [rows[first :: self.sets] for rows in self.proxies for first in range(min(self.sets, len(rows)))]
 
-    def spread(self, of_players: FloatVector) -> FloatVector:
-        """The mean over a cluster's players of their numbers ``(c,)``, NaN where a cluster sends none."""
+    def means(self, of_players: FloatVector) -> FloatVector:
+        """The mean over each cluster's players.
+
+        Args:
+            of_players: ``(n_players,)`` a number per player, such as its value.
+
+        Returns:
+            ``(c,)`` means; NaN where a cluster sends no player.
+        """
         return self._over(of_players, np.mean)
 
     def stderr(self, of_players: FloatVector) -> FloatVector:
-        """The standard error ``(c,)`` of each cluster's mean, from those of its players."""
+        """The standard error of each cluster's mean, the players' errors taken as independent.
+
+        Args:
+            of_players: ``(n_players,)`` the players' standard errors.
+
+        Returns:
+            ``(c,)`` standard errors; NaN where a cluster sends no player.
+        """
         return self._over(of_players, lambda errors: np.sqrt((errors**2).sum()) / len(errors))
 
     def disagreement(self, values: FloatVector, stderr: FloatVector) -> FloatVector:
-        """How far a cluster's sets are from one value ``(c,)``: the root-mean-square of their differences from their
-        mean, over what the standard errors let expect. About 1 for rows of one kind, well above for a mixed cluster;
-        NaN with a single set.
+        """How much the sets of one cluster differ in value, relative to what their standard errors let expect.
+
+        The root-mean-square of the differences from the cluster's mean, divided by the one expected of equal values.
+        About 1 for rows of one kind, well above for a mixed cluster.
+
+        Args:
+            values: ``(n_players,)`` the players' values.
+            stderr: ``(n_players,)`` their standard errors.
+
+        Returns:
+            ``(c,)`` ratios; NaN for clusters with a single player or none.
         """
-        away = values - self.spread(values)[self.clusters]
+        away = values - self.means(values)[self.clusters]
 
         def ratio(places: FloatVector) -> float:
             of_cluster = places.astype(np.int64)
@@ -64,9 +91,19 @@ class Players:
 
 
 def send_players(nearest: Sequence[IntVector], count: int | None, sets: int, utility: TrainableUtility) -> Players:
-    """Each cluster's first ``count`` trainable rows (None: all) for each of its ``sets`` of proxies.
+    """The players of a game: each cluster's trainable rows nearest its centroid.
 
-    ``nearest`` are the clusters' row ids, nearest the centroid first.
+    Args:
+        nearest: For each cluster its row ids, nearest the centroid first.
+        count: How many rows a player brings; None for all of the cluster.
+        sets: How many players a cluster sends.
+        utility: Says which rows can be trained on.
+
+    Returns:
+        The players, with at least one among all clusters.
+
+    Raises:
+        InputError: For a count or sets that are no whole numbers ≥ 1, or when no row can be trained on.
     """
     for name, number, none in (("proxies_per_cluster", count, ", or None for all members"), ("proxy_sets", sets, "")):
         if number is None and none:
@@ -84,7 +121,16 @@ def send_players(nearest: Sequence[IntVector], count: int | None, sets: int, uti
 
 
 def proxies(members: IntVector, count: int | None, trainable: Callable[[IntVector], BoolVector]) -> IntVector:
-    """The first ``count`` members that can be trained on (None: all of them), looked at only as far as needed."""
+    """The first members that can be trained on, looked at only as far as needed.
+
+    Args:
+        members: Row ids of a cluster, nearest the centroid first.
+        count: How many are wanted; None for all.
+        trainable: Row ids to booleans: can the row be trained on?
+
+    Returns:
+        At most ``count`` row ids, in the order of ``members``.
+    """
     wanted = len(members) if count is None else count
     found: list[int] = []
     for start in range(0, len(members), max(wanted, 1)):

@@ -1,4 +1,4 @@
-"""What a game needs of a utility: the value function v(S), and what else it may be able to do."""
+"""What a game needs of a utility, the value function v(S), and what else a utility may be able to do."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,32 +7,41 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from shed_hf.errors import InputError
+from shed_hf.game.outcome_numbers import outcome_numbers
 from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector, TrainingSequence
-from shed_hf.utils.naming import stable_name
+from shed_hf.utils.checks import check_takes
+from shed_hf.utils.identity import description
+from shed_hf.utils.naming import bare_name
 
 if TYPE_CHECKING:
     from shed_hf.data.formats import Example
     from shed_hf.data.pool import Pool
 
 OutcomeCallback: TypeAlias = Callable[[int, int, FloatVector, Mapping[str, float]], None]
-"""``record(walk, block, outcome, beside)``: called the moment the outcome after a block of a walk is known.
+"""``record(walk, block, outcome, extra_metrics)``: called the moment an outcome is known.
 
-``beside`` are figures measured along with it, by name, for the ledger only.
+``walk`` is the position of the training sequence, ``block`` that of its block after which the outcome ``(n_items,)``
+was measured. ``extra_metrics`` are figures measured along with it, by name, for the ledger only.
 """
 
 
 class Utility(Protocol):
-    """All a user has to bring: row sets in, one outcome per evaluation item out, higher is better, ``(m, n_items)``."""
+    """All a user has to bring: a callable from m sets of row ids to ``(m, n_items)`` outcomes.
+
+    An outcome is one number per evaluation item; higher is better.
+    """
 
     def __call__(self, row_sets: Sequence[IntVector]) -> FloatMatrix: ...
 
 
 @runtime_checkable
 class TrainableUtility(Protocol):
-    """A utility that trains: it walks through blocks of rows from θ₀ and reports each outcome when it is measured.
+    """A utility that trains: it goes through blocks of rows from θ₀ and reports each outcome when it is measured.
 
-    ``trainable`` says which rows it can train on, ``n_tokens`` how many tokens training on rows goes through (0:
-    unknown), ``describe`` what determines an outcome besides the rows, for the ledger's header.
+    ``measure`` trains along each *walk* (a training sequence: blocks of rows, one after another from θ₀) and calls
+    ``record`` after each block. ``trainable`` says which rows can be trained on. ``n_tokens`` is how many tokens
+    training on rows goes through (0: unknown). ``describe`` is what determines an outcome besides the rows, for the
+    ledger's header.
     """
 
     def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None: ...
@@ -46,14 +55,14 @@ class TrainableUtility(Protocol):
 
 @runtime_checkable
 class SupportsWarmUp(Protocol):
-    """A utility whose θ₀ can be trained before the game begins."""
+    """A utility whose θ₀ can be trained on some rows before the game begins; ``content`` names them in the header."""
 
     def warm_up(self, rows: IntVector, content: str) -> None: ...
 
 
 @runtime_checkable
 class SupportsRowFeatures(Protocol):
-    """A utility whose model can be asked what it makes of single rows, ``(n, 3)``."""
+    """A utility whose model gives features of single rows, ``(n, 3)``."""
 
     def row_features(self, rows: IntVector) -> FloatMatrix: ...
 
@@ -94,12 +103,21 @@ class HasEvaluation(Protocol):
     evaluation: KnownItems
 
 
+@runtime_checkable
+class AlignsWithPool(Protocol):
+    """A utility that has rows of its own, and can be had with the row ids of a pool."""
+
+    def aligned(self, pool: "Pool") -> TrainableUtility: ...
+
+
 @dataclass(frozen=True)
 class Concurrency:
     """How a utility measures several coalitions.
 
-    With ``lockstep`` all ranks train every coalition together; a rank trains up to ``max_batched_coalitions`` in one
-    batch. ``note`` says so in words, or why not though it was wanted; empty where neither is so.
+    Attributes:
+        lockstep: Whether all ranks train every coalition together.
+        max_batched_coalitions: How many coalitions a rank trains in one batch.
+        note: The same in words, or why it is not done although it was asked for; empty otherwise.
     """
 
     lockstep: bool = False
@@ -121,15 +139,36 @@ class UtilityFactory(Protocol):
     def bind(self, pool: "Pool", items: "Sequence[Example]", seed: int) -> TrainableUtility: ...
 
 
+@runtime_checkable
+class ScreensRows(Protocol):
+    """A utility that can say, before anything is measured, which rows its model cannot be shown."""
+
+    def screen(self, pool: "Pool", drop_invalid: bool, name: str) -> "Pool": ...
+
+
 def concurrency_of(utility: TrainableUtility) -> Concurrency:
-    """How the utility measures several coalitions; one after another where it does not say."""
+    """How a utility measures several coalitions.
+
+    Args:
+        utility: Any utility.
+
+    Returns:
+        What the utility says itself; one coalition after another where it says nothing.
+    """
     return utility.concurrency() if isinstance(utility, SupportsConcurrency) else Concurrency()
 
 
 class PlainUtility:
-    """Any callable ``row_sets -> (m, n_items)`` as a `TrainableUtility`; an outcome is that of all rows so far.
+    """Any callable ``row_sets -> (m, n_items)`` as a `TrainableUtility`.
 
-    The callable gets at most `CHUNK` row sets at a time, so that an interruption loses little.
+    The outcome after a block is the callable's for all rows so far. The callable gets at most `CHUNK` row sets at a
+    time, so that an interruption loses little.
+
+    Args:
+        utility: The callable.
+
+    Raises:
+        InputError: For what is not callable.
     """
 
     CHUNK = 16
@@ -140,30 +179,54 @@ class PlainUtility:
                 f'utility is a {type(utility).__name__}; pass "fine-tune", FineTune(…), or a callable row_sets -> (m, '
                 f"n_items)"
             )
+        check_takes("utility", utility, "row_sets")
         self.utility = utility
 
     def trainable(self, rows: IntVector) -> BoolVector:
-        """Every row: a callable can be asked about any."""
+        """Every row: a callable can be asked about any.
+
+        Args:
+            rows: Row ids.
+
+        Returns:
+            ``(n_rows,)`` True.
+        """
         return np.ones(len(rows), dtype=np.bool_)
 
     def n_tokens(self, rows: IntVector) -> int:
-        """Unknown."""
+        """How many tokens training goes through: unknown.
+
+        Args:
+            rows: Row ids.
+
+        Returns:
+            0, which stands for unknown.
+        """
         return 0
 
     def describe(self) -> dict[str, Any]:
-        """The callable's name and, of a function, its code; what it calls or closes over cannot be told apart."""
-        return {"utility": stable_name(self.utility)}
+        """The callable's name, and its code and state part by part; see `shed_hf.utils.identity`."""
+        return {"utility": bare_name(self.utility), "identity": 2, "utility state": description(self.utility)}
 
     def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
+        """Ask the callable for the rows up to each block of each training sequence.
+
+        Args:
+            walks: Training sequences: blocks of row ids.
+            record: Called with each outcome; with those that are not finite last, since they end the run.
+
+        Raises:
+            InputError: Where the callable returns something else than ``(m, n_items)`` numbers.
+        """
         places = [(w, b) for w, walk in enumerate(walks) for b in range(len(walk))]
         for start in range(0, len(places), self.CHUNK):
             chunk = places[start : start + self.CHUNK]
             row_sets = [np.concatenate(walks[w][: b + 1]) for w, b in chunk]
-            outcomes = np.asarray(self.utility(row_sets), dtype=np.float64)
+            wanted = f"({len(chunk)}, n_items) numbers, one outcome per evaluation item"
+            outcomes = outcome_numbers(self.utility(row_sets), wanted)
             if outcomes.ndim != 2 or len(outcomes) != len(chunk) or not outcomes.size:
                 raise InputError(
-                    f"the utility returned shape {outcomes.shape} for {len(chunk)} row sets; return ({len(chunk)}, "
-                    "n_items), one outcome per evaluation item"
+                    f"the utility returned shape {outcomes.shape} for {len(chunk)} row sets; return {wanted}"
                 )
             finite = np.isfinite(outcomes).all(axis=1)
             for place in np.argsort(~finite, kind="stable"):  # what is not finite ends the run: last
@@ -172,5 +235,12 @@ class PlainUtility:
 
 
 def as_trainable_utility(utility: Utility | TrainableUtility) -> TrainableUtility:
-    """The utility as one that walks. Raises `InputError` for what is neither a `TrainableUtility` nor callable."""
+    """Any utility as a `TrainableUtility`.
+
+    Args:
+        utility: A `TrainableUtility`, which is returned as it is, or a callable ``row_sets -> (m, n_items)``.
+
+    Raises:
+        InputError: For what is neither.
+    """
     return utility if isinstance(utility, TrainableUtility) else PlainUtility(utility)

@@ -1,7 +1,7 @@
 """The card of a curated dataset: metadata for the Hub's viewer and search, and the page that people read.
 
-The page stands between two marks; what its owner writes before or after them, and into metadata that shed_hf does not
-make, stays. Numbers come from `facts`, words of rows pass through `escaping`.
+The page stands between two marks. What its owner writes before or after them stays, and so does metadata that shed_hf
+does not make. Numbers come from `card_text`; the text of rows passes through `markdown`.
 """
 
 import json
@@ -26,7 +26,7 @@ from shed_hf.hub.card_text import (
     verdict,
     worth_in_words,
 )
-from shed_hf.hub.markdown import escaped, fenced
+from shed_hf.hub.markdown import as_code, escaped, fenced, plain_name
 from shed_hf.hub.readme import FRAME, joined, parsed, template
 from shed_hf.hub.reproduction import code_of
 from shed_hf.utils.console import plural
@@ -52,8 +52,18 @@ def dataset_card(
     existing: str | None,
     revision: str | None = None,
 ) -> str:
-    """The whole README. ``inherited`` is the metadata of the source's card, ``existing`` the README there is,
-    ``revision`` the branch it is for, if it is not the main one.
+    """The whole README of a dataset repository, metadata and page.
+
+    Args:
+        curated: The result, as it is published.
+        repo_id: The repository, as ``namespace/name``.
+        inherited: Metadata of the source's card.
+        pictures: File names of the pictures that exist, in the order of the page.
+        existing: The README that the repository has, or None.
+        revision: The branch it is for; None for the main one.
+
+    Returns:
+        The README as text; what its owner wrote in ``existing`` is kept.
     """
     from huggingface_hub import DatasetCard, DatasetCardData
 
@@ -65,7 +75,17 @@ def dataset_card(
 
 
 def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: str | None = None) -> str:
-    """The generated part of the card, in Markdown."""
+    """The generated part of the card, in Markdown.
+
+    Args:
+        curated: The result, as it is published.
+        repo_id: The repository, as ``namespace/name``.
+        pictures: File names of the pictures that exist, in the order of the page.
+        revision: The branch it is for; None for the main one.
+
+    Returns:
+        The rendered template ``hub_cards/dataset_card.md.jinja``.
+    """
     estimate, recipe = curated.estimate, curated.recipe
     best, worst = ranked_lines(curated, SHOWN)
     valued = sum(value is not None for value in curated.clusters["value"])
@@ -86,8 +106,8 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         items=plural(n_items(curated), "evaluation item"),
         v_empty=f"{estimate.v_empty:.4f}",
         v_grand=f"{estimate.v_grand:.4f}",
-        semivalue=estimate.semivalue.capitalize(),
-        estimator=estimator_name(recipe),
+        semivalue=plain_name(estimate.semivalue.capitalize()),
+        estimator=as_code(estimator_name(recipe)),
         n_evaluations=estimate.n_evaluations,
         utility=utility_in_words(recipe),
         evaluation=evaluation_in_words(recipe),
@@ -99,7 +119,7 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         pictures=[{"name": name, "words": PICTURES[name]} for name in pictures],
         left_out=left_out_in_words(recipe),
         bill=bill_in_words(recipe),
-        versions=", ".join(f"{package} {version}" for package, version in recipe["versions"].items()),
+        versions=", ".join(plain_name(f"{package} {version}") for package, version in recipe["versions"].items()),
         reproduce=fenced(code_of(recipe)),
         source_argument="" if recipe["source"]["hub"] else ", source=dataset",
         has_scorer=curated.valued.encoder is not None,
@@ -108,16 +128,23 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
 
 
 def pictures_of(curated: "Curation") -> dict[str, bytes]:
-    """The card's pictures as PNG, by name; convergence only where the estimate has replicates."""
+    """The card's pictures.
+
+    Args:
+        curated: The result to draw.
+
+    Returns:
+        PNG files by name; the convergence picture only where the estimate has replicates.
+    """
     import numpy as np
 
     from shed_hf.hub.figures import convergence_picture, map_picture, values_picture
 
-    valued, sketch = curated.valued, curated.valued.sketch
+    valued, plane = curated.valued, curated.valued.embedding_map
     clusters = np.arange(len(valued.values))
     made = {
         "values.png": values_picture(valued.values, valued.stderr, kept_share(curated), clusters),
-        "map.png": map_picture(sketch.coordinates, np.isin(sketch.rows, curated.rows)),
+        "map.png": map_picture(plane.coordinates, np.isin(plane.rows, curated.rows)),
         "convergence.png": convergence_picture(curated.estimate.replicates, curated.recipe["bill"]["all_fine_tunings"]),
     }
     return {name: png for name, png in made.items() if png is not None}

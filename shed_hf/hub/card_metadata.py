@@ -1,8 +1,9 @@
-"""TODO."""
+"""The metadata of a dataset card: what shed_hf generates, over what the owner set, over what the source's card says."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.errors.safe_text import one_line
 from shed_hf.hub.card_text import estimator_name, size_category
 from shed_hf.hub.readme import TAGS, is_hub_name
 from shed_hf.storage.curated_folder import CONFIGS, configs
@@ -19,7 +20,16 @@ INHERITED = ("language", "license", "license_name", "license_link", "task_catego
 
 
 def card_metadata(curated: "Curation", inherited: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
-    """The generated metadata, over what the owner set, over what the source's card says."""
+    """The metadata of a card: generated fields replace the owner's, and the owner's replace inherited ones.
+
+    Args:
+        curated: The result, as it is published.
+        inherited: Metadata of the source's card; only the fields in `INHERITED` are taken.
+        old: Metadata of the README that the repository has.
+
+    Returns:
+        The fields of a ``DatasetCardData``.
+    """
     recipe = curated.recipe
     source, model = recipe["source"]["hub"], (recipe["tuner"] or {"model": ""})["model"]
     generated: dict[str, Any] = {
@@ -30,13 +40,13 @@ def card_metadata(curated: "Curation", inherited: Mapping[str, Any], old: Mappin
             "kept": len(curated),
             "of": recipe["source"]["rows"],
             "clusters": curated.clustering.n_clusters,
-            "estimator": estimator_name(recipe),
-            "semivalue": curated.estimate.semivalue,
+            "estimator": one_line(estimator_name(recipe)),
+            "semivalue": one_line(curated.estimate.semivalue),
             "fine_tunings": recipe["bill"]["all_fine_tunings"],
         },
     }
     if source is not None:
-        generated["source_datasets"] = [source["repo"]]
+        generated["source_datasets"] = [one_line(source["repo"])]
     if is_hub_name(model):
         generated["base_model"] = model
     tags = old.get("tags") or []

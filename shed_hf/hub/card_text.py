@@ -1,13 +1,14 @@
-"""What a card says, one function for each number and each sentence with numbers in it."""
+"""What a card says: one function for each number and for each sentence with numbers in it."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shed_hf.estimators.significance import UNKNOWN, failed_checks, suggestion, untested_reason
 from shed_hf.game.coalitions import coalitions_of
-from shed_hf.hub.markdown import as_code
-from shed_hf.results.recipe import Recipe
+from shed_hf.hub.markdown import as_code, escaped, plain_name
+from shed_hf.results.recipe import HubEntry, Recipe
 from shed_hf.types import FloatVector
 from shed_hf.utils.console import duration, plural
 
@@ -16,34 +17,67 @@ if TYPE_CHECKING:
 
 
 def kept_share(curated: "Curation") -> FloatVector:
-    """The share of each cluster's rows that were kept ``(c,)``, noise left out."""
+    """The share of each cluster's rows that were kept; noise is left out.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        ``(c,)`` numbers in [0, 1], by cluster.
+    """
     sizes, selected = (np.array(curated.clusters[name], dtype=np.float64) for name in ("size", "selected"))
     share: FloatVector = (selected / sizes)[: curated.clustering.n_clusters]
     return share
 
 
 def n_items(curated: "Curation") -> int:
-    """How many evaluation items every outcome has."""
+    """The number of evaluation items in each outcome.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        The length of an outcome; 0 where nothing was measured.
+    """
     return next((len(entry.outcome) for entry in curated.ledger), 0)
 
 
 def chance(curated: "Curation") -> str:
-    """How often chance would have spread the values as far."""
+    """The p-value of the permutation test, in words.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        Such as ``p = 0.012``, or ``unknown``.
+    """
     p_value = curated.estimate.p_value
     return "unknown" if np.isnan(p_value) else f"p = {p_value:.3f}"
 
 
 def order_noise(curated: "Curation") -> str:
-    """How far v(N) varies with the order of training."""
+    """How far v(N) varies with the order of training, in words.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        A standard deviation in the units of the utility, or ``not measured``.
+    """
     floor = curated.estimate.noise_floor
     return "not measured" if np.isnan(floor) else f"{floor:.4f}"
 
 
 def noise_floor(curated: "Curation") -> float:
-    """The standard error of v(N) − v(∅) over the evaluation items, in the units of the utility; NaN where the ledger
-    has not both, or one item.
+    """The standard error of v(N) − v(∅) over the evaluation items.
 
-    Differences between coalitions that are not well above it may be the items' doing.
+    Differences between coalitions that are not well above it may come from the choice of items.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        A number in the units of the utility; NaN where the ledger lacks one of the two coalitions, or has one item.
     """
     coalitions, outcomes = coalitions_of(curated.ledger, curated.valued.players.rows)
     empty, grand = outcomes[~coalitions.any(axis=1)], outcomes[coalitions.all(axis=1)]
@@ -54,7 +88,14 @@ def noise_floor(curated: "Curation") -> float:
 
 
 def verdict(curated: "Curation") -> str:
-    """Whether the ranking holds, in words, by its reliability."""
+    """Whether the ranking of the clusters is reliable, in words.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        One or two sentences of Markdown, the answer in bold.
+    """
     reliability = curated.estimate.reliability
     if len(curated.estimate.values) < 2:
         return "**There is none**: only one cluster has a value."
@@ -82,21 +123,44 @@ def verdict(curated: "Curation") -> str:
 
 
 def ranked_lines(curated: "Curation", n: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The lines of the ``n`` clusters of most value and of the ``n`` of least, best first; none is in both."""
+    """The lines of the clusters of most value and of least.
+
+    Args:
+        curated: The result.
+        n: How many of each at most.
+
+    Returns:
+        The best lines and the worst lines, both in descending order of value; no cluster is in both.
+    """
     valued = [dict(line) for line in curated.clusters if line["value"] is not None]
     ranked = sorted(valued, key=lambda line: -line["value"])
     return ranked[:n], ranked[max(n, len(ranked) - n) :]
 
 
 def signed(value: float | None, stderr: float | None) -> str:
-    """``+0.0123 ± 0.0040``."""
+    """A value with its sign and its standard error, such as ``+0.0123 ± 0.0040``.
+
+    Args:
+        value: The value; None for a cluster without one.
+        stderr: Its standard error; None where unknown.
+
+    Returns:
+        The text, ``none`` without a value.
+    """
     if value is None:
         return "none"
     return f"{value:+.4f}" + ("" if stderr is None else f" ± {stderr:.4f}")
 
 
 def size_category(n: int) -> str:
-    """The Hub's word for that many rows: ``1K<n<10K``."""
+    """The Hub's word for a number of rows.
+
+    Args:
+        n: The number of rows.
+
+    Returns:
+        Such as ``1K<n<10K``.
+    """
     names = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
     lower = None
     for power, name in enumerate(names, start=3):
@@ -107,20 +171,40 @@ def size_category(n: int) -> str:
 
 
 def source_in_words(recipe: Recipe) -> str:
-    """Where the rows came from, with a link to the very commit where it is on the Hub."""
+    """Where the rows came from, with a link to the very commit where it is on the Hub.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        A phrase of Markdown.
+    """
     source = recipe["source"]
     hub = source["hub"]
     if hub is None:
         return "a dataset that is not named" if not source["name"] else as_code(source["name"])
-    repo, revision = hub["repo"], hub["revision"]
     changed = "" if hub["untouched"] else ", changed before it was curated"
-    place = f"[{repo}](https://huggingface.co/datasets/{repo}/tree/{revision})"
     part = f"configuration {as_code(hub['config'])}, split {as_code(hub['split'])}"
-    return f"{place} ({part}, revision `{revision[:8]}`{changed})"
+    return f"{_link(hub)} ({part}, revision {as_code(hub['revision'][:8])}{changed})"
+
+
+def _link(hub: HubEntry) -> str:
+    """A dataset on the Hub at a commit; only the name where the two can't be an address."""
+    repo, revision = hub["repo"], hub["revision"]
+    if not all(re.fullmatch(r"\w[\w./-]*", part, re.ASCII) for part in (repo, revision)):
+        return as_code(repo)
+    return f"[{repo}](https://huggingface.co/datasets/{repo}/tree/{revision})"
 
 
 def worth_in_words(recipe: Recipe) -> str:
-    """What the rows are worth something for: the model that was fine-tuned, or a utility of the curator's."""
+    """What the values are values for: the model that was fine-tuned, or the curator's own utility.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        A phrase of Markdown.
+    """
     tuner = recipe["tuner"]
     if tuner is None:
         return "by a utility of the curator's own"
@@ -128,19 +212,40 @@ def worth_in_words(recipe: Recipe) -> str:
 
 
 def estimator_name(recipe: Recipe) -> str:
-    """The estimator behind the values: the one that measured, or one that used its outcomes later."""
+    """The estimator behind the values: the one that measured, or one that used its outcomes later.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        The name of its class.
+    """
     return str((recipe["reestimate"] or recipe)["estimator"]["name"])
 
 
 def utility_in_words(recipe: Recipe) -> str:
-    """What an outcome is."""
+    """What an outcome is.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        A phrase of Markdown.
+    """
     utility = recipe["utility"]
     shown = utility.get("objective") or utility.get("utility", "a callable")
     return f"{as_code(str(shown))}, the mean over the evaluation items"
 
 
 def evaluation_in_words(recipe: Recipe) -> str:
-    """What the models were evaluated on."""
+    """What the models were evaluated on.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        A phrase of Markdown.
+    """
     evaluation = recipe["evaluation"]
     if evaluation is None:
         return "items of the utility's own"
@@ -150,26 +255,42 @@ def evaluation_in_words(recipe: Recipe) -> str:
     hub = evaluation["hub"]
     if hub is None:
         return f"{items} of a dataset that is not named"
-    return f"{items} of [{hub['repo']}](https://huggingface.co/datasets/{hub['repo']}/tree/{hub['revision']})"
+    return f"{items} of {_link(hub)}"
 
 
 def left_out_in_words(recipe: Recipe) -> str:
-    """How many rows took no part, and why."""
+    """How many rows took no part, and why.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        One or two sentences.
+    """
     reasons = {
-        "invalid": "{} could not be read (empty, missing or not text)",
+        "invalid": "{} could not be read (empty, missing, not text, or refused by the chat template)",
         "held out": "{} held out to evaluate on",
         "repeating evaluation items": "{} left out because they repeat evaluation items (equal but for case and "
         "blanks, or a cosine of at least 0.95)",
+        "without a vector": "{} left out because the embedder knows nothing of their text (a vector of zeros)",
     }
-    told = [reasons[why].format(plural(n, "row")) for why, n in recipe["left_out"].items() if n]
+    left_out = {why: plural(n, "row") for why, n in recipe["left_out"].items() if n}
+    parts = [reasons[why].format(n) if why in reasons else f"{n}: {escaped(why)}" for why, n in left_out.items()]
     cut = recipe["utility"].get("training", {}).get("max_length")
     length = f" Rows are cut at {cut:,} tokens for training; none is dropped for its length." if cut else ""
-    return ("; ".join(told) or "Every row took part") + "." + length
+    return ("; ".join(parts) or "Every row took part") + "." + length
 
 
 def bill_in_words(recipe: Recipe) -> str:
-    """Fine-tunings, tokens, time and device."""
+    """Fine-tunings, tokens, time and device.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        A sentence.
+    """
     bill = recipe["bill"]
     tokens = f", {bill['tokens']:,} tokens trained on" if bill["tokens"] else ""
-    took = duration(bill["measuring_seconds"])
-    return f"{plural(bill['all_fine_tunings'], 'fine-tuning')}{tokens}, {took} of measuring on {bill['device']}."
+    took, device = duration(bill["measuring_seconds"]), plain_name(bill["device"])
+    return f"{plural(bill['all_fine_tunings'], 'fine-tuning')}{tokens}, {took} of measuring on {device}."

@@ -1,4 +1,4 @@
-"""The way to the Hub and back: a folder up in one commit, a snapshot down, and every refusal told with what to do."""
+"""Uploads a folder to the Hub in one commit, and downloads a snapshot; what fails says what to do."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from shed_hf.errors import HubError, InputError
+from shed_hf.errors.safe_text import redacted
 from shed_hf.hub.retry import is_unreachable, with_retries
+from shed_hf.hub.token import checked_token, saved_token
 from shed_hf.utils.console import quiet, say
 
 if TYPE_CHECKING:
@@ -22,17 +24,38 @@ CardBuilder = Callable[[str | None], str]
 
 
 def client(token: str | None) -> "HfApi":
-    """The Hub's client with the user's token. Raises `HubError` where there is none."""
-    from huggingface_hub import HfApi, get_token
+    """The Hub's client with the user's token.
 
-    found = token or get_token()
+    Args:
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+    Returns:
+        A client that sends the token with every request.
+
+    Raises:
+        InputError: For a token that can't be one.
+        HubError: Where there is no token.
+    """
+    from huggingface_hub import HfApi
+
+    found = checked_token(token) or saved_token()
     if not found:
         raise HubError("there is no token for the Hub; log in with `hf auth login`, or set HF_TOKEN")
     return HfApi(token=found, library_name="shed_hf", library_version=version("shed-hf"))
 
 
 def check_name(repo_id: str) -> str:
-    """The name, if it has a namespace. Raises `InputError` otherwise."""
+    """Check that a repository's name has a namespace and is one that the Hub takes.
+
+    Args:
+        repo_id: The name, as ``namespace/name``.
+
+    Returns:
+        The same name.
+
+    Raises:
+        InputError: For any other name.
+    """
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
@@ -48,28 +71,48 @@ def check_name(repo_id: str) -> str:
 def publish(
     repo_id: str,
     folder: Path,
-    carded: CardBuilder,
+    build_card: CardBuilder,
     *,
     kind: Kind,
     owned: tuple[str, ...],
-    ours: Callable[[list[str], str | None], bool],
+    is_ours: Callable[[list[str], str | None], bool],
     private: bool | None,
     revision: str | None,
     message: str,
     token: str | None,
 ) -> str:
-    """Make the repository hold the files of ``folder`` and the card, in one commit or none; returns its address.
+    """Make the repository hold the files of a folder and the card, in one commit or none.
 
     Files under the ``owned`` places that are not in the folder any more are deleted in the same commit; others stay.
-    Where there are some that an earlier push did not make, which ``ours`` tells from all files and the README, nothing
-    is touched: Raises `InputError`.
-    Attempts that fail for reasons that pass are repeated: each begins by looking at what the repository holds, so a
-    commit whose answer was lost is not made twice. Raises `HubError`.
+    Attempts that fail for transient reasons are repeated: each begins by looking at what the repository holds, so a
+    commit whose answer was lost is not made twice.
+
+    Args:
+        repo_id: The repository, as ``namespace/name``; it is created where it does not exist.
+        folder: The files to publish; the card is written into it as ``README.md``.
+        build_card: Makes the README from the one that the repository has.
+        kind: The type of the repository.
+        owned: Files, and folders ending in a slash, that a push replaces.
+        is_ours: Whether an earlier push made the repository, from the names of its files and its README.
+        private: Whether a new repository is private; None for the namespace's default.
+        revision: The branch to commit to, created where it does not exist; None for the main one.
+        message: The title of the commit.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+    Returns:
+        The address of the repository's page.
+
+    Raises:
+        InputError: For arguments that can't be used, and for a repository whose files at ``owned`` places an earlier
+            push did not make; nothing is touched then.
+        HubError: When the Hub refuses, or can't be reached.
     """
     api = client(token)
     for name, given in (("revision", revision), ("commit_message", message)):
         if given is not None and not isinstance(given, str):
             raise InputError(f"{name}={given!r} is a {type(given).__name__}; pass a string")
+        if given is not None and redacted(given) != given:
+            raise InputError(f"{name}={given!r} holds an access token, which would be published; leave it out")
     if private not in (None, True, False):
         raise InputError(f"private={private!r} is neither True, False nor None; pass one of them")
 
@@ -83,11 +126,11 @@ def publish(
         _check_visibility(repo_id, private, bool(info.private))
         there = [sibling.rfilename for sibling in getattr(info, "siblings", None) or []]
         readme = _readme(api, repo_id, kind, info.sha, there)
-        if any(_belongs(name, owned) for name in there) and not ours(there, readme):
+        if any(_belongs(name, owned) for name in there) and not is_ours(there, readme):
             raise InputError(
                 f"{repo_id} holds files that shed_hf did not make, which a push would replace; pass another name"
             )
-        (folder / "README.md").write_text(carded(readme), encoding="utf-8")
+        (folder / "README.md").write_text(build_card(readme), encoding="utf-8")
         here = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
         stale = [name for name in there if _belongs(name, owned) and name not in here]
         api.create_commit(
@@ -102,18 +145,34 @@ def publish(
             parent_commit=info.sha,
         )
 
-    with _bars_as_asked():
+    with _progress_bars_as_set():
         with_retries(attempt, f"pushing to {repo_id}")
     address = f"{api.endpoint}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
     return address if revision is None else f"{address}/tree/{revision}"
 
 
-def fetch(repo_id: str, kind: Kind, revision: str | None, token: str | None, wanted: list[str], least: str) -> Path:
-    """The folder with the ``wanted`` files of a repository; without the Hub, the one in the cache, if ``least`` is in
-    it. Raises `HubError`.
+def fetch(repo_id: str, kind: Kind, revision: str | None, token: str | None, wanted: list[str], required: str) -> Path:
+    """Download files of a repository; without a connection, take them from the cache.
+
+    Args:
+        repo_id: The repository, as ``namespace/name``.
+        kind: The type of the repository.
+        revision: A branch, tag or commit; None for the main branch.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``, if any.
+        wanted: Patterns of the files to download.
+        required: The file without which a cached folder is no use.
+
+    Returns:
+        The folder of the snapshot in the cache.
+
+    Raises:
+        InputError: For a name that the Hub does not take, and a token that can't be one.
+        HubError: When the Hub refuses, or can't be reached and the cache lacks the files.
     """
     from huggingface_hub import HfApi, snapshot_download
 
+    token = checked_token(token)
+    saved_token()
     check_name(repo_id)
     doing = f"pulling {repo_id}" + (f" at revision {revision}" if revision else "")
     hint = partial(_elsewhere, repo_id, kind, token)
@@ -130,23 +189,23 @@ def fetch(repo_id: str, kind: Kind, revision: str | None, token: str | None, wan
     except HubError as error:
         if error.__cause__ is None or not is_unreachable(error.__cause__):
             raise
-        return _cached(partial(download, revision=revision, local_files_only=True), least, error)
+        return _cached(partial(download, revision=revision, local_files_only=True), required, error)
 
 
-def _cached(download: Callable[[], str], least: str, away: HubError) -> Path:
+def _cached(download: Callable[[], str], required: str, unreachable: HubError) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         folder = Path(download())
     except LocalEntryNotFoundError:
-        raise away from away.__cause__
-    if not (folder / least).is_file():
-        raise away from away.__cause__
+        raise unreachable from unreachable.__cause__
+    if not (folder / required).is_file():
+        raise unreachable from unreachable.__cause__
     return folder
 
 
 @contextmanager
-def _bars_as_asked() -> Iterator[None]:
+def _progress_bars_as_set() -> Iterator[None]:
     """Without the upload's progress bars where the user has switched off those of datasets."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 

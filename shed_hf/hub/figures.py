@@ -35,10 +35,16 @@ HIGHLIGHTED, DRAWN, TICK_CHARACTERS = 3, 200, 40
 
 
 def values_picture(values: FloatVector, stderr: FloatVector, kept_share: FloatVector, clusters: IntVector) -> bytes:
-    """Every cluster's value with its uncertainty, best first, in the colour of how much of the cluster was kept.
+    """Every cluster's value with its uncertainty, best first, coloured by how much of the cluster was kept.
 
-    ``values`` ``(c,)``, NaN for clusters without one, which are left out; ``stderr`` ``(c,)``, NaN where unknown;
-    ``kept_share`` ``(c,)`` in [0, 1]; ``clusters`` ``(c,)`` the numbers of the clusters. Returns a PNG.
+    Args:
+        values: ``(c,)`` the values; clusters with NaN are left out.
+        stderr: ``(c,)`` standard errors, NaN where unknown.
+        kept_share: ``(c,)`` the share of rows kept, in [0, 1].
+        clusters: ``(c,)`` the numbers of the clusters.
+
+    Returns:
+        A PNG.
     """
     valued = np.flatnonzero(np.isfinite(values))
     order = valued[np.argsort(-values[valued], kind="stable")]
@@ -55,7 +61,12 @@ def values_picture(values: FloatVector, stderr: FloatVector, kept_share: FloatVe
 def map_picture(coordinates: Coordinates, kept: BoolVector) -> bytes:
     """A map of the rows on which alike rows lie close: the pool dim, the kept rows lit.
 
-    ``coordinates`` ``(k, 2)``, as from `layout`; ``kept`` ``(k,)``. Returns a PNG.
+    Args:
+        coordinates: ``(k, 2)`` where each row lies, as from `layout`.
+        kept: ``(k,)`` which of them were kept.
+
+    Returns:
+        A PNG.
     """
     size = np.clip(40_000 / max(len(kept), 1), 60, 500)
 
@@ -73,8 +84,12 @@ def map_picture(coordinates: Coordinates, kept: BoolVector) -> bytes:
 def convergence_picture(replicates: FloatMatrix, fine_tunings: int) -> bytes | None:
     """Whether the values settle and stay apart: the running mean of each cluster's value as fine-tunings are spent.
 
-    ``replicates`` ``(r, n)`` independent estimates of n clusters' values; ``fine_tunings`` what all of them took
-    together, spread evenly over them. Returns a PNG, or None where there are fewer than two replicates.
+    Args:
+        replicates: ``(r, n)`` independent estimates of n clusters' values.
+        fine_tunings: What all replicates took together; it is spread evenly over them.
+
+    Returns:
+        A PNG, or None where there are fewer than two replicates.
     """
     r, n = replicates.shape
     if r < 2:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""What of a result is published: whether its source is public, and which words and paths are left out."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -19,16 +19,28 @@ from shed_hf.utils.console import say
 
 @dataclass(frozen=True)
 class SourceAccess:
-    """What the Hub says of the source: whether anybody may read its rows, and the metadata of its card."""
+    """What the Hub says of the source.
+
+    Attributes:
+        public: Whether anybody may read its rows.
+        card: The metadata of its card.
+    """
 
     public: bool = False
     card: dict[str, Any] = field(default_factory=dict)
 
 
-def origin_of(curated: Curation, token: str | None) -> SourceAccess:
-    """What the Hub knows of the source; nothing where it came from elsewhere or can't be seen.
+def source_access(curated: Curation, token: str | None) -> SourceAccess:
+    """What the Hub says of a result's source; nothing where it came from elsewhere or can't be seen.
 
     Its rows count as public only where they are read, untouched, from a repository without a gate.
+
+    Args:
+        curated: The result.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+    Returns:
+        Whether the source is public, and its card's metadata.
     """
     hub = curated.recipe["source"]["hub"]
     if hub is None:
@@ -46,10 +58,18 @@ def origin_of(curated: Curation, token: str | None) -> SourceAccess:
 
 
 def as_published(curated: Curation, excerpts: bool) -> Curation:
-    """The result without paths of this machine and, unless ``excerpts``, without a word of rows that were not kept.
+    """The result without paths of this machine and, unless excerpts are shown, without a word of rows that were not
+    kept.
 
-    What goes then: the excerpts of proxies and a `Lexical` embedder, whose vocabulary is that of the whole pool; top
-    terms are found anew among the kept rows.
+    What is left out then: the excerpts of proxies and a `Lexical` embedder, whose vocabulary is that of the whole pool.
+    Top terms are found anew among the kept rows.
+
+    Args:
+        curated: The result.
+        excerpts: Whether the beginnings of rows are shown.
+
+    Returns:
+        The result to publish.
     """
     ledger = Ledger.of(_without_paths(curated.ledger.header), curated.ledger)
     valued = replace(curated.valued, ledger=ledger)
@@ -69,8 +89,9 @@ def _terms_of_kept(curated: Curation) -> list[list[str]]:
     n_clusters = curated.clustering.n_clusters
     looked_at = [np.flatnonzero(clusters == number)[:LOOKED_AT] for number in range(n_clusters)]
     rows = curated.dataset.with_format(None)[np.concatenate(looked_at)]
-    read = curated.valued.format.read
-    texts = [read(dict(zip(rows, cells, strict=True))).text for cells in zip(*rows.values(), strict=True)]
+    read_as = curated.valued.format
+    examples = [read_as.read(dict(zip(rows, cells, strict=True))) for cells in zip(*rows.values(), strict=True)]
+    texts = [read_as.text_of(example) for example in examples]
     return top_terms(texts, np.repeat(np.arange(n_clusters), [len(of) for of in looked_at]), n_clusters)
 
 

@@ -1,9 +1,5 @@
-"""What of a curated dataset is published, and what stays at home."""
+"""Publishing a curated dataset as a dataset repository, and pulling it."""
 
-import hashlib
-import json
-import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 from shed_hf.errors import InputError, ShedError
+from shed_hf.errors.safe_text import safe
 from shed_hf.hub.client import CardBuilder, check_name, client, fetch, publish
-from shed_hf.hub.privacy import Excerpts, SourceAccess, as_published, origin_of
+from shed_hf.hub.privacy import Excerpts, SourceAccess, as_published, source_access
+from shed_hf.hub.token import checked_token
 from shed_hf.results.curation import Curation
-from shed_hf.storage.curated_folder import CONFIGS, MANIFEST, read, save, write
+from shed_hf.storage.curated_folder import CONFIGS, MANIFEST, read, write
+from shed_hf.storage.rescue import rescue
 from shed_hf.utils.console import say
+from shed_hf.utils.redaction import without_secrets
 
 OWNED = ("data/", "clusters/", "utilities/", "shed_hf/", "assets/")
 """Where the files of a curated dataset are; what else a repository holds is its owner's."""
 
 
+@without_secrets
 def push(
     curated: Curation,
     repo_id: str,
@@ -30,34 +31,67 @@ def push(
     excerpts: Excerpts,
     token: str | None,
 ) -> str:
-    """Publish in one commit; whatever goes wrong, the result is on the disk."""
-    with _keeping(
+    """Publish in one commit; whatever goes wrong, the result is saved to a folder.
+
+    Args:
+        curated: The result.
+        repo_id: The repository, as ``namespace/name``.
+        private: Whether a new repository is private; None: unless the source is public.
+        revision: The branch to commit to; None for the main one.
+        message: The title of the commit; None for a generated one.
+        excerpts: Whether the beginnings of rows are shown.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+    Returns:
+        The address of the repository's page.
+
+    Raises:
+        InputError: For arguments or a repository that can't be used.
+        HubError: When the Hub refuses, or can't be reached.
+    """
+    with _saved_on_failure(
         curated, repo_id, {"private": private, "revision": revision, "commit_message": message, "excerpts": excerpts}
     ):
         if excerpts not in ("auto", True, False):
             raise InputError(f'excerpts={excerpts!r} is unknown; pass "auto", True or False')
+        checked_token(token)
         check_name(repo_id)
         client(token)
-        origin = origin_of(curated, token)
-        shown = origin.public if excerpts == "auto" else bool(excerpts)
+        access = source_access(curated, token)
+        shown = access.public if excerpts == "auto" else bool(excerpts)
         published = as_published(curated, shown)
         with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
             return publish(
                 repo_id,
                 Path(folder),
-                write_repository(published, repo_id, origin, Path(folder), revision),
+                write_repository(published, repo_id, access, Path(folder), revision),
                 kind="dataset",
                 owned=OWNED,
-                ours=lambda files, _: MANIFEST in files,
-                private=not origin.public if private is None else private,
+                is_ours=lambda files, _: MANIFEST in files,
+                private=not access.public if private is None else private,
                 revision=revision,
                 message=message or f"{len(curated):,} rows curated with shed_hf",
                 token=token,
             )
 
 
+@without_secrets
 def pull(repo_id: str, source: Any, revision: str | None, token: str | None) -> Curation:
-    """The curated dataset of a repository."""
+    """The curated dataset of a repository.
+
+    Args:
+        repo_id: The repository, as ``namespace/name``.
+        source: The dataset that was curated, as `curate` takes it; None: not at hand.
+        revision: A branch, tag or commit; None for the main branch.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``, if any.
+
+    Returns:
+        The result.
+
+    Raises:
+        InputError: When the repository holds no curated dataset or an altered one, or the source lacks rows.
+        HubError: When the Hub refuses, or can't be reached and the cache lacks the files.
+    """
     wanted = [f"{place}/*" for place in (*CONFIGS.values(), "shed_hf")]
     folder = fetch(repo_id, "dataset", revision, token, wanted, MANIFEST)
     if not (folder / MANIFEST).is_file():
@@ -69,9 +103,20 @@ def pull(repo_id: str, source: Any, revision: str | None, token: str | None) -> 
 
 
 def write_repository(
-    curated: Curation, repo_id: str, origin: SourceAccess, folder: Path, revision: str | None = None
+    curated: Curation, repo_id: str, access: SourceAccess, folder: Path, revision: str | None = None
 ) -> CardBuilder:
-    """Write everything but the card, and return what makes the card."""
+    """Write all files of a repository but the card.
+
+    Args:
+        curated: The result, as it is published.
+        repo_id: The repository, as ``namespace/name``.
+        access: What the Hub says of the source.
+        folder: Where to write; it must not hold these files yet.
+        revision: The branch it is for; None for the main one.
+
+    Returns:
+        What makes the card from the README that the repository has.
+    """
     from shed_hf.hub.card import dataset_card, pictures_of
 
     write(curated, folder)
@@ -79,41 +124,23 @@ def write_repository(
     (folder / "assets").mkdir()
     for name, png in pictures.items():
         (folder / "assets" / name).write_bytes(png)
-    return lambda existing: dataset_card(curated, repo_id, origin.card, list(pictures), existing, revision)
+    return lambda existing: dataset_card(curated, repo_id, access.card, list(pictures), existing, revision)
 
 
 @contextmanager
-def _keeping(curated: Curation, repo_id: str, given: dict[str, Any]) -> Iterator[None]:
+def _saved_on_failure(curated: Curation, repo_id: str, given: dict[str, Any]) -> Iterator[None]:
     """Whatever ends a push, the result is in a folder afterwards, and the user knows how to push it from there."""
     try:
         yield
     except BaseException as error:
         arguments = "".join(f", {n}={v!r}" for n, v in given.items() if v not in (None, "auto"))
-        folder = rescue(curated, repo_id)
+        folder = rescue(curated, str(repo_id))
         if folder is None:
             raise
         later = f"shed_hf.CuratedDataset.load_from_disk({str(folder)!r}).push_to_hub({repo_id!r}{arguments})"
         kept = f"the result is saved in {folder}; to push it later: {later}"
         if isinstance(error, ShedError):
             raise type(error)(f"{error}. {kept[0].upper()}{kept[1:]}") from error.__cause__
-        error.add_note(kept)
+        error.add_note(safe(kept))
         say(kept)
         raise
-
-
-def rescue(curated: Curation, repo_id: Any) -> Path | None:
-    """The folder the result was saved to, in the working folder or else the temporary one; None where neither can be
-    written.
-    """
-    content = json.dumps([curated.recipe, curated.rows.tolist()]).encode()
-    name = re.sub(r"[^\w.-]+", "-", str(repo_id).rsplit("/", 1)[-1]).strip("-.") or "curated"
-    name = f"{name}-{hashlib.blake2b(content, digest_size=4).hexdigest()}"
-    for place in (os.curdir, tempfile.gettempdir()):
-        try:
-            folder = Path(place).resolve() / name
-            if not (folder / MANIFEST).is_file():  # the same result, saved by an earlier attempt
-                save(curated, folder)
-        except (OSError, InputError):
-            continue
-        return folder
-    return None

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The README of a repository: its template, its metadata, and the generated part among the owner's own text."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,14 @@ FRAME = "---\n{{ card_data }}\n---\n\n{{ text }}"
 
 
 def template(name: str) -> Any:
-    """A card's template, from the installed package or from the checkout."""
+    """A card's template, from the installed package or from the checkout.
+
+    Args:
+        name: The name of the file without ``.md.jinja``.
+
+    Returns:
+        A jinja2 template that refuses undefined names.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     package = Path(__file__).parents[1]
@@ -27,12 +34,26 @@ def template(name: str) -> Any:
 
 
 def is_hub_name(model: str) -> bool:
-    """Whether a model's name can be that of a repository, and not of a folder."""
+    """Whether a model's name can be that of a repository, and not of a folder.
+
+    Args:
+        model: The name, as it was given.
+
+    Returns:
+        True for ``namespace/name``.
+    """
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model) is not None
 
 
 def parsed(existing: str | None) -> tuple[dict[str, Any], str]:
-    """Metadata and text of a README; what can't be read as metadata is text."""
+    """Metadata and text of a README; what can't be read as metadata is text.
+
+    Args:
+        existing: The README, or None.
+
+    Returns:
+        The metadata, and the text below it.
+    """
     from huggingface_hub import DatasetCard
     from yaml import YAMLError
 
@@ -47,7 +68,15 @@ def parsed(existing: str | None) -> tuple[dict[str, Any], str]:
 
 
 def joined(old: str, new: str) -> str:
-    """The owner's text with the generated part replaced in its place, or put before it."""
+    """The owner's text with the generated part replaced in its place, or put before it.
+
+    Args:
+        old: The text of the README that there is.
+        new: The generated part, in Markdown.
+
+    Returns:
+        The text of the new README, the generated part between its two marks.
+    """
     generated = f"{BEGIN}\n\n{new.replace(BEGIN, '').replace(END, '').strip()}\n\n{END}"  # a name may hold a mark
     before, begin, rest = old.partition(BEGIN)
     _, end, after = rest.partition(END)

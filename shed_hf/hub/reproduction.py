@@ -22,7 +22,7 @@ _CALLABLE = re.compile(r"#[0-9a-f]{12}$")
 
 _PLAIN: tuple[tuple[str, Any], ...] = (
     ("proxies_per_cluster", 4), ("proxy_sets", 1), ("warmup", 0), ("budget", None), ("columns", None),
-    ("drop_invalid", False),
+    ("eval_columns", None), ("drop_invalid", False),
 )  # fmt: skip
 """Arguments that are written as they are, with what they are where nothing was said."""
 
@@ -31,8 +31,15 @@ _IN_WORDS = {"NoneType": "a matrix of embeddings, one line per row", "Given": "l
 
 
 def code_of(recipe: Recipe) -> str:
-    """Python that makes the same curation where the same rows and models are at hand. What can't be written as code,
-    such as a callable of the user's, is named in a comment.
+    """Python that makes the same curation where the same rows and models are at hand.
+
+    What can't be written as code, such as a callable of the user's, is named in a comment.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        The lines of a script.
     """
     arguments, unknown = _arguments(recipe)
     lines = [*_imports(recipe), "", f"dataset = {_dataset(recipe['source'])}"]
@@ -50,7 +57,7 @@ def _afterwards(recipe: Recipe) -> list[str]:
     """What was done with the values later."""
     again, lines = recipe["reestimate"], []
     if again is not None:
-        budget = "" if again["budget"] is None else f", budget={again['budget']}"
+        budget = "" if again["budget"] is None else f", budget={again['budget']!r}"
         estimator = _part(again["estimator"]) or f"...  # {excerpt(again['estimator']['name'])}"
         lines.append(f"curated = curated.reestimate({estimator}{budget})")
     if recipe["sampling_seed"] != recipe["seed"]:
@@ -72,12 +79,12 @@ def _imports(recipe: Recipe) -> list[str]:
 def _dataset(source: SourceEntry) -> str:
     hub = source["hub"]
     if hub is None:
-        return f"...  # {source['rows']} rows with the digest {source['digest']}"
+        return f"...  # {source['rows']} rows with the digest {excerpt(source['digest'])}"
     loaded = f"load_dataset({hub['repo']!r}, {hub['config']!r}, split={hub['split']!r}, revision={hub['revision']!r})"
     if not hub["split"]:
         loaded = f"...  # of {excerpt(hub['repo'])}"
     then = "" if hub["whole"] else "of which rows were left out or moved, " if hub["untouched"] else "then changed, "
-    return f"{loaded}  # {then}{source['rows']} rows with the digest {source['digest']}"
+    return f"{loaded}  # {then}{source['rows']} rows with the digest {excerpt(source['digest'])}"
 
 
 def _evaluation(evaluation: EvaluationEntry) -> str:
@@ -92,7 +99,7 @@ def _arguments(recipe: Recipe) -> tuple[dict[str, str], dict[str, str]]:
     """The arguments of `curate` as code, and those that can only be told in words."""
     known = {"size": repr(recipe["size"]), "seed": repr(recipe["seed"])}
     given = dict(recipe)
-    known |= {name: repr(given[name]) for name, usual in _PLAIN if given[name] != usual}
+    known |= {name: repr(given[name]) for name, usual in _PLAIN if given.get(name, usual) != usual}
     unknown: dict[str, str] = {}
     if recipe["merit"] is None:
         known["merit"] = "None"
@@ -132,15 +139,23 @@ def _part(described: Mapping[str, Any]) -> str | None:
     fields = ", ".join(f"{field}={value!r}" for field, value in described.items() if field != "name")
     if any(isinstance(value, str) and _CALLABLE.search(value) for value in described.values()):
         return None
+    if not all(field.isidentifier() for field in described):  # a recipe from elsewhere, which is no code
+        return None
     if name == "FittedLexical":
         usual = described == {"name": name, "dimensions": Lexical.dimensions, "seed": Lexical.seed}
         return "'lexical'" if usual else f"shed_hf.Lexical({fields})"
     if name == "SentenceTransformerEncoder":
-        return repr(described["model"])
+        return repr(described.get("model"))
     if name == "Given":  # labels: a column's name, or an array that is not in the recipe
-        column = described["source"].removeprefix("column ")
-        return column if column != described["source"] else None
+        return _column(str(described.get("source")))
     return f"shed_hf.{name}({fields})" if name in _PARTS else None
+
+
+def _column(source: str) -> str | None:
+    """The name of a column as code, None for labels that came from elsewhere."""
+    column = source.removeprefix("column ")
+    is_name = column != source and re.fullmatch(r"'([^'\\\n]|\\.)*'|\"([^\"\\\n]|\\.)*\"", column)
+    return column if is_name else None
 
 
 def _tuner(tuner: Mapping[str, Any]) -> dict[str, str]:
@@ -150,7 +165,8 @@ def _tuner(tuner: Mapping[str, Any]) -> dict[str, str]:
         return given
     for name, kind in (("args", "SFTConfig"), ("peft_config", "LoraConfig")):
         if tuner[name] is not None:
-            fields = "".join(f"\n            {field}={value!r}," for field, value in tuner[name].items())
+            known = {field: value for field, value in tuner[name].items() if field.isidentifier()}
+            fields = "".join(f"\n            {field}={value!r}," for field, value in known.items())
             given[name] = f"{kind}({fields}\n        )"
     inside = "".join(f"\n        {name}={value}," for name, value in given.items())
     return {"utility": f"shed_hf.FineTune({inside}\n    )"}

@@ -1,11 +1,13 @@
-"""TODO."""
+"""Retries requests to the Hub that fail for transient reasons, and puts failures into words that say what to do."""
 
 import re
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from shed_hf.errors import HubError
+from shed_hf.errors.safe_text import one_line
 from shed_hf.utils.console import say
 
 if TYPE_CHECKING:
@@ -27,8 +29,22 @@ def with_retries(
     hint: Callable[[], str] = lambda: "",
     unless: Callable[[BaseException], bool] = lambda _: False,
 ) -> _Result:
-    """What the attempt returns, the first time it succeeds. Raises `HubError` when it fails for good, which it does
-    at once for errors that don't pass, and ``unless`` tells. Errors that are not the Hub's go through.
+    """Call until it succeeds, at most six times; errors that are not the Hub's go through.
+
+    Requests that the client repeats itself, such as those of an upload, are not repeated here as well: that would take
+    minutes.
+
+    Args:
+        attempt: What to call.
+        doing: What it does, in words, for messages.
+        hint: More advice where the Hub refused for good.
+        unless: Whether an error should end the attempts, transient or not.
+
+    Returns:
+        What the attempt returned.
+
+    Raises:
+        HubError: When it fails for good: at once for errors that are not transient and those that ``unless`` names.
     """
     for wait in (*WAITS, None):
         try:
@@ -36,9 +52,9 @@ def with_retries(
         except Exception as error:
             if not _is_the_hubs(error):
                 raise
-            if wait is None or unless(error) or not _passes(error):
-                raise _told(error, doing, hint) from error
-            pause = max(wait, min(_asked_to_wait(error), 60.0))
+            if wait is None or unless(error) or not _is_transient(error) or _was_retried(error):
+                raise _as_hub_error(error, doing, hint) from error
+            pause = max(wait, min(_retry_after(error), 60.0))
             say(f"{doing}: {_reason(error)}; trying again in {pause:.0f} s")
             time.sleep(pause)
     raise AssertionError("the last attempt either returns or raises")
@@ -77,14 +93,21 @@ def _is_the_hubs(error: BaseException) -> bool:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether there is no Hub at all: offline mode, or nobody answers."""
+    """Whether there is no Hub at all: offline mode, or nobody answers.
+
+    Args:
+        error: What a client raised.
+
+    Returns:
+        True where the error, or one that it came from, says so.
+    """
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     return _has(error, OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout)
 
 
-def _passes(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     """Whether trying again may help: the server is busy or the line is bad."""
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled
@@ -97,7 +120,13 @@ def _passes(error: BaseException) -> bool:
     return _has(error, httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, ConnectionError)
 
 
-def _asked_to_wait(error: BaseException) -> float:
+def _was_retried(error: BaseException) -> bool:
+    """Whether the client has tried the same request six times already, within half a minute."""
+    frames = (frame for each in _chain(error) for frame, _ in traceback.walk_tb(each.__traceback__))
+    return any(frame.f_code.co_name == "_http_backoff_base" for frame in frames)
+
+
+def _retry_after(error: BaseException) -> float:
     asked = next((answer.response.headers.get("Retry-After", "") for answer in _answers(error)), "")
     return float(asked) if re.fullmatch(r"\d+", asked) else 0.0
 
@@ -109,10 +138,10 @@ def _reason(error: BaseException) -> str:
 
 def _last(error: BaseException) -> str:
     deepest = list(_chain(error))[-1]
-    return f"{type(deepest).__name__}: {deepest}"[:200]
+    return one_line(f"{type(deepest).__name__}: {deepest}", 200)
 
 
-def _told(error: Exception, doing: str, hint: Callable[[], str]) -> HubError:
+def _as_hub_error(error: Exception, doing: str, hint: Callable[[], str]) -> HubError:
     """The error in words that say what to do. Nothing of the request, where the token is, is repeated."""
     from huggingface_hub.errors import GatedRepoError
 
@@ -132,9 +161,9 @@ def _told(error: Exception, doing: str, hint: Callable[[], str]) -> HubError:
     status = _status(error)
     if status in advice:
         return HubError(f"{doing} failed, the Hub answered {status}: {advice[status]}{hint()}")
-    return HubError(f"{doing} failed: {_reason(error)}{_said(error)}")
+    return HubError(f"{doing} failed: {_reason(error)}{_server_message(error)}")
 
 
-def _said(error: BaseException) -> str:
+def _server_message(error: BaseException) -> str:
     said = next((answer.server_message for answer in _answers(error) if answer.server_message), "")
-    return f" ({said[:300]})" if said else ""
+    return f" ({one_line(said)})" if said else ""

@@ -11,27 +11,48 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from shed_hf.data.formats import RowFormat
 from shed_hf.embedding.encoders import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.errors import InputError
+from shed_hf.errors.safe_text import one_line
 from shed_hf.hub.client import check_name, fetch, publish
 from shed_hf.hub.markdown import as_code
 from shed_hf.hub.readme import FRAME, TAGS, is_hub_name, joined, parsed, template
+from shed_hf.hub.token import checked_token
 from shed_hf.results.cluster_scores import VERSION, ClusterScores
+from shed_hf.results.recipe import FormatEntry
 from shed_hf.storage.files import WORDS, encoder_of, read_arrays, read_json, write_arrays, write_json
+from shed_hf.storage.schema import check_typed
+from shed_hf.utils.redaction import without_secrets
 
 CONFIG, ARRAYS = "config.json", "model.safetensors"
 
 
-_FIELDS = {"version", "library_name", "encoder", "format", "clusters", "dimensions"}
+class ScorerEntry(TypedDict):
+    """The fields of ``config.json``."""
+
+    version: int
+    library_name: str
+    encoder: dict[str, str | None]
+    format: FormatEntry
+    clusters: int
+    dimensions: int
+
+
+_FIELDS = set(ScorerEntry.__annotations__)
 
 
 def save(scorer: ClusterScores, folder: str | os.PathLike[str]) -> None:
-    """Write the files; those of a scorer saved there before are written over."""
+    """Write the files of a scorer; those of a scorer saved there before are written over.
+
+    Args:
+        scorer: What to save.
+        folder: Where; it is created where it does not exist.
+    """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {"centroids": scorer.centroids, "values": scorer.values, "stderr": scorer.stderr}
@@ -40,11 +61,24 @@ def save(scorer: ClusterScores, folder: str | os.PathLike[str]) -> None:
     (target / "README.md").write_text(_card(scorer, target.name, None), encoding="utf-8")
 
 
+@without_secrets
 def load(
     name: str | os.PathLike[str], encoder: Encoder | None, revision: str | None, token: str | None
 ) -> ClusterScores:
-    """The scorer in a folder, or else in a repository of that name. Raises `InputError` for files that are not
-    whole.
+    """The scorer in a folder, or else in a repository of that name.
+
+    Args:
+        name: A folder, or ``namespace/name`` on the Hub.
+        encoder: What embeds new rows; None for the one that was saved.
+        revision: A branch, tag or commit; None for the main branch.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``, if any.
+
+    Returns:
+        The scorer.
+
+    Raises:
+        InputError: For files that are missing, damaged or of a newer version.
+        HubError: When the Hub refuses, or can't be reached and the cache lacks the files.
     """
     folder = Path(name)
     if not folder.is_dir():
@@ -56,17 +90,21 @@ def load(
     config = _checked(read_json(folder / CONFIG, str(name)), str(name))
     arrays = _arrays(folder / ARRAYS, str(name))
     try:
-        row_format = RowFormat(str(config["format"]["name"]), dict(config["format"]["columns"]))
+        row_format = RowFormat.from_json(config["format"])
         _check(config["clusters"] == len(arrays["values"]), f"{config['clusters']} clusters of {len(arrays['values'])}")
-        _check(all(isinstance(column, str) for column in row_format.columns.values()), "columns that are no names")
+        _check(
+            all(isinstance(column, str) for column in row_format.columns.values()),
+            "the columns of the format are not names",
+        )
         found = encoder or _encoder(config["encoder"], arrays, folder, str(name))
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{name} is damaged: {CONFIG} says {error!r}; get it again") from error
+        raise InputError(f"{name} is damaged: {CONFIG} says {one_line(repr(error))}; get it again") from error
     return ClusterScores(arrays["centroids"], arrays["values"], arrays["stderr"], found, row_format)
 
 
+@without_secrets
 def push(
     scorer: ClusterScores,
     repo_id: str,
@@ -75,7 +113,26 @@ def push(
     message: str | None,
     token: str | None,
 ) -> str:
-    """Publish the files in one commit. The words of a `Lexical` embedder are those of its pool: private unless told."""
+    """Publish the files of a scorer in one commit.
+
+    The words of a `Lexical` embedder are those of its pool: its repository is private unless ``private`` is False.
+
+    Args:
+        scorer: What to publish.
+        repo_id: The repository, as ``namespace/name``.
+        private: Whether a new repository is private; None for the namespace's default.
+        revision: The branch to commit to; None for the main one.
+        message: The title of the commit; None for a generated one.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+    Returns:
+        The address of the repository's page.
+
+    Raises:
+        InputError: For arguments or a repository that can't be used.
+        HubError: When the Hub refuses, or can't be reached.
+    """
+    checked_token(token)
     check_name(repo_id)
     lexical = isinstance(scorer.encoder, FittedLexical)
     with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
@@ -86,7 +143,7 @@ def push(
             lambda existing: _card(_portable(scorer), repo_id, existing),
             kind="model",
             owned=(CONFIG, ARRAYS, WORDS),
-            ours=lambda files, readme: WORDS in files or parsed(readme)[0].get("library_name") == "shed_hf",
+            is_ours=lambda files, readme: WORDS in files or parsed(readme)[0].get("library_name") == "shed_hf",
             private=(True if lexical else None) if private is None else private,
             revision=revision,
             message=message or f"Values of {len(scorer.values)} clusters",
@@ -110,7 +167,7 @@ def _config(scorer: ClusterScores) -> dict[str, Any]:
         "library_name": "shed_hf",
         "version": VERSION,
         "encoder": {"name": type(encoder).__name__, "model": model},
-        "format": {"name": scorer.format.name, "columns": dict(scorer.format.columns)},
+        "format": scorer.format.as_json(),
         "clusters": len(scorer.values),
         "dimensions": scorer.centroids.shape[1],
     }
@@ -120,12 +177,16 @@ def _checked(config: Any, name: str) -> dict[str, Any]:
     found = config.get("version") if isinstance(config, dict) else None
     if isinstance(found, int) and found > VERSION:
         raise InputError(
-            f"{name} was written in format {found}, this version of shed_hf reads up to {VERSION}; upgrade it with pip "
-            "install -U shed-hf"
+            f"{name} was written in format {one_line(found, 20)}, this version of shed_hf reads up to {VERSION}; "
+            "upgrade it with pip, from where it was installed"
         )
-    if not isinstance(config, dict) or set(config) != _FIELDS or not isinstance(found, int):
-        got = sorted(config) if isinstance(config, dict) else type(config).__name__
+    if not isinstance(config, dict) or set(config) != _FIELDS or type(found) is not int:
+        got = one_line(sorted(config) if isinstance(config, dict) else type(config).__name__)
         raise InputError(f"{name} is no scorer: {CONFIG} has {got}, expected {sorted(_FIELDS)}; get it again")
+    try:
+        check_typed(config, ScorerEntry, CONFIG)
+    except ValueError as error:
+        raise InputError(f"{name} is damaged: {error}; get it again") from error
     return config
 
 
@@ -136,6 +197,8 @@ def _arrays(path: Path, name: str) -> dict[str, Any]:
     n = len(centroids)
     if centroids.ndim != 2 or not n or shapes["values"] != (n,) or shapes["stderr"] != (n,):
         raise InputError(f"{name} is damaged: its arrays have the shapes {shapes}; get it again")
+    if any(arrays[part].dtype.kind != "f" for part in ("centroids", "values", "stderr")):
+        raise InputError(f"{name} is damaged: its arrays are not floating point; get it again")
     if not np.isfinite(centroids).all() or np.isinf(arrays["values"]).any() or np.isnan(arrays["values"]).all():
         raise InputError(f"{name} is damaged: centroids or values are not finite; get it again")
     return arrays
@@ -174,7 +237,7 @@ def _card(scorer: ClusterScores, repo_id: str, existing: str | None) -> str:
         lowest=f"{values.min():+.4f}",
         highest=f"{values.max():+.4f}",
         format=as_code(scorer.format.name),
-        columns=", ".join(as_code(column) for column in scorer.format.columns.values()),
+        columns=", ".join(as_code(column) for column in scorer.format.read_columns),
         encoder=_encoder_in_words(scorer.encoder),
     )
     data = ModelCardData(**{**old, **generated})

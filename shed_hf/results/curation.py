@@ -1,4 +1,4 @@
-"""`Curation`: what was kept, what every cluster is worth, and everything needed to do it again."""
+"""`Curation`: the kept rows, what every cluster is worth, and everything needed to repeat the curation."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 class Curation:
     """The chosen rows as a plain `Dataset`, with what led to them.
 
-    ``rows`` ``(size,)`` int64 are row ids of the source, ascending. ``clusters`` has a line per cluster, ``valued``
-    holds everything that was known before rows were chosen.
+    Attributes:
+        dataset: The chosen rows, with every column of the source and ``shed_row``, ``shed_cluster`` and ``shed_value``.
+        rows: ``(size,)`` their row ids in the source, ascending.
+        clusters: A line per cluster, see `clusters_table`.
+        recipe: Arguments, parts, provenance, versions and bill.
+        valued: Everything that was known before rows were chosen.
     """
 
     dataset: "Dataset"

@@ -1,4 +1,4 @@
-"""A sketch of the pool: some of its rows as dots in the plane, near each other where their embeddings are."""
+"""A map of the pool: a sample of its rows as points in the plane, near each other where their embeddings are."""
 
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -15,8 +15,14 @@ Coordinates: TypeAlias = NDArray[np.float32]
 def layout(vectors: EmbeddingMatrix, seed: int = 0) -> Coordinates:
     """A place on the map for every row, by t-SNE, so that alike rows lie close; the same for equal vectors and seed.
 
-    ``vectors`` ``(k, d)`` unit vectors, at most some thousands; with d = 2 they are places already. Fewer than five
-    rows are projected on their principal axes; rows that are all equal lie in one place. Returns ``(k, 2)`` float32.
+    Fewer than five rows are projected on their principal axes; rows that are all equal lie in one place.
+
+    Args:
+        vectors: ``(k, d)`` unit vectors, at most some thousands; with d = 2 they are places already.
+        seed: The seed of t-SNE.
+
+    Returns:
+        ``(k, 2)`` float32 coordinates.
     """
     if vectors.shape[1] <= 2 or len(vectors) == 0:
         return _two_columns(vectors)
@@ -47,14 +53,28 @@ DOTS = 1000
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingMap:
-    """``rows`` ``(k,)`` int64 row ids of the source, ascending, at ``coordinates`` ``(k, 2)`` float32."""
+    """A sample of the pool's rows as points in the plane.
+
+    Attributes:
+        rows: ``(k,)`` row ids of the source, ascending.
+        coordinates: ``(k, 2)`` float32, where each of them lies.
+    """
 
     rows: IntVector = field(repr=False)
     coordinates: NDArray[np.float32] = field(repr=False)
 
 
 def embedding_map_of(rows: IntVector, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> EmbeddingMap:
-    """At most 1,000 of the rows ``(m,)`` by chance, laid out by t-SNE of their unit vectors ``(m, d)``."""
+    """A map of at most 1,000 rows, drawn at random and laid out by t-SNE of their unit vectors.
+
+    Args:
+        rows: ``(m,)`` row ids of the source, ascending.
+        embeddings: ``(m, d)`` their unit vectors.
+        rng: The generator of the draw.
+
+    Returns:
+        The map.
+    """
 
     positions = np.sort(rng.choice(len(rows), size=min(DOTS, len(rows)), replace=False))
     return EmbeddingMap(rows[positions], layout(np.asarray(embeddings[positions])))

@@ -1,14 +1,14 @@
 """The recipe's fields: everything that decided a curation, as plain JSON."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, cast
 
 PartEntry: TypeAlias = dict[str, Any]
 """An embedder, clusterer, estimator or sampler: its class as ``name``, and its fields."""
 
 
 class HubEntry(TypedDict):
-    """Where on the Hub rows came from; ``untouched`` and ``whole`` as `shed_hf.data.provenance.HubSource` has them."""
+    """A dataset repository that rows came from; ``untouched``, ``whole``: see `shed_hf.data.provenance.HubSource`."""
 
     repo: str
     config: str
@@ -37,10 +37,11 @@ class EvaluationEntry(TypedDict):
 
 
 class FormatEntry(TypedDict):
-    """How rows were read: the format's name, and the column behind each of its parts."""
+    """How rows were read: the format's name, the column behind each of its parts, and digests of what rows share."""
 
     name: str
     columns: dict[str, str]
+    preambles: NotRequired[dict[str, Any]]
 
 
 class TunerEntry(TypedDict):
@@ -91,7 +92,7 @@ class Recipe(TypedDict):
     merit: str | None
     features: PartEntry | None
     grouping: GroupingEntry | None
-    columns: dict[str, str] | None
+    columns: dict[str, str | None] | None
     drop_invalid: bool
     embedder: PartEntry
     clusterer: PartEntry
@@ -106,16 +107,29 @@ class Recipe(TypedDict):
     left_out: dict[str, int]
     bill: Bill
     versions: dict[str, str]
+    eval_columns: NotRequired[dict[str, str | None]]
 
 
 PART_FIELDS: tuple[Literal["embedder", "clusterer", "estimator", "sampler"], ...]
 PART_FIELDS = ("embedder", "clusterer", "estimator", "sampler")
 
 
-FIELDS = frozenset(Recipe.__annotations__)
-"""The recipe's fields: what is read back must have these and no others."""
+OPTIONAL_FIELDS = Recipe.__optional_keys__
+"""The recipe's fields that are left out where they say nothing, or by versions that had none of them."""
+
+
+FIELDS = Recipe.__required_keys__
+"""The recipe's other fields: what is read back must have these and no unknown ones."""
 
 
 def updated(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """The recipe with some fields changed."""
+    """The recipe with some fields changed.
+
+    Args:
+        recipe: The recipe, which stays as it is.
+        changes: The new values of fields.
+
+    Returns:
+        A new recipe.
+    """
     return cast(Recipe, {**recipe, **changes})

@@ -24,8 +24,24 @@ from shed_hf.utils.naming import plain, to_recipe_entry
 from shed_hf.utils.random_streams import Streams
 
 
-def resample(curated: Curation, size: int | float, sampler: str | Sampler, seed: int | None, source: Any) -> Curation:
-    """Choose ``size`` rows anew by the values there are."""
+def resample(
+    curated: Curation, size: int | float | str, sampler: str | Sampler, seed: int | None, source: Any
+) -> Curation:
+    """Choose rows anew by the values there are.
+
+    Args:
+        curated: The result.
+        size: A number of rows, a share of the source in (0, 1], or a percentage such as ``"10%"``.
+        sampler: A sampler or its short name.
+        seed: The seed of the draw; None for that of the last choice.
+        source: The dataset that was curated, as `curate` takes it; None for the one at hand or the one on the Hub.
+
+    Returns:
+        The new result.
+
+    Raises:
+        InputError: For arguments that can't be used, and where the source is missing or lacks rows.
+    """
     chosen = sampler_from(sampler)
     wanted = resolve_size(size, curated.recipe["source"]["rows"])
     found = with_source(curated, source)
@@ -41,7 +57,22 @@ def reestimate(
     sampler: str | Sampler | None,
     source: Any,
 ) -> Curation:
-    """Value the clusters anew from the ledger, then choose as many rows as before by those values."""
+    """Value the clusters anew from the ledger, then choose as many rows as before by those values.
+
+    Args:
+        curated: The result.
+        estimator: An estimator or its short name.
+        budget: The most coalitions to ask the ledger for; None for the estimator's own number.
+        sampler: A sampler or its short name; None for the one of the last choice.
+        source: The dataset that was curated, as `curate` takes it; None for the one at hand or the one on the Hub.
+
+    Returns:
+        The new result.
+
+    Raises:
+        InputError: For arguments that can't be used, where the ledger lacks coalitions that the estimator asks for, and
+            where the source is missing or lacks rows.
+    """
     found = with_source(curated, source)
     valued, recipe = found.valued, found.recipe
     chosen = estimator_from(estimator)
@@ -49,7 +80,7 @@ def reestimate(
     players, grouping = valued.players, recipe["grouping"]
     game = Game(
         players.rows,
-        Recorded(),
+        LedgerOnly(),
         valued.ledger,
         digests,
         valued.ledger.header.get("order", 0),
@@ -71,11 +102,19 @@ def reestimate(
     )
 
 
-class Recorded:
-    """A utility that measures nothing: all it knows is in the ledger already."""
+class LedgerOnly:
+    """A utility for estimators that run on recorded outcomes: it refuses to measure anything new."""
 
     def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
-        """Raise `InputError`: the game asks only for what the ledger lacks."""
+        """Refuse: the game asks only for what the ledger lacks.
+
+        Args:
+            walks: The training sequences that were asked for.
+            record: What would take the outcomes.
+
+        Raises:
+            InputError: Always; it says how many coalitions the ledger lacks.
+        """
         raise InputError(
             f"the ledger lacks {plural(len(walks), 'coalition')} that this estimator asks for, and nothing is "
             'fine-tuned here; pass estimator="least-squares" or "banzhaf", which use whatever was measured, '
@@ -83,13 +122,27 @@ class Recorded:
         )
 
     def trainable(self, rows: IntVector) -> BoolVector:
-        """Every row: those of measured coalitions were trained on."""
+        """Every row can be trained on: those of measured coalitions were.
+
+        Args:
+            rows: ``(n,)`` row ids.
+
+        Returns:
+            ``(n,)`` True.
+        """
         return np.ones(len(rows), dtype=np.bool_)
 
     def n_tokens(self, rows: IntVector) -> int:
-        """Unknown."""
+        """No tokens: nothing is trained.
+
+        Args:
+            rows: ``(n,)`` row ids.
+
+        Returns:
+            0.
+        """
         return 0
 
     def describe(self) -> dict[str, Any]:
-        """Nothing of its own."""
+        """An empty description: the ledger's header has that of the utility that measured."""
         return {}

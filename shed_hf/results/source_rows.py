@@ -1,4 +1,4 @@
-"""Finding the rows of a valued pool again, in whatever became of the dataset they came from."""
+"""Finds the rows of a valued pool in a dataset again, by position or by content."""
 
 from collections import defaultdict, deque
 from collections.abc import Mapping
@@ -13,14 +13,25 @@ from shed_hf.errors import InputError
 from shed_hf.results.curation import Curation
 from shed_hf.results.tables import COLUMNS
 from shed_hf.types import IntVector
+from shed_hf.utils.redaction import without_secrets
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
+@without_secrets
 def attach_source(curated: Curation, source: Any) -> Curation:
-    """The result with ``source``, a dataset as `curate` takes it, at its side. Raises `InputError` when the source
-    lacks rows of the pool, or columns of the curated ones.
+    """The result with the dataset that was curated, from which rows can be chosen.
+
+    Args:
+        curated: The result.
+        source: The dataset that was curated, as `curate` takes it.
+
+    Returns:
+        The result with its source.
+
+    Raises:
+        InputError: When the source can't be loaded, lacks rows of the pool, or lacks columns of the curated rows.
     """
     try:
         dataset = load_source(source, curated.recipe["source"]["split"] or None, name="source")
@@ -34,8 +45,20 @@ def attach_source(curated: Curation, source: Any) -> Curation:
     return replace(curated, valued=replace(curated.valued, source=dataset.select_columns(columns).select(positions)))
 
 
+@without_secrets
 def with_source(curated: Curation, source: Any) -> Curation:
-    """The result with its source: the given one, the one at its side, or the one its recipe names on the Hub."""
+    """The result with its source: the given one, the one it has, or the one its recipe names on the Hub.
+
+    Args:
+        curated: The result.
+        source: The dataset that was curated, as `curate` takes it, or None.
+
+    Returns:
+        The result with its source.
+
+    Raises:
+        InputError: Where there is no source, or it can't be loaded or lacks rows.
+    """
     if source is not None:
         return attach_source(curated, source)
     if curated.valued.source is not None:
@@ -69,7 +92,7 @@ def _loaded(hub: Mapping[str, Any]) -> "Dataset":
 def _positions(curated: Curation, source: "Dataset") -> IntVector:
     """Where the rows of the pool are in ``source`` ``(m,)``: at their old places, or wherever their content is."""
     recipe, valued = curated.recipe, curated.valued
-    found = read_pool(source, recipe["format"]["columns"], drop_invalid=True, name="source").digests
+    found = read_pool(source, valued.format, drop_invalid=True, name="source").digests
     rows = valued.pool_rows
     if rows[-1] < len(found) and np.array_equal(found[rows], valued.digests):
         return rows

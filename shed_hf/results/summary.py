@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shed_hf.errors.safe_text import one_line
 from shed_hf.estimators import ValueEstimate
 from shed_hf.estimators.significance import failed_checks, is_significant, untested_reason
 from shed_hf.results.recipe import Recipe
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
 
 
 def summary(curated: "Curation") -> str:
-    """The result in a few lines: what was kept, from which clusters, whether the ranking holds, and what it cost."""
+    """The result in a few lines: what was kept, from which clusters, whether the ranking holds, and what it cost.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        Lines, all but the first indented.
+    """
     estimate, recipe = curated.estimate, curated.recipe
     kept = sum(1 for n in curated.clusters["selected"] if n)
     lines = [
@@ -23,7 +31,7 @@ def summary(curated: "Curation") -> str:
         f"{plural(len(curated.clusters), 'cluster')}",
         f"best {_ranked(curated, best=True)}; worst {_ranked(curated, best=False)}",
         f"v(∅) = {estimate.v_empty:.4f}, v(N) = {estimate.v_grand:.4f} "
-        f"({recipe['utility'].get('objective', 'mean outcome')})",
+        f"({one_line(recipe['utility'].get('objective', 'mean outcome'))})",
         _reliability_line(estimate),
         *_mixed_line(curated),
         f"cost {plural(recipe['bill']['fine_tunings'], 'fine-tuning')}, {duration(recipe['bill']['seconds'])}; left "
@@ -41,7 +49,7 @@ def _ranked(curated: "Curation", best: bool) -> str:
 def _reliability_line(estimate: ValueEstimate) -> str:
     known = {"reliability": estimate.reliability, "p": estimate.p_value, "noise floor": estimate.noise_floor}
     figures = ", ".join(f"{name} {figure:.2g}" for name, figure in known.items() if not np.isnan(figure))
-    stopped = f"; {estimate.stopped}" if estimate.stopped else ""
+    stopped = f"; {one_line(estimate.stopped)}" if estimate.stopped else ""
     if failed_checks(estimate):
         return f"ranking: NOT to be told from noise ({figures or untested_reason(estimate)}){stopped}"
     if not is_significant(estimate):
@@ -57,5 +65,5 @@ def _mixed_line(curated: "Curation") -> list[str]:
 
 
 def _dropped(recipe: Recipe) -> str:
-    parts = [f"{count} {what}" for what, count in recipe["left_out"].items() if count]
+    parts = [f"{count} {one_line(what, 60)}" for what, count in recipe["left_out"].items() if count]
     return ", ".join(parts) or "nothing"

@@ -1,4 +1,4 @@
-"""Putting the result together: choosing rows by value, their columns, and the table of clusters."""
+"""The tables of a result: the chosen rows with their values, and a line for each cluster."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,14 @@ COLUMNS = ("shed_row", "shed_cluster", "shed_value")
 
 
 def check_columns(source: "Dataset") -> None:
-    """Raise `InputError` when the source has columns that the result adds."""
+    """Check that the source has no columns of the names that the result adds.
+
+    Args:
+        source: The dataset to curate.
+
+    Raises:
+        InputError: Naming those that it has.
+    """
     taken = [column for column in COLUMNS if column in source.column_names]
     if taken:
         raise InputError(
@@ -32,7 +39,20 @@ def check_columns(source: "Dataset") -> None:
 
 
 def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: Sampler, rng: np.random.Generator) -> Curation:
-    """Choose ``recipe["size"]`` rows by value, and put rows and clusters together with what led to them."""
+    """Choose ``recipe["size"]`` rows by value, and put them together with what led to them.
+
+    Args:
+        valued: The valued pool, with its source.
+        recipe: The recipe of the result.
+        sampler: Which rows of which clusters.
+        rng: The generator of the draw.
+
+    Returns:
+        The result.
+
+    Raises:
+        InputError: Where the pool has no source.
+    """
     rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng, valued.merits)
     return Curation(with_values(valued, rows), rows, clusters_table(valued, rows), recipe, valued)
 
@@ -40,6 +60,16 @@ def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: Sampler, rng: np.ra
 def with_values(valued: ValuedPool, rows: IntVector) -> "Dataset":
     """The chosen rows with every column of the source, and ``shed_row``, ``shed_cluster`` and ``shed_value`` (None: not
     valued).
+
+    Args:
+        valued: The valued pool, with its source.
+        rows: ``(size,)`` row ids of the source, ascending.
+
+    Returns:
+        The rows as a dataset.
+
+    Raises:
+        InputError: Where the pool has no source.
     """
     from datasets import Value
 
@@ -60,7 +90,14 @@ def clusters_table(valued: ValuedPool, chosen: IntVector) -> "Dataset":
     """A line per cluster, and one for noise: cluster, size, selected, value, stderr, disagreement, top_terms, proxies,
     excerpt, in_words.
 
-    ``selected`` is how many of its rows are among the ``chosen``; ``excerpt`` is the beginning of the first proxy.
+    ``selected`` is how many of its rows were chosen; ``excerpt`` is the beginning of the first proxy.
+
+    Args:
+        valued: The valued pool.
+        chosen: ``(size,)`` the row ids that were chosen.
+
+    Returns:
+        The table.
     """
     from datasets import Dataset, Features, List, Value
 
@@ -96,7 +133,18 @@ def clusters_table(valued: ValuedPool, chosen: IntVector) -> "Dataset":
 
 
 def in_words(value: float, stderr: float, rank: int, n_valued: int, disagreement: float = float("nan")) -> str:
-    """A cluster's value as a sentence, such as ``rank 2 of 46: adds 0.0123 ± 0.0040; mixed: its proxies disagree``."""
+    """A cluster's value as a sentence, such as ``rank 2 of 46: adds 0.0123 ± 0.0040; mixed: its proxies disagree``.
+
+    Args:
+        value: The value; NaN for none.
+        stderr: Its standard error; NaN where unknown.
+        rank: Its place among the valued clusters, from 1.
+        n_valued: How many clusters have a value.
+        disagreement: How far its proxy sets are from one value, in standard errors; NaN with a single set.
+
+    Returns:
+        The sentence.
+    """
     if np.isnan(value):
         return "not valued: noise, or no row that can be trained on"
     spread = "" if np.isnan(stderr) else f" ± {stderr:.4f}"

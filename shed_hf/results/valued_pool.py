@@ -1,4 +1,4 @@
-"""Everything known once the clusters have values; what is left is to choose rows."""
+"""`ValuedPool`: everything known once the clusters have values; what is left is to choose rows."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,11 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ValuedPool:
-    """A valued pool. ``clustering.labels`` and ``digests`` ``(m, 16)`` uint8 belong to ``pool_rows`` ``(m,)``, the rows
-    of the source that took part; line *i* of ``source`` is row ``pool_rows[i]``.
+    """A pool whose clusters have values.
 
-    ``merit`` ``(m,)`` says which rows of a cluster are taken first; None: random ones. ``terms`` and ``excerpts`` say
-    in words what each cluster is about. ``source`` and ``encoder`` are None where they could not travel along.
+    Attributes:
+        pool_rows: ``(m,)`` row ids of the source that took part, ascending.
+        digests: ``(m, 16)`` a digest of the content of each of them.
+        clustering: ``labels`` ``(m,)`` of the same rows, and centroids.
+        players: The clusters that played, with their proxies.
+        estimate: A value for every player.
+        ledger: Every outcome measured.
+        embedding_map: A sample of the rows as points in the plane.
+        terms: The top terms of each cluster.
+        excerpts: The beginning of each cluster's first proxy; None where it is not shown.
+        format: How rows were read.
+        encoder: What embedded them; None where it could not travel along.
+        source: Line *i* is row ``pool_rows[i]``; None where the rows are not at hand.
+        merit: ``(m,)`` which rows of a cluster are taken first, higher before lower; None: random ones.
     """
 
     pool_rows: IntVector
@@ -34,7 +45,7 @@ class ValuedPool:
     players: Players
     estimate: ValueEstimate
     ledger: Ledger
-    sketch: EmbeddingMap
+    embedding_map: EmbeddingMap
     terms: list[list[str]] = field(repr=False)
     excerpts: list[str | None] = field(repr=False)
     format: RowFormat
@@ -45,7 +56,7 @@ class ValuedPool:
     @property
     def values(self) -> FloatVector:
         """The value of every cluster ``(c,)``, NaN for one that did not play."""
-        return self.players.spread(self.estimate.values)
+        return self.players.means(self.estimate.values)
 
     @property
     def stderr(self) -> FloatVector:

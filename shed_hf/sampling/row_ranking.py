@@ -1,7 +1,7 @@
-"""Merit: which rows of a cluster are taken first.
+"""Which rows of a cluster are taken first.
 
 A value belongs to a cluster, but its rows are not alike: an answer that belongs to another question sits beside the
-right ones of its topic. What a model makes of a row (see `features`), or what the row did in one training run (see
+right ones of its topic. What a model makes of a row (see `Features`), or what the row did in one training run (see
 `InRun`), orders the rows inside a cluster; values still decide between clusters.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from shed_hf.distributed.ranks import SingleProcess, Workers
-from shed_hf.embedding.row_features import Features, named
+from shed_hf.embedding.row_features import Features, features_by_name
 from shed_hf.errors import InputError
 from shed_hf.game.utility import ChecksCredit, SupportsCredit, SupportsRowFeatures, TrainableUtility
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
@@ -29,7 +29,15 @@ MOST_ROWS = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Merit:
-    """What is known of the rows that take part: their ``features`` ``(m, 3)``, or none, and what ranks them."""
+    """How the rows that take part are ranked within their clusters.
+
+    Attributes:
+        kind: One of `KINDS`; None for numbers of the caller's, or for chance.
+        given: The caller's numbers ``(m,)``, higher is better; None without them.
+        features: What the model makes of each row ``(m, 3)``; ``(0, 3)`` where nothing needs it.
+        utility: What gives credits.
+        rows: The ids of the rows ``(m,)``.
+    """
 
     kind: str | None
     given: FloatVector | None
@@ -38,14 +46,21 @@ class Merit:
     rows: IntVector
 
     def of_rows(self, rng: np.random.Generator) -> FloatVector | None:
-        """The merit ``(m,)`` of every row, higher is better; None where rows are taken at random."""
+        """The merit of every row.
+
+        Args:
+            rng: Draws the order of the rows in the training run that gives credits.
+
+        Returns:
+            Numbers ``(m,)``, higher is better; None where rows are taken at random.
+        """
         if self.kind == "credit":
             order = rng.permutation(len(self.rows))
             credit = np.empty(len(self.rows))
-            credit[order] = _crediting(self.utility).credit(self.rows[order])
+            credit[order] = _must_credit(self.utility).credit(self.rows[order])
             return credit
         if self.kind is not None:
-            values = named(self.features)[self.kind]
+            values = features_by_name(self.features)[self.kind]
             return -values if self.kind == "loss" else values
         return self.given
 
@@ -58,11 +73,22 @@ def merit_of(
     n_rows: int,
     workers: Workers | None = None,
 ) -> Merit:
-    """Measure what ``merit`` and ``features`` need of the ``rows``, shared by the ``crew``; nothing is measured twice.
+    """Measure what ``merit`` and ``features`` need of the rows; nothing is measured twice.
 
-    ``merit`` is None, one of `KINDS`, a number for each of the ``n_rows`` of the dataset, or ``"auto"``: credit where
-    the utility can give it and the rows are at most 20,000, else None. Raises `InputError` for anything else, for
-    numbers of the ``rows`` that are not finite, and for a utility that cannot tell.
+    Args:
+        merit: None, one of `KINDS`, a number for each row of the dataset, or ``"auto"``: credit where the utility can
+            give it and at most `MOST_ROWS` rows take part, else None.
+        features: Features that the clustering uses, from the same measurement; None without them.
+        utility: The utility whose model measures.
+        rows: The ids of the rows that take part ``(m,)``.
+        n_rows: How many rows the dataset has.
+        workers: The ranks that share the measurement; None for this process alone.
+
+    Returns:
+        What ranks the rows.
+
+    Raises:
+        InputError: For any other ``merit``, for numbers that are not finite, and for a utility that cannot measure it.
     """
     check_merit(merit, features, utility, n_rows)
     if isinstance(merit, str) and merit == "auto":
@@ -70,25 +96,47 @@ def merit_of(
         merit = "credit" if can else None
     kind = merit if isinstance(merit, str) else None
     given = None if merit is None or kind is not None else _of_rows(_numbers(merit, n_rows), rows)
-    measured = _features(utility, rows, workers or SingleProcess()) if _looks(kind, features) else np.empty((0, 3))
+    measured = (
+        _features(utility, rows, workers or SingleProcess()) if _needs_features(kind, features) else np.empty((0, 3))
+    )
     return Merit(kind, given, measured, utility, rows)
 
 
 def check_merit(merit: Any, features: Features | None, utility: TrainableUtility, n_rows: int) -> None:
-    """Raise `InputError` where `merit_of` would for any rows, before anything is known of them."""
+    """Raise where `merit_of` would for any rows, before anything is measured.
+
+    Args:
+        merit: As in `merit_of`.
+        features: As in `merit_of`.
+        utility: As in `merit_of`.
+        n_rows: How many rows the dataset has.
+
+    Raises:
+        InputError: For an unknown ``merit``, and for a utility that cannot measure it.
+    """
     kind = merit if isinstance(merit, str) else None
     if merit is not None and kind is None:
         _numbers(merit, n_rows)
     if kind not in (None, "auto", *KINDS):
         raise InputError(f"merit={merit!r} is unknown; pass one of {['auto', *KINDS]}, a number for every row, or None")
     if kind == "credit":
-        _crediting(utility)
-    if _looks(kind, features):
+        _must_credit(utility)
+    if _needs_features(kind, features):
         features_by(utility)
 
 
 def features_by(utility: TrainableUtility) -> Callable[[IntVector], FloatMatrix]:
-    """What measures features of rows. Raises `InputError` for a utility without a model."""
+    """The function that measures features of rows.
+
+    Args:
+        utility: The utility whose model measures.
+
+    Returns:
+        A function from row ids ``(n,)`` to features ``(n, 3)``.
+
+    Raises:
+        InputError: For a utility without a model.
+    """
     if isinstance(utility, SupportsRowFeatures):
         return utility.row_features
     raise InputError(
@@ -97,7 +145,7 @@ def features_by(utility: TrainableUtility) -> Callable[[IntVector], FloatMatrix]
     )
 
 
-def _crediting(utility: TrainableUtility) -> SupportsCredit:
+def _must_credit(utility: TrainableUtility) -> SupportsCredit:
     if isinstance(utility, SupportsCredit):
         return utility
     raise InputError(
@@ -106,8 +154,8 @@ def _crediting(utility: TrainableUtility) -> SupportsCredit:
     )
 
 
-def _looks(kind: str | None, features: Features | None) -> bool:
-    """Whether a model must look at the rows."""
+def _needs_features(kind: str | None, features: Features | None) -> bool:
+    """Whether a model must read the rows."""
     return features is not None or kind in ("ifd", "loss")
 
 

@@ -1,11 +1,12 @@
-"""Samplers: which rows of which clusters are kept, given what the clusters are worth.
+"""Samplers: which rows of which clusters are kept, given the clusters' values.
 
 All keep exactly ``size`` rows whatever the clusters' sizes. All but `Random` take rows without a value (noise, clusters
 in which no row can be trained on) only when the valued ones are used up. `choose` decides which rows of a cluster come
-first, a sampler how many it takes of each.
+first, a sampler how many it takes of each. `QOCS` and `QWCS` are those of SHED (arXiv 2405.00705).
 """
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from shed_hf.errors import InputError
+from shed_hf.sampling.weighted_draws import draws_in_turn, gumbel_draws, occurrence
 from shed_hf.types import FloatVector, IntVector
+from shed_hf.utils.checks import check_flag, check_takes, is_finite_number
 
 DEFAULT_MOST = 0.25
 """The largest share of a selection that `QOCS` takes of one cluster unless told otherwise."""
@@ -35,11 +38,17 @@ class Sampler(Protocol):
 class QOCS:
     """Quality-ordered cluster sampling: clusters from the best value down, each whole or up to a cap, the last in part.
 
-    ``most``, in (0, 1], is the largest share of the selection that one cluster may fill while others have valued rows
-    left; ``None`` is `DEFAULT_MOST`, or what lets the better half of few clusters fill it, and 1.0 is the plain form of
-    the paper (arXiv 2405.00705). The share is rounded down
-    to whole rows, and up to one. Where clusters are too few to fill the selection under the cap, it is raised for all
-    of them alike, to the smallest number of rows with which they fill it. Clusters without a value have no cap.
+    The cap in rows is rounded down, and up to one. Where clusters are too few to fill the selection under the cap, it
+    is raised for all of them alike, to the smallest number of rows with which they fill it. Clusters without a value
+    have no cap.
+
+    Attributes:
+        most: The largest share of the selection, in (0, 1], that one cluster may fill while others have valued rows
+            left. None is `DEFAULT_MOST`, or 2 / clusters where there are fewer than eight; 1.0 is the form of the
+            paper (arXiv 2405.00705).
+
+    Raises:
+        InputError: For a share that is not in (0, 1].
     """
 
     most: float | None = None
@@ -54,12 +63,31 @@ class QOCS:
     def __call__(
         self, values: FloatVector, members: Sequence[IntVector], size: int, rng: np.random.Generator
     ) -> IntVector:
-        """``(size,)`` row ids, the best clusters first; nothing is left to chance."""
+        """Take rows of the best clusters first; nothing is left to chance.
+
+        Args:
+            values: The value of each cluster ``(c,)``; NaN without one.
+            members: The row ids of each cluster, in the order in which they are to be taken.
+            size: How many rows to take.
+            rng: Not used.
+
+        Returns:
+            Row ids ``(size,)``, the best clusters' first.
+        """
         quotas = self.quotas(values, _sizes(members), size)
         return np.concatenate([members[cluster][: quotas[cluster]] for cluster in _best_first(values)])
 
     def quotas(self, values: FloatVector, sizes: IntVector, size: int) -> IntVector:
-        """How many rows each cluster gives ``(c,)``, their sum ``size``, where it has ``sizes[i]`` of them."""
+        """How many rows each cluster gives.
+
+        Args:
+            values: The value of each cluster ``(c,)``; NaN without one.
+            sizes: How many rows each cluster has ``(c,)``.
+            size: How many rows to take.
+
+        Returns:
+            Numbers of rows ``(c,)`` with the sum ``size``.
+        """
         best_first = _best_first(values)
         offered = np.where(np.isnan(values), sizes, np.minimum(sizes, self._cap(sizes[~np.isnan(values)], size)))
         offered = offered[best_first]
@@ -80,10 +108,17 @@ class QWCS:
     """Quality-weighted cluster sampling: draw a cluster by its value, take its next row; repeat.
 
     The probability of a cluster is ∝ (rows it has left)·exp(f·value), so that rows of equal value are all alike likely.
-    With ``by_size=False`` it is ∝ exp(f·value), as in the paper (arXiv 2405.00705): there a cluster of 5 rows is drawn
-    as often as one of 500 of the same value. A used-up cluster leaves the draw. ``factor`` is the paper's f. ``None``
-    is ``sharpness`` over the standard deviation of the values, so that a value one standard deviation higher makes a
-    row e^sharpness times as likely, whatever the units of the utility.
+    A cluster without rows left is drawn no more.
+
+    Attributes:
+        factor: f of the paper (arXiv 2405.00705). None is ``sharpness`` over the standard deviation of the values.
+        sharpness: A row whose value is one standard deviation higher is e^sharpness times as likely, whatever the
+            units of the utility.
+        by_size: False draws a cluster ∝ exp(f·value), as in the paper: a cluster of 5 rows as often as one of 500 of
+            the same value.
+
+    Raises:
+        InputError: For a factor or sharpness that is negative or not finite.
     """
 
     factor: float | None = None
@@ -91,20 +126,31 @@ class QWCS:
     by_size: bool = True
 
     def __post_init__(self) -> None:
-        for name, number in (("factor", self.factor or 0.0), ("sharpness", self.sharpness)):
-            if not np.isfinite(number):
-                raise InputError(f"{name}={number} is not finite; pass a number")
+        check_flag(by_size=self.by_size)
+        for name, number in (("factor", 0.0 if self.factor is None else self.factor), ("sharpness", self.sharpness)):
+            if not is_finite_number(number):
+                raise InputError(f"{name}={number!r} is not a finite number; pass one")
             if number < 0:
                 raise InputError(f"{name}={number} is negative, which prefers the worst; pass a number >= 0")
 
     def __call__(
         self, values: FloatVector, members: Sequence[IntVector], size: int, rng: np.random.Generator
     ) -> IntVector:
-        """``(size,)`` row ids, in the order they were drawn."""
+        """Draw rows without replacement.
+
+        Args:
+            values: The value of each cluster ``(c,)``; NaN without one.
+            members: The row ids of each cluster, in the order in which they are to be taken.
+            size: How many rows to draw.
+            rng: Draws the clusters.
+
+        Returns:
+            Row ids ``(size,)``, in the order they were drawn.
+        """
         sizes, logits = _sizes(members), self._logits(values)
-        drawn = (_race if self.by_size else _one_by_one)(logits, sizes, size, rng)
+        drawn = (gumbel_draws if self.by_size else draws_in_turn)(logits, sizes, size, rng)
         rows = np.concatenate(list(members))
-        return np.asarray(rows[(np.cumsum(sizes) - sizes)[drawn] + _nth(drawn)], dtype=np.int64)
+        return np.asarray(rows[(np.cumsum(sizes) - sizes)[drawn] + occurrence(drawn)], dtype=np.int64)
 
     def _logits(self, values: FloatVector) -> FloatVector:
         valued = values[~np.isnan(values)]
@@ -115,29 +161,50 @@ class QWCS:
 
 @dataclass(frozen=True)
 class Random:
-    """Every row alike, whatever the values and the order of the rows: what a curation has to beat."""
+    """Draws all rows with equal probability, whatever the values: the baseline that a curation has to beat."""
 
     def __call__(
         self, values: FloatVector, members: Sequence[IntVector], size: int, rng: np.random.Generator
     ) -> IntVector:
-        """``(size,)`` row ids, uniformly without replacement."""
+        """Draw rows uniformly without replacement.
+
+        Args:
+            values: Not used.
+            members: The row ids of each cluster.
+            size: How many rows to draw.
+            rng: Draws the rows.
+
+        Returns:
+            Row ids ``(size,)``.
+        """
         return rng.choice(np.concatenate(list(members)), size=size, replace=False)
 
 
 SAMPLERS: dict[str, type[Sampler]] = {"qocs": QOCS, "qwcs": QWCS, "random": Random}
 
 
-_BEFORE: dict[str, dict[str, Any]] = {"QOCS": {"most": 1.0}, "QWCS": {"by_size": False}}
-"""What a description means that was written before its sampler had the field."""
+_OLD_DEFAULTS: dict[str, dict[str, Any]] = {"QOCS": {"most": 1.0}, "QWCS": {"by_size": False}}
+"""Defaults for fields missing from recipes of older versions."""
 
 
 def sampler_from(name_or_object: str | Sampler) -> Sampler:
-    """A sampler by its short name, or the object itself. Raises `InputError` for an unknown name."""
+    """The sampler that a short name or an object stands for.
+
+    Args:
+        name_or_object: A key of `SAMPLERS`, or any callable like a `Sampler`.
+
+    Returns:
+        The sampler.
+
+    Raises:
+        InputError: For an unknown name, a class, or what cannot be called.
+    """
     if not isinstance(name_or_object, str):
         if isinstance(name_or_object, type) or not callable(name_or_object):
             raise InputError(
                 f"sampler={name_or_object!r} cannot be called; pass one of {sorted(SAMPLERS)} or an object"
             )
+        check_takes("sampler", name_or_object, "values", "members", "size", "rng")
         return name_or_object
     if name_or_object not in SAMPLERS:
         raise InputError(f"sampler={name_or_object!r} is unknown; pass one of {sorted(SAMPLERS)} or an object")
@@ -147,12 +214,19 @@ def sampler_from(name_or_object: str | Sampler) -> Sampler:
 def sampler_of(description: Mapping[str, Any]) -> Sampler:
     """The sampler that a recipe describes, as it was when the recipe was written.
 
-    Raises `InputError` for one that is not of this package.
+    Args:
+        description: The class's name under ``"name"``, and its fields.
+
+    Returns:
+        The sampler.
+
+    Raises:
+        InputError: For a sampler that is not of this package.
     """
     kinds = {kind.__name__: kind for kind in SAMPLERS.values()}
     fields = {name: field for name, field in description.items() if name != "name"}
     try:
-        return kinds[description["name"]](**_BEFORE.get(description["name"], {}) | fields)
+        return kinds[description["name"]](**_OLD_DEFAULTS.get(description["name"], {}) | fields)
     except (KeyError, TypeError) as error:
         raise InputError(f"the sampler {dict(description)} is unknown here; pass sampler=") from error
 
@@ -165,11 +239,23 @@ def choose(
     rng: np.random.Generator,
     merit: Sequence[FloatVector] | None = None,
 ) -> IntVector:
-    """``size`` different row ids in ascending order, checked.
+    """Choose rows with a sampler, and check what it returns.
 
-    ``merit[i]`` says how good each row of ``members[i]`` is: of a cluster, the rows of higher merit are taken first,
-    those of equal merit in random order, NaN last. Without it the order is random. Raises `InputError` when there are
-    not that many rows, or not one merit per row.
+    Args:
+        sampler: Decides how many rows each cluster gives.
+        values: The value of each cluster ``(c,)``; NaN without one.
+        members: The row ids of each cluster.
+        size: How many rows to choose.
+        rng: Orders the rows of a cluster, and goes to the sampler.
+        merit: A number for each row of each cluster. Of a cluster, rows of higher merit are taken first, those of equal
+            merit in random order, NaN last. None for random order.
+
+    Returns:
+        Different row ids ``(size,)`` in ascending order.
+
+    Raises:
+        InputError: When there are fewer than ``size`` rows, there is not one merit per row, or the sampler returns
+            anything but ``size`` different rows of the clusters.
     """
     available = sum(len(rows) for rows in members)
     if size > available:
@@ -213,60 +299,28 @@ def _best_first(values: FloatVector) -> IntVector:
     return np.argsort(-values, kind="stable")  # numpy sorts NaN last
 
 
-def _race(logits: FloatVector, sizes: IntVector, size: int, rng: np.random.Generator) -> IntVector:
-    """The cluster of each draw ``(size,)``, drawn ∝ (rows left)·exp(logit); those without a value come last, by rows.
+def resolve_size(size: int | float | str, n: int) -> int:
+    """The number of rows to keep.
 
-    Rows sorted by logit + Gumbel noise are rows drawn one by one without replacement, each ∝ exp(logit) (Yellott 1977).
-    So the same noise with slightly different values is much the same selection, which drawing in turn would not be.
+    Args:
+        size: A number of rows, a share in (0, 1], or a percentage as text, such as ``"10%"``.
+        n: How many rows the dataset has.
+
+    Returns:
+        A whole number between 1 and ``n``; a share is rounded, to at least one row.
+
+    Raises:
+        InputError: For a size that is neither, or that exceeds the dataset.
     """
-    owners = np.repeat(np.arange(len(sizes)), sizes)
-    unvalued = np.isnan(logits)
-    below = np.where(unvalued, 0.0, np.max(logits[~unvalued], initial=-np.inf) - logits)
-    order = np.argsort(below[owners] - rng.gumbel(size=len(owners)))
-    late = unvalued[owners[order]]
-    return np.asarray(owners[np.concatenate([order[~late], order[late]])[:size]], dtype=np.int64)
-
-
-def _one_by_one(logits: FloatVector, sizes: IntVector, size: int, rng: np.random.Generator) -> IntVector:
-    """The cluster of each draw ``(size,)``, drawn ∝ exp(logit) among those with rows left; those without a value come
-    last, all alike.
-    """
-    left, drawn = sizes.copy(), np.empty(0, dtype=np.int64)
-    while len(drawn) < size:
-        clusters = rng.choice(len(sizes), size=size - len(drawn), p=_softmax(np.where(left > 0, logits, -np.inf)))
-        # Drawing many clusters at once and passing over used-up ones has the distribution of drawing one by one.
-        clusters = clusters[_nth(clusters) < left[clusters]]
-        left -= np.bincount(clusters, minlength=len(sizes))
-        drawn = np.append(drawn, clusters)
-    return drawn
-
-
-def _softmax(logits: FloatVector) -> FloatVector:
-    """Probabilities; where no finite logit is left, the clusters without a value (NaN) share alike."""
-    finite = np.isfinite(logits)
-    if not finite.any():
-        unvalued = np.isnan(logits)
-        return np.asarray(unvalued / unvalued.sum(), dtype=np.float64)
-    weights = np.exp(np.where(finite, logits - logits[finite].max(), -np.inf))
-    return np.asarray(weights / weights.sum(), dtype=np.float64)
-
-
-def _nth(clusters: IntVector) -> IntVector:
-    """How often each draw's cluster was drawn before it."""
-    counts = np.bincount(clusters)
-    by_cluster = np.argsort(clusters.astype(np.min_scalar_type(len(counts))), kind="stable")  # short ones sort faster
-    nth = np.empty(len(clusters), dtype=np.int64)
-    nth[by_cluster] = np.arange(len(clusters)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return nth
-
-
-def resolve_size(size: int | float, n: int) -> int:
-    """``size`` as a number of rows of ``n``; a share is rounded, to at least one row. Raises `InputError` for anything
-    else.
-    """
+    if isinstance(size, str) and (percentage := re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*%\s*", size)):
+        share = float(percentage[1]) / 100
+        if not 0 < share <= 1:
+            raise InputError(f'size={size!r} is not in (0 %, 100 %]; pass "10%" for a tenth')
+        size = share
     if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating) or size != size:
         raise InputError(
-            f"size={size!r} is neither a number of rows nor a share; pass an int in 1 … {n} or a float in (0, 1]"
+            f"size={size!r} is neither a number of rows nor a share; pass an int in 1 … {n}, a float in (0, 1] or a "
+            'percentage such as "10%"'
         )
     if isinstance(size, int | np.integer):
         if not 1 <= size <= n:

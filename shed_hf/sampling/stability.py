@@ -1,4 +1,4 @@
-"""How settled a selection is: how much of it would be another if the values were what they may as well be."""
+"""How stable a selection is: how much of it would change if the values moved within their uncertainty."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,24 +23,34 @@ def overlap(
     rng: np.random.Generator,
     draws: int = 64,
 ) -> float:
-    """The share of a selection that is expected to stay if values drawn from their posterior N(mean, covariance) take
-    the place of its mean.
+    """The share of a selection that is expected to stay when its values are replaced by draws from their posterior.
 
     It is the mean over ``draws`` of Σᵢ min(qᵢ, q⁰ᵢ) / size, where the sampler takes qᵢ rows of cluster *i* by the
-    values drawn and q⁰ᵢ by the ``mean``: 1 when nothing would change, 0 when everything would. The rows of a cluster
-    count as each other's equals. The sampler starts from the same seed in every draw, so that only the values tell two
-    selections apart. A sampler that draws clusters in turn, `QWCS` with ``by_size=False``, still gives another share of
-    that chance to every value; nothing is subtracted for it.
+    values drawn from N(mean, covariance) and q⁰ᵢ by the ``mean``: 1 when nothing would change, 0 when everything
+    would. The rows of a cluster count as interchangeable. The sampler starts from the same seed in every draw, so that
+    only the values tell two selections apart. A sampler that draws clusters in turn, `QWCS` with ``by_size=False``,
+    still turns the same chance into other rows at other values; nothing is subtracted for it.
 
-    ``mean`` is ``(n,)``, ``covariance`` ``(n, n)``, of which negative eigenvalues count as 0. ``sizes`` ``(c,)``, c >=
-    n, are the rows of the n clusters and then those of clusters without a value. Raises `InputError` for other shapes,
-    numbers that are not finite, and a ``size`` that is not in 1 … Σ sizes.
+    Args:
+        sampler: The sampler that makes the selection.
+        mean: Posterior mean of the values of n clusters ``(n,)``.
+        covariance: Posterior covariance ``(n, n)``; negative eigenvalues count as 0.
+        sizes: Rows of the n clusters, then those of clusters without a value ``(c,)``, c >= n.
+        size: How many rows are selected.
+        rng: Draws the values, and the sampler's seed.
+        draws: How many times values are drawn.
+
+    Returns:
+        A share in [0, 1].
+
+    Raises:
+        InputError: For other shapes, numbers that are not finite, and a ``size`` that is not in 1 … Σ sizes.
     """
     mean, covariance = np.asarray(mean, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
     sizes = np.asarray(sizes, dtype=np.int64)
     _check(mean, covariance, sizes, size, draws)
     chance = int(rng.integers(2**63))
-    taking = _Taking(sampler, sizes, size, chance)
+    taking = _RowsTaken(sampler, sizes, size, chance)
     values = np.full((draws, len(sizes)), np.nan)
     values[:, : len(mean)] = mean + rng.standard_normal((draws, len(mean))) @ _root(covariance)
     of_mean = taking(np.append(mean, np.full(len(sizes) - len(mean), np.nan)))
@@ -50,11 +60,18 @@ def overlap(
 
 @dataclass(frozen=True, eq=False)
 class StableSelection:
-    """Whether a selection of ``size`` rows would stay the same, but for a share of ``tolerance``, whatever the values
-    turn out to be within their posterior.
+    """Whether a selection stays nearly the same, whatever the values turn out to be within their posterior.
 
-    ``sizes`` are as in `overlap`. Chance has a seed of its own, so the answer depends on the posterior alone. Raises
-    `InputError` for a tolerance that is not in [0, 1).
+    The draws have a seed of their own (`SEED`), so the answer depends on the posterior alone.
+
+    Attributes:
+        sampler: The sampler that makes the selection.
+        sizes: As in `overlap`.
+        size: How many rows are selected.
+        tolerance: The share of the selection that may change, in [0, 1).
+
+    Raises:
+        InputError: For a tolerance that is not in [0, 1).
     """
 
     sampler: Sampler
@@ -67,19 +84,42 @@ class StableSelection:
             raise InputError(f"tolerance={self.tolerance} is not a share in [0, 1); pass 0.05 for a twentieth")
 
     def __call__(self, mean: FloatVector, covariance: FloatMatrix) -> bool:
-        """True when the `overlap` is at least 1 − tolerance."""
+        """Whether the `overlap` is at least 1 − tolerance.
+
+        Args:
+            mean: As in `overlap`.
+            covariance: As in `overlap`.
+
+        Returns:
+            True when the selection is stable.
+        """
         return self.overlap(mean, covariance) >= 1 - self.tolerance
 
     def overlap(self, mean: FloatVector, covariance: FloatMatrix) -> float:
-        """The share of the selection that is expected to stay: `overlap`, with a seed of its own."""
+        """The function `overlap`, with a seed of its own.
+
+        Args:
+            mean: As in the function.
+            covariance: As in the function.
+
+        Returns:
+            A share in [0, 1].
+        """
         return overlap(self.sampler, mean, covariance, self.sizes, self.size, np.random.default_rng(SEED))
 
 
-def settled_choice(sampler: Sampler, clusters: Sequence[int], sizes: Sequence[int], size: int) -> Any:
-    """`StableSelection` for values of players instead of clusters: player *i* is of cluster ``clusters[i]``, whose
-    value is the mean of its players'. None where nothing needs to settle, because values have no say in what is chosen.
+def selection_rule(sampler: Sampler, clusters: Sequence[int], sizes: Sequence[int], size: int) -> Any:
+    """`StableSelection` for values of players instead of clusters; a cluster's value is the mean of its players'.
 
-    ``sizes`` ``(c,)`` are the rows of all clusters.
+    Args:
+        sampler: The sampler that makes the selection.
+        clusters: The cluster of each player ``(n_players,)``.
+        sizes: The rows of all clusters ``(c,)``.
+        size: How many rows are selected.
+
+    Returns:
+        A function of the players' posterior mean and covariance, true when the selection is stable; None where values
+        have no say in what is chosen.
     """
     valued = np.unique(clusters)
     in_order = np.concatenate([valued, np.setdiff1d(np.arange(len(sizes)), valued)])
@@ -91,7 +131,7 @@ def settled_choice(sampler: Sampler, clusters: Sequence[int], sizes: Sequence[in
     return lambda mean, covariance: settled(of_clusters @ mean, of_clusters @ covariance @ of_clusters.T)
 
 
-class _Taking:
+class _RowsTaken:
     """How many rows a sampler takes of each cluster, by their values alone."""
 
     def __init__(self, sampler: Sampler, sizes: IntVector, size: int, chance: int) -> None:

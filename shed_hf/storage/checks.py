@@ -1,5 +1,6 @@
-"""Whether the files of a curated dataset are whole and belong together: asked of everything that is read back."""
+"""Checks of everything that is read back: whether the files of a curated dataset are whole and belong together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,15 +9,18 @@ import numpy as np
 from shed_hf.clustering.clusters import NOISE
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
+from shed_hf.errors.safe_text import one_line
 from shed_hf.game.game import hashed, keys_of
 from shed_hf.results.curation import Curation
-from shed_hf.results.recipe import FIELDS, Recipe
+from shed_hf.results.recipe import FIELDS, OPTIONAL_FIELDS, Recipe
 from shed_hf.results.valued_pool import ValuedPool
+from shed_hf.storage.schema import check_typed, digest_of, repr_of
 from shed_hf.types import IntVector
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
+_TYPES = {"ledger": dict[str, Any], "outcomes": int, "files": dict[str, str]}
 _PARTS = {"version", "recipe", "estimate", "ledger", "outcomes", "files"}
 
 
@@ -26,7 +30,13 @@ FIGURES = ("semivalue", "v_empty", "v_grand", "n_evaluations", "p_value", "noise
 
 @dataclass(frozen=True)
 class ClusterTexts:
-    """What the clusters' table says of each cluster but its numbers; noise, which has no number, left out."""
+    """What the table of clusters says of each cluster but its numbers, by cluster; noise is left out.
+
+    Attributes:
+        proxies: Row ids of the source that stand for each cluster.
+        terms: The top terms of each cluster.
+        excerpts: The beginning of each cluster's first proxy; None where it is not shown.
+    """
 
     proxies: list[IntVector]
     terms: list[list[str]]
@@ -34,16 +44,27 @@ class ClusterTexts:
 
 
 def check_manifest(manifest: Any, name: str, version: int) -> dict[str, Any]:
-    """The manifest, if this version can read it. Raises `InputError` for a newer one and for fields it does not
-    know.
+    """Check that this version can read a manifest, and that it has the fields it should have.
+
+    Args:
+        manifest: What the JSON file holds.
+        name: What errors call the whole.
+        version: The format that this version reads.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        InputError: For another format, and for missing or unknown fields.
     """
     found = manifest.get("version") if isinstance(manifest, dict) else None
-    if not isinstance(found, int) or found < 1:
-        raise InputError(f"{name} is damaged: its manifest has no version ({found!r}); get it again")
+    if type(found) is not int or found < 1:
+        shown = one_line(repr_of(found), 60)
+        raise InputError(f"{name} is damaged: its manifest has no version ({shown}); get it again")
     if found > version:
         raise InputError(
-            f"{name} was written in format {found}, this version of shed_hf reads up to {version}; upgrade it with pip "
-            "install -U shed-hf"
+            f"{name} was written in format {one_line(found, 20)}, this version of shed_hf reads up to {version}; "
+            "upgrade it with pip, from where it was installed"
         )
     if found < version:
         raise InputError(
@@ -52,17 +73,51 @@ def check_manifest(manifest: Any, name: str, version: int) -> dict[str, Any]:
         )
     parts = {"manifest": (manifest, _PARTS), "recipe": (manifest.get("recipe"), FIELDS)}
     for part, (record, known) in {**parts, "estimate": (manifest.get("estimate"), set(FIGURES))}.items():
-        fields = set(record) if isinstance(record, dict) else set()
+        fields = set(record) - OPTIONAL_FIELDS if isinstance(record, dict) else set()
         if fields != known:
             raise InputError(
-                f"{name} was altered: its {part} has unknown fields {sorted(fields - known)} and lacks "
+                f"{name} was altered: its {part} has unknown fields {_few(fields - known)} and lacks "
                 f"{sorted(known - fields)}; get it again from where it came from"
             )
+    for part, kind in _TYPES.items():
+        try:
+            check_typed(manifest[part], kind, part)
+        except ValueError as error:
+            raise InputError(f"{name} was altered: {error}; get it again from where it came from") from error
     return dict(manifest)
 
 
+def _few(names: set[str]) -> list[str]:
+    return [one_line(name, 60) for name in sorted(names)[:8]]
+
+
+def manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """The digest of a manifest by its content, its own digest left out.
+
+    A digest without a key finds damage and careless edits. It does not find an edit by someone who computes it anew.
+
+    Args:
+        manifest: The manifest, with the digests of the other files.
+
+    Returns:
+        A SHA-256, as hexadecimal digits.
+    """
+    files = {name: digest for name, digest in manifest["files"].items() if not name.endswith("manifest.json")}
+    return digest_of({**manifest, "files": files})
+
+
 def clusters_of(clusters: "Dataset") -> ClusterTexts:
-    """The lines of cluster 0, 1, … in order. Raises `ValueError` when they are not numbered so."""
+    """The texts of cluster 0, 1, … in order.
+
+    Args:
+        clusters: The table of clusters.
+
+    Returns:
+        The texts, noise left out.
+
+    Raises:
+        ValueError: When the clusters are not numbered so.
+    """
     numbers = [number for number in clusters["cluster"] if number != NOISE]
     if numbers != list(range(len(numbers))) or len(clusters) - len(numbers) > 1:
         raise ValueError(f"the clusters are numbered {list(clusters['cluster'])[:8]} …, not 0, 1, …")
@@ -73,8 +128,14 @@ def clusters_of(clusters: "Dataset") -> ClusterTexts:
 
 
 def check_curated(curated: Curation, n_outcomes: int) -> None:
-    """Raise `ValueError` naming what does not fit: numbers that are not finite, rows, clusters or counts that are not
-    each other's, other than ``n_outcomes`` outcomes.
+    """Check that numbers are finite, and that rows, clusters and counts are those of each other.
+
+    Args:
+        curated: The result that was read.
+        n_outcomes: The number of outcomes that were written.
+
+    Raises:
+        ValueError: Naming what does not fit.
     """
     _require(len(curated.ledger) == n_outcomes, f"{len(curated.ledger)} of {n_outcomes} outcomes")
     _check_recipe(curated.recipe, len(curated))
@@ -87,44 +148,45 @@ def check_curated(curated: Curation, n_outcomes: int) -> None:
 
 
 def check_files(found: dict[str, str], written: Any) -> None:
-    """Raise `ValueError` naming a file that is not what was written, by its digest."""
+    """Check the digests of files.
+
+    Args:
+        found: The digest of each file that is there.
+        written: The digest of each file that was written, as the manifest has it.
+
+    Raises:
+        ValueError: Naming files that are not what was written.
+    """
     other = sorted(name for name in found.keys() | dict(written).keys() if found.get(name) != written.get(name))
     _require(not other, f"{other[:3]} are not the files that were written")
 
 
 def _check_recipe(recipe: Recipe, n_rows: int) -> None:
-    records = ("source", "format", "bill", "utility", "left_out", "versions")
-    shapes: dict[str, Any] = dict.fromkeys((*records, "embedder", "clusterer", "estimator", "sampler"), dict)
-    shapes |= dict.fromkeys(("reestimate", "tuner", "evaluation", "features", "grouping"), dict | None)
-    given = dict(recipe)
-    wrong = [part for part, kind in shapes.items() if not isinstance(given[part], kind)]
-    _require(not wrong, f"parts of the recipe that are no records: {wrong}")
-    _require(isinstance(recipe["source"]["hub"], dict | None), "a source that is no record")
-    columns = recipe["format"]["columns"]
-    _require(
-        isinstance(columns, dict) and all(isinstance(c, str) for c in columns.values()), "columns that are no names"
-    )
     _require(recipe["size"] == n_rows, f"a recipe for {recipe['size']} rows with {n_rows}")
-    _require(type(recipe["proxy_sets"]) is int and recipe["proxy_sets"] > 0, f"proxy_sets {recipe['proxy_sets']!r}")
-    for name in ("seed", "sampling_seed"):
-        _require(type(number := given[name]) is int and number >= 0, f"{name} {number!r}")
+    _require(recipe["proxy_sets"] > 0, f"proxy_sets {recipe['proxy_sets']}")
+    for name, number in (("seed", recipe["seed"]), ("sampling_seed", recipe["sampling_seed"])):
+        _require(number >= 0, f"{name} {number}")
 
 
 def _check_arrays(valued: ValuedPool) -> None:
     """Types and shapes, before anything is computed with them."""
-    m, sketch = len(valued.pool_rows), valued.sketch
+    m, plane = len(valued.pool_rows), valued.embedding_map
     shapes: dict[str, tuple[Any, str, Any]]
     shapes = {"pool_rows": (valued.pool_rows, "i", (m,)), "labels": (valued.clustering.labels, "i", (m,))}
     shapes |= {"digests": (valued.digests, "u", (m, 16)), "stderr": (valued.estimate.stderr, "f", None)}
-    shapes |= {"counts": (valued.estimate.counts, "i", None), "sketch_rows": (sketch.rows, "i", None)}
+    shapes |= {"counts": (valued.estimate.counts, "i", None), "sketch_rows": (plane.rows, "i", None)}
+    floats = {part: getattr(valued.estimate, part) for part in ("values", "replicates", "halves", "per_item")}
+    floats |= {"centroids": valued.clustering.centroids, "sketch_coordinates": plane.coordinates}
+    wrong = sorted(name for name, array in floats.items() if array.dtype.kind != "f")
+    _require(not wrong, f"{wrong} are not floating point")
     for name, (array, kind, shape) in shapes.items():
         good = array.dtype.kind == kind and (array.shape == shape if shape else array.ndim == 1)
         _require(good, f"{name} of type {array.dtype} and shape {array.shape}")
-    dots = sketch.coordinates.shape
-    _require(dots == (len(sketch.rows), 2), f"dots of shape {dots} for {len(sketch.rows)} rows")
-    _require(bool(np.isfinite(sketch.coordinates).all()), "dots without a place")
-    _require(valued.merit is None or valued.merit.shape == (m,), "a merit that is not one number per row")
-    _require(bool(np.isin(sketch.rows, valued.pool_rows).all()), "dots of rows that are not of the pool")
+    shape = plane.coordinates.shape
+    _require(shape == (len(plane.rows), 2), f"map coordinates of shape {shape} for {len(plane.rows)} rows")
+    _require(bool(np.isfinite(plane.coordinates).all()), "map coordinates are NaN or infinite")
+    _require(valued.merit is None or valued.merit.shape == (m,), "merit is not one number per row")
+    _require(bool(np.isin(plane.rows, valued.pool_rows).all()), "the map has rows that are not of the pool")
 
 
 def _check_estimate(valued: ValuedPool) -> None:
@@ -134,7 +196,10 @@ def _check_estimate(valued: ValuedPool) -> None:
     bad = np.flatnonzero(~np.isfinite(estimate.values))
     _require(not len(bad), f"the values of {len(bad)} clusters are not finite, the first is cluster {bad[:1]}")
     _require(bool(np.isfinite([estimate.v_empty, estimate.v_grand]).all()), "v(∅) or v(N) is not finite")
-    _require(not (estimate.stderr < 0).any() and not np.isinf(estimate.stderr).any(), "standard errors that are none")
+    _require(
+        not (estimate.stderr < 0).any() and not np.isinf(estimate.stderr).any(),
+        "standard errors are negative or infinite",
+    )
     _require(not (estimate.counts < 0).any(), "counts below 0")
     _require(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
     _require(type(estimate.n_evaluations) is int and estimate.n_evaluations > 0, f"{estimate.n_evaluations!r} outcomes")
@@ -148,7 +213,7 @@ def _check_estimate(valued: ValuedPool) -> None:
     per_item = estimate.per_item
     _require(bool(np.isfinite(per_item).all()) and per_item.ndim == 2, "values per item that are not finite")
     _require(len(per_item) in (0, n_players), f"values per item of {len(per_item)} clusters")
-    _require(len(estimate.halves) % 2 == 0, "a half without its other")
+    _require(len(estimate.halves) % 2 == 0, "an odd number of halves")
 
 
 def _check_rows(curated: Curation) -> None:
@@ -165,15 +230,13 @@ def _check_rows(curated: Curation) -> None:
             f"row {wrong[0]} says cluster {of_rows[wrong[0]]}, its label is {labels[wrong[0]]} of 0 … "
             f"{valued.clustering.n_clusters - 1}"
         )
-    told = np.array([np.nan if value is None else value for value in curated.dataset["shed_value"][:]])
+    stored = np.array([np.nan if value is None else value for value in curated.dataset["shed_value"][:]])
     expected = np.append(valued.values, np.nan)[labels]
-    _require(np.array_equal(told, expected, equal_nan=True), "values of rows that are not their clusters'")
+    _require(np.array_equal(stored, expected, equal_nan=True), "values of rows that are not their clusters'")
 
 
 def _check_content(curated: Curation) -> None:
-    columns = curated.recipe["format"]["columns"]
-    read = read_pool(curated.dataset, columns, drop_invalid=True, name="the rows")
-    _require(read.format == curated.valued.format, f"rows of the format {read.format.name}")
+    read = read_pool(curated.dataset, curated.valued.format, drop_invalid=True, name="the rows")
     positions = np.searchsorted(curated.pool_rows, curated.rows)
     wrong = np.flatnonzero((read.digests != curated.valued.digests[positions]).any(axis=1))
     _require(not len(wrong), f"the text of {len(wrong)} rows is not what was valued, the first is row {wrong[:1]}")
@@ -200,8 +263,8 @@ def _check_clusters(curated: Curation) -> None:
     for number, rows in enumerate(valued.players.proxies):
         _require(bool(np.isin(rows, members[number]).all()), f"proxies of cluster {number} that are not its members")
     for name, numbers in (("value", valued.values), ("stderr", valued.stderr)):
-        told = np.array([np.nan if v is None else v for v in clusters[name]], dtype=np.float64)[: len(numbers)]
-        _require(np.array_equal(told, numbers, equal_nan=True), f"{name}s of clusters that are not the estimate's")
+        stored = np.array([np.nan if v is None else v for v in clusters[name]], dtype=np.float64)[: len(numbers)]
+        _require(np.array_equal(stored, numbers, equal_nan=True), f"{name}s of clusters that are not the estimate's")
 
 
 def _require(holds: bool, problem: str) -> None:

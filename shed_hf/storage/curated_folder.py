@@ -16,6 +16,7 @@ Nothing in it is code, and nothing is executed when it is read.
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +25,20 @@ import numpy as np
 from shed_hf.clustering.clusters import Clustering
 from shed_hf.data.formats import RowFormat
 from shed_hf.errors import InputError
+from shed_hf.errors.safe_text import one_line, safe
 from shed_hf.estimators import ValueEstimate
 from shed_hf.game.players import Players
 from shed_hf.results.curation import Curation
 from shed_hf.results.embedding_map import EmbeddingMap
 from shed_hf.results.source_rows import attach_source
 from shed_hf.results.valued_pool import ValuedPool
-from shed_hf.storage.checks import FIGURES, check_curated, check_files, check_manifest, clusters_of
+from shed_hf.storage.checks import FIGURES, check_curated, check_files, check_manifest, clusters_of, manifest_digest
 from shed_hf.storage.files import encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.storage.outcomes_table import ledger_from, utilities_table
+from shed_hf.storage.parquet import check_extent, extent_of, read_parquet
+from shed_hf.storage.partial_folders import new_partial, put_in_place, try_writing
+from shed_hf.storage.schema import check_recipe
+from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -53,19 +59,42 @@ _OF_ESTIMATE = ("values", "stderr", "counts", "replicates", "halves", "per_item"
 
 
 def save(curated: Curation, path: str | os.PathLike[str]) -> None:
-    """Write the folder, which appears only when it is complete."""
+    """Write the folder, which appears only when it is complete.
+
+    Args:
+        curated: The result.
+        path: The folder, which must not exist yet or be empty.
+
+    Raises:
+        InputError: Where something is already, or nothing can be written.
+    """
+    from safetensors import SafetensorError
+
     target = check_free(path)
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    digests = write(curated, partial)
-    (partial / "README.md").write_text(f"---\n{_configs_yaml(digests)}---\n", encoding="utf-8")
-    if target.exists():
-        target.rmdir()
-    partial.rename(target)
+    partial = new_partial(target)
+    try:
+        digests = write(curated, partial)
+        (partial / "README.md").write_text(f"---\n{_configs_yaml(digests)}---\n", encoding="utf-8")
+        put_in_place(partial, target)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{target} cannot be written ({error}); make room, or pass another path") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def load(path: str | os.PathLike[str], source: Any = None) -> Curation:
-    """Read such a folder, and check that its files belong together."""
+    """Read a folder that `save` wrote, and check that its files belong together.
+
+    Args:
+        path: The folder.
+        source: The dataset that was curated, as `curate` takes it; None: not at hand.
+
+    Returns:
+        The result.
+
+    Raises:
+        InputError: For any other folder, one that was altered, and a source that lacks rows.
+    """
     folder = Path(path)
     if not (folder / MANIFEST).is_file():
         raise InputError(
@@ -75,57 +104,104 @@ def load(path: str | os.PathLike[str], source: Any = None) -> Curation:
 
 
 def write(curated: Curation, folder: Path) -> dict[str, str]:
-    """Write all files but the card and its pictures; returns the digest of each."""
+    """Write all files but the card and its pictures.
+
+    Args:
+        curated: The result.
+        folder: Where to write; it is created.
+
+    Returns:
+        The SHA-256 of every file of data, by its path in the folder.
+    """
     valued = curated.valued
     write_parquet(curated.dataset, folder / CONFIGS["default"])
     write_parquet(curated.clusters, folder / CONFIGS["clusters"])
     write_parquet(utilities_table(valued.ledger, valued.players), folder / CONFIGS["utilities"])
     (folder / MANIFEST).parent.mkdir()
     write_arrays(folder / ARRAYS, _arrays(valued), valued.encoder)
-    digests = digests_of(folder)
-    write_json(folder / MANIFEST, _manifest(curated) | {"files": digests})
+    digests, manifest = digests_of(folder), _manifest(curated)
+    own = {MANIFEST: manifest_digest(manifest | {"files": digests})}
+    write_json(folder / MANIFEST, manifest | {"files": digests | own})
     return digests
 
 
 def read(folder: Path, name: str, source: Any = None) -> Curation:
-    """The curated dataset in a folder; ``name`` is what errors call it."""
-    manifest = check_manifest(read_json(folder / MANIFEST, name), name, FORMAT_VERSION)
-    arrays = read_arrays(folder / ARRAYS, name)
-    tables = {config: read_parquet(folder / place, name) for config, place in CONFIGS.items()}
-    clusters, recipe = tables["clusters"], manifest["recipe"]
+    """The curated dataset in a folder.
+
+    Args:
+        folder: Where its files are.
+        name: What errors call it: the path or the repository.
+        source: The dataset that was curated, as `curate` takes it; None: not at hand.
+
+    Returns:
+        The result, every part of it checked.
+
+    Raises:
+        InputError: For files that are missing, damaged or not each other's, and a source that lacks rows.
+    """
     try:
-        of_clusters = clusters_of(clusters)
-        valued = ValuedPool(
-            pool_rows=arrays["pool_rows"],
-            digests=arrays["digests"],
-            clustering=Clustering(arrays["labels"], arrays["centroids"]),
-            players=Players(of_clusters.proxies, recipe["proxy_sets"]),
-            estimate=ValueEstimate(**_numbers(manifest["estimate"]), **{part: arrays[part] for part in _OF_ESTIMATE}),
-            ledger=ledger_from(tables["utilities"], manifest["ledger"]),
-            sketch=EmbeddingMap(arrays["sketch_rows"], arrays["sketch_coordinates"]),
-            terms=of_clusters.terms,
-            excerpts=of_clusters.excerpts,
-            format=RowFormat(**recipe["format"]),
-            encoder=encoder_of(recipe["embedder"], arrays, (folder / ARRAYS).parent, name),
-            merit=arrays["merit"] if len(arrays["merit"]) else None,
-        )
-        curated = Curation(
-            tables["default"], np.array(tables["default"]["shed_row"][:], np.int64), clusters, recipe, valued
-        )
-        check_curated(curated, manifest["outcomes"])
-        check_files(digests_of(folder), manifest["files"])
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        if isinstance(error, InputError) and str(error).startswith(name):
+        curated = _read(folder, name)
+    except _OF_FILES as error:
+        if isinstance(error, InputError) and str(error).startswith(safe(name)):
             raise
         raise InputError(
-            f"{name} holds files that do not belong together: {_told(error)}; they were altered or damaged after they "
-            "were written, get them again from where they came from"
+            f"{name} holds files that do not belong together: {_cause_in_words(error)}; they were altered or "
+            "damaged after they were written, get them again from where they came from"
         ) from error
     return curated if source is None else attach_source(curated, source)
 
 
+_OF_FILES = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, NotImplementedError)
+"""What numpy, Arrow and Python raise for files that hold something else than they should."""
+
+
+def _read(folder: Path, name: str) -> Curation:
+    manifest = check_manifest(read_json(folder / MANIFEST, name), name, FORMAT_VERSION)
+    recipe, arrays = manifest["recipe"], read_arrays(folder / ARRAYS, name)
+    check_recipe(recipe)
+    tables = _tables(folder, name, manifest, len(arrays["centroids"]))
+    of_clusters = clusters_of(tables["clusters"])
+    valued = ValuedPool(
+        pool_rows=arrays["pool_rows"],
+        digests=arrays["digests"],
+        clustering=Clustering(arrays["labels"], arrays["centroids"]),
+        players=Players(of_clusters.proxies, recipe["proxy_sets"]),
+        estimate=ValueEstimate(**_numbers(manifest["estimate"]), **{part: arrays[part] for part in _OF_ESTIMATE}),
+        ledger=ledger_from(tables["utilities"], manifest["ledger"]),
+        embedding_map=EmbeddingMap(arrays["sketch_rows"], arrays["sketch_coordinates"]),
+        terms=of_clusters.terms,
+        excerpts=of_clusters.excerpts,
+        format=RowFormat.from_json(recipe["format"]),
+        encoder=encoder_of(recipe["embedder"], arrays, (folder / ARRAYS).parent, name),
+        merit=arrays["merit"] if len(arrays["merit"]) else None,
+    )
+    rows = np.array(tables["default"]["shed_row"][:], np.int64)
+    curated = Curation(tables["default"], rows, tables["clusters"], recipe, valued)
+    check_curated(curated, manifest["outcomes"])
+    found, written = digests_of(folder), manifest["files"]
+    own = {MANIFEST: manifest_digest(manifest)} if MANIFEST in written else {}  # folders of version 0.1 lack it
+    check_files(found | own, written)
+    return curated
+
+
+def _tables(folder: Path, name: str, manifest: Mapping[str, Any], n_clusters: int) -> dict[str, "Dataset"]:
+    """The tables, none of which is expanded before all have been found to hold no more than they should."""
+    most_rows = {"default": 2 * manifest["recipe"]["size"], "utilities": 2 * manifest["outcomes"]}
+    most_rows["clusters"] = 2 * (n_clusters + 8)
+    for config, place in CONFIGS.items():
+        check_extent(extent_of(folder / place, name), most_rows[config])
+    return {config: read_parquet(folder / place, name) for config, place in CONFIGS.items()}
+
+
 def digests_of(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file of data, the manifest left out."""
+    """The digests of a folder's files; the manifest, which holds them, is left out.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        The SHA-256 of every file of data, by its path in the folder.
+    """
     digests = {}
     tables = (path for place in CONFIGS.values() for path in (folder / place).glob("train-*.parquet"))
     others = (folder / name for name in (ARRAYS, WORDS) if (folder / name).is_file())
@@ -136,7 +212,12 @@ def digests_of(folder: Path) -> dict[str, str]:
 
 
 def write_parquet(dataset: "Dataset", folder: Path) -> None:
-    """The rows as ``train-*.parquet``, at most about 500 MB each, with images and audio inside."""
+    """Write rows as ``train-*.parquet``, at most about 500 MB each, with images and audio inside.
+
+    Args:
+        dataset: The rows.
+        folder: Where to write; it is created.
+    """
     n_shards = max(1, -(-dataset._estimate_nbytes() // SHARD_BYTES))
     folder.mkdir(parents=True)
     for number in range(n_shards):
@@ -144,33 +225,28 @@ def write_parquet(dataset: "Dataset", folder: Path) -> None:
         _embedded(shard).to_parquet(folder / f"train-{number:05d}-of-{n_shards:05d}.parquet")
 
 
-def read_parquet(folder: Path, name: str) -> "Dataset":
-    """The rows of a folder's Parquet files, in their order. Raises `InputError` where there are none."""
-    from datasets import Dataset
-    from datasets.exceptions import DatasetGenerationError
-
-    paths = sorted(str(path) for path in folder.glob("train-*.parquet"))
-    if not paths:
-        raise InputError(f"{name} is incomplete: {folder.name}/*.parquet is missing; get it again")
-    try:
-        return Dataset.from_parquet(paths)
-    except (DatasetGenerationError, OSError, ValueError) as error:
-        raise InputError(f"{name} is damaged: {folder.name}/*.parquet can't be read ({error}); get it again") from error
-
-
 def check_free(path: str | os.PathLike[str]) -> Path:
-    """The path, where a new folder can be made. Raises `InputError` where something is already or nothing can be
-    written.
+    """Check that a new folder can be made.
+
+    Args:
+        path: Where; parent folders are created, and something is written beside it and removed again.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        InputError: Where something is already, or nothing can be written.
     """
+    if not isinstance(path, str | os.PathLike) or not str(path).isprintable() or str(path) == "":
+        raise InputError(f"path={path!r} is not a path; pass that of a new folder")
     target = Path(path).resolve()
-    if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
-        raise InputError(f"{target} exists already; pass another path or remove it")
     try:
+        if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
+            raise InputError(f"{target} exists already; pass another path or remove it")
         target.parent.mkdir(parents=True, exist_ok=True)
+        try_writing(target)
     except OSError as error:
-        raise InputError(f"{target} cannot be made ({error}); pass another path") from error
-    if not os.access(target.parent, os.W_OK):
-        raise InputError(f"{target.parent} cannot be written; pass another path")
+        raise InputError(f"{target} cannot be written ({error}); pass another path") from error
     return target
 
 
@@ -209,8 +285,8 @@ def _arrays(valued: ValuedPool) -> dict[str, Any]:
         "digests": valued.digests,
         "labels": valued.clustering.labels,
         "centroids": valued.clustering.centroids,
-        "sketch_rows": valued.sketch.rows,
-        "sketch_coordinates": valued.sketch.coordinates,
+        "sketch_rows": valued.embedding_map.rows,
+        "sketch_coordinates": valued.embedding_map.coordinates,
         "merit": np.empty(0) if valued.merit is None else valued.merit,
         **{name: getattr(valued.estimate, name) for name in _OF_ESTIMATE},
     }
@@ -236,5 +312,7 @@ def _embedded(shard: "Dataset") -> "Dataset":
     return batches.with_format(None)
 
 
-def _told(error: Exception) -> str:
-    return f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+def _cause_in_words(error: Exception) -> str:
+    if isinstance(error, KeyError) and error.args:
+        return one_line(f"{error.args[0]!r} is missing")
+    return one_line(first_line(error)) or type(error).__name__

@@ -10,12 +10,20 @@ from numpy.typing import NDArray
 
 from shed_hf.embedding.encoders import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.errors import InputError
+from shed_hf.errors.safe_text import one_line
+from shed_hf.storage.schema import check_depth
 
 WORDS = "words.json"
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], encoder: Encoder | None) -> None:
-    """Arrays by name, and those of the encoder if it is a `Lexical` one, with its words in a file beside them."""
+    """Write arrays by name as safetensors; a `Lexical` encoder's are added, with its words in a file beside them.
+
+    Args:
+        path: The file of arrays.
+        arrays: The arrays.
+        encoder: The encoder of the result.
+    """
     from safetensors.numpy import save_file
 
     lexical: dict[str, NDArray[Any]] = {}
@@ -26,32 +34,82 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], encoder: Encode
 
 
 def read_arrays(path: Path, name: str) -> dict[str, Any]:
-    """Arrays by name. Raises `InputError`, calling the whole ``name``, where the file can't be read."""
+    """Read arrays by name.
+
+    Args:
+        path: A safetensors file.
+        name: What errors call the whole that it belongs to.
+
+    Returns:
+        The arrays.
+
+    Raises:
+        InputError: Where the file can't be read.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        return dict(load_file(path))
+        arrays = dict(load_file(path))
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{name} is damaged: {path.name} can't be read ({error}); get it again") from error
+        raise _unreadable(path, name, error) from error
+    except (TypeError, AttributeError, KeyError, ValueError) as error:  # types that numpy does not have, such as BF16
+        raise _unreadable(path, name, f"a type of number that numpy does not have: {error}") from error
+    other = sorted(part for part, array in arrays.items() if array.dtype.kind not in "iuf")
+    if other:
+        raise _unreadable(path, name, f"{other[:3]} are neither whole numbers nor floating point")
+    return arrays
+
+
+def _unreadable(path: Path, name: str, why: object) -> InputError:
+    return InputError(f"{name} is damaged: {path.name} can't be read ({one_line(why)}); get it again")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """The content as JSON, for people to read as well."""
+    """Write JSON, indented for people to read.
+
+    Args:
+        path: The file.
+        content: What JSON can hold.
+    """
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def read_json(path: Path, name: str) -> Any:
-    """What a JSON file holds. Raises `InputError` where it can't be read."""
+    """Read JSON.
+
+    Args:
+        path: The file.
+        name: What errors call the whole that it belongs to.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        InputError: Where the file can't be read.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        check_depth(content)
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{name} is damaged: {path.name} can't be read ({error}); get it again") from error
+        raise _unreadable(path, name, error) from error
+    return content
 
 
 def encoder_of(described: Mapping[str, Any], arrays: dict[str, Any], folder: Path, name: str) -> Encoder | None:
-    """The encoder, where it can be had by a model's name or from arrays and the words in ``folder``. Raises
-    `ValueError` when those are not each other's.
+    """The encoder of a result, where it can be had by a model's name or from arrays and words.
+
+    Args:
+        described: Its class as ``name``, and its fields.
+        arrays: The arrays of the result.
+        folder: Where the file of words is, if there is one.
+        name: What errors call the whole.
+
+    Returns:
+        The encoder, or None for one of the user's own.
+
+    Raises:
+        ValueError: When words and arrays are not each other's.
     """
     given = {field: value for field, value in described.items() if field != "name" and value is not None}
     if described["name"] == FittedLexical.__name__ and (folder / WORDS).is_file():

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.game.coalitions import coalition_of
-from shed_hf.game.ledger import Entry, Ledger
+from shed_hf.game.entry import Entry
+from shed_hf.game.ledger import Ledger
 from shed_hf.game.players import Players
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ def utilities_table(ledger: Ledger, players: Players) -> "Dataset":
     ``players`` are the clusters that took part, ascending, None where rows are not those of whole clusters. ``blocks``
     are the row ids in their order of training; several blocks are one training run, measured after each. ``outcome``
     has one number per evaluation item, ``mean`` is their mean; ``beside`` is JSON.
+
+    Args:
+        ledger: The outcomes.
+        players: The clusters of the game with their rows.
+
+    Returns:
+        The table.
     """
     from datasets import Dataset
 
@@ -55,11 +63,26 @@ def utilities_features() -> "Features":
 
 
 def ledger_from(table: "Dataset", header: Mapping[str, Any]) -> Ledger:
-    """The ledger that `utilities_table` was made of, in memory. Raises `ValueError` for outcomes that are not
-    finite.
+    """The ledger that a table was made of, in memory.
+
+    Args:
+        table: What `utilities_table` made.
+        header: The header of the ledger.
+
+    Returns:
+        The ledger.
+
+    Raises:
+        ValueError: For outcomes that are not finite or of different numbers of items, and lines that are none.
     """
-    entries = [Entry.parse({**line, "beside": json.loads(line["beside"])}) for line in table]
-    for entry in entries:
-        if not np.isfinite(entry.outcome).all() or not len(entry.outcome):
-            raise ValueError(f"the outcome {entry.key} of the utilities is not finite")
+    entries = [_entry(line) for line in table]
+    if len({len(entry.outcome) for entry in entries}) > 1:
+        raise ValueError("outcomes of different numbers of items")
     return Ledger.of(header, entries)
+
+
+def _entry(line: dict[str, Any]) -> Entry:
+    try:
+        return Entry.parse({**line, "beside": json.loads(line["beside"])})
+    except ValueError as error:
+        raise ValueError(f"the outcome {line.get('key')} of the utilities cannot be read ({error})") from error

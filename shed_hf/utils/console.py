@@ -1,11 +1,14 @@
-"""What the user sees on the way: the bill before, the progress during. Silent where `datasets` progress bars are
-disabled.
+"""What is printed while a curation runs: one-line messages and a progress bar.
+
+Nothing is printed where `datasets` progress bars are disabled.
 """
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from shed_hf.errors.safe_text import safe
 
 
 def quiet() -> bool:
@@ -16,13 +19,24 @@ def quiet() -> bool:
 
 
 def say(message: str) -> None:
-    """One line on the standard error stream, unless `quiet`."""
+    """Print one line on the standard error stream, unless `quiet`; tokens and control characters are left out.
+
+    Args:
+        message: The line.
+    """
     if not quiet():
-        print(message, file=sys.stderr, flush=True)
+        print(safe(message), file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:
-    """``75`` → ``1 min 15 s``; rounded to what a person plans by."""
+    """A duration in words, for example ``"1 min 15 s"`` for 75.
+
+    Args:
+        seconds: The duration in seconds.
+
+    Returns:
+        Text in seconds below a minute, minutes below an hour, and hours.
+    """
     if seconds < 10:
         return f"{seconds:.1f} s"
     if round(seconds) < 60:
@@ -35,7 +49,15 @@ def duration(seconds: float) -> str:
 
 
 def plural(count: int, thing: str) -> str:
-    """``1 row``, ``2 rows``, ``1,200 rows``."""
+    """A count with its noun: ``1 row``, ``2 rows``, ``1,200 rows``.
+
+    Args:
+        count: How many there are.
+        thing: The noun in the singular; its plural must end in s.
+
+    Returns:
+        The two, the number with commas between thousands.
+    """
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
@@ -53,7 +75,14 @@ class Stopwatch:
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[float], None]]:
-    """A bar with the last value measured and the time left; yields what to call with each value."""
+    """A progress bar of fine-tunings with the last value measured and the time left.
+
+    Args:
+        total: How many fine-tunings are expected.
+
+    Yields:
+        A function to call with each value that is measured.
+    """
     from tqdm.auto import tqdm
 
     with tqdm(total=total, desc="valuing", unit="fine-tuning", disable=quiet()) as bar:

@@ -1,16 +1,22 @@
-"""Chance: one seed at the door, a generator for each use of it behind, so that none shifts another."""
+"""One independent generator per purpose, spawned from one seed, so that more draws for one never change another."""
 
 import numpy as np
 
-from shed_hf.errors import InputError
+from shed_hf.utils.checks import check_whole
 
 
 class Streams:
-    """The generators of one seed. Raises `InputError` for what is no whole number >= 0."""
+    """The generators that are spawned from one seed, one for each purpose.
+
+    Args:
+        seed: A whole number >= 0.
+
+    Raises:
+        InputError: For anything else.
+    """
 
     def __init__(self, seed: int) -> None:
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-            raise InputError(f"seed={seed!r} is not a whole number >= 0; pass one")
+        check_whole(0, seed=seed)
         generators = [np.random.default_rng(child) for child in np.random.SeedSequence(int(seed)).spawn(8)]
         self.for_items, self.for_clusters, self.for_training, self.for_values, *later = generators
         self.for_rows, self.for_sketch, self.for_warmup, self.for_merit = later

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Text of the user's or of a library's, made fit to be shown on one line."""
 
 import unicodedata
 
@@ -6,7 +6,14 @@ EXCERPT = 160
 
 
 def excerpt(text: str) -> str:
-    """The beginning of a text on one line, at most 160 characters, without control and direction marks."""
+    """The beginning of a text on one line, without control and direction marks.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        At most 160 characters; where more was cut off, they end in an ellipsis.
+    """
     visible = "".join(" " if mark.isspace() else mark for mark in text[: 20 * EXCERPT] if _shown(mark))
     line = " ".join(visible.split())
     return line if len(line) <= EXCERPT else line[: EXCERPT - 1].rstrip() + "…"
@@ -16,6 +23,29 @@ def _shown(mark: str) -> bool:
     return mark.isspace() or not unicodedata.category(mark).startswith("C")
 
 
+_FILLERS = "\u115f\u1160\u2800\u3164\uffa0"
+"""Letters and signs that show nothing: Hangul fillers and the empty Braille pattern."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text shows nothing: blanks, zero-width and control characters alone.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        True for an empty text too.
+    """
+    return all(mark.isspace() or unicodedata.category(mark) in ("Cc", "Cf") or mark in _FILLERS for mark in text)
+
+
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
+    """The first line of an error's message.
+
+    Args:
+        error: Any exception.
+
+    Returns:
+        The line, empty for an empty message.
+    """
     return str(error).strip().partition("\n")[0]

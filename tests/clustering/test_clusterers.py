@@ -107,9 +107,38 @@ def test_a_single_row_is_a_cluster() -> None:
 
 
 def test_hierarchical_clustering_refuses_more_rows_than_it_can_compare() -> None:
-    too_many = np.zeros((Agglomerative.MOST_ROWS + 1, 1), dtype=np.float32)
+    too_many = np.ones((Agglomerative.MOST_ROWS + 1, 1), dtype=np.float32)
     with pytest.raises(InputError, match="compares all pairs of 20001 rows"):
         clustered(Agglomerative(2), too_many)
+
+
+@pytest.mark.parametrize("clusterer", [KMeans(1), Agglomerative(1), Given([0, 0, 1])])
+def test_a_row_without_a_vector_is_in_no_cluster(clusterer: Any) -> None:
+    embeddings = np.array([[1, 0], [0, 0], [0, 1]], dtype=np.float32)
+    with pytest.raises(InputError, match=r"the vector at position 1 is all zeros \(1 such\)"):
+        clustered(clusterer, embeddings)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [-1, 0, 7],
+        ["-1", "0", "7"],
+        [" -1 ", "a", "b"],
+        ["-1.0", "a", "b"],
+        [-1.0, 0.5, 2.0],
+        [b"-1", b"a", b"b"],
+        np.array([-1, "a", "b"], object),
+    ],
+)
+def test_minus_one_is_noise_as_a_number_and_as_text(labels: Any) -> None:
+    found = clustered(Given(labels), np.eye(3, dtype=np.float32))
+    assert found.labels.tolist() == [-1, 0, 1]
+
+
+def test_other_text_with_a_minus_is_no_noise() -> None:
+    found = clustered(Given(["-10", "-1a", "--1"]), np.eye(3, dtype=np.float32))
+    assert sorted(found.labels.tolist()) == [0, 1, 2]
 
 
 def test_rows_in_no_dense_region_stay_noise() -> None:

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from shed_hf.clustering.topic_terms import LOOKED_AT, TERMS, top_terms, wording
+from shed_hf.clustering.topic_terms import LOOKED_AT, TERMS, describe_clusters, top_terms
 from shed_hf.data.pool import read_pool
 from shed_hf.utils.text import EXCERPT, excerpt
 from tests.helpers.curations import curated_of
@@ -141,7 +141,7 @@ def test_a_cluster_is_worded_by_its_nearest_rows_and_its_first_proxy() -> None:
     near, far = ["apple cider"] * LOOKED_AT, ["zebra zoo"] * 5
     pool = read_pool(Dataset.from_dict({"text": [*near, *far, "grape juice\nis  sweet", "beech"]}))
     nearest = [np.arange(37), np.array([38, 37])]
-    terms, excerpts = wording(pool, nearest, [np.array([33, 0]), np.array([37])])
+    terms, excerpts = describe_clusters(pool, nearest, [np.array([33, 0]), np.array([37])])
     assert terms == [["apple", "cider"], ["beech", "grape", "juice", "sweet"]]
     assert excerpts == ["zebra zoo", "grape juice is sweet"]
 
@@ -149,9 +149,9 @@ def test_a_cluster_is_worded_by_its_nearest_rows_and_its_first_proxy() -> None:
 def test_a_cluster_that_does_not_play_has_terms_and_no_excerpt() -> None:
     pool = read_pool(Dataset.from_dict({"text": ["apple cider", "grape juice"]}))
     nobody = np.array([], dtype=np.int64)
-    terms, excerpts = wording(pool, [np.array([0]), np.array([1])], [nobody, np.array([1])])
+    terms, excerpts = describe_clusters(pool, [np.array([0]), np.array([1])], [nobody, np.array([1])])
     assert (terms, excerpts) == ([["apple", "cider"], ["grape", "juice"]], [None, "grape juice"])
-    assert wording(pool, [np.array([0])], [nobody]) == ([["apple", "cider"]], [None])
+    assert describe_clusters(pool, [np.array([0])], [nobody]) == ([["apple", "cider"]], [None])
 
 
 def test_a_curation_words_its_clusters_and_not_its_noise() -> None:

@@ -281,7 +281,10 @@ def test_the_scorer_survives_the_disk(curated: CuratedDataset, tmp_path: Path) -
     assert [WORTH[topic] for topic in scored["topic"]] == pytest.approx(scored["shed_value"][:])
 
 
-def test_a_path_that_is_taken_is_refused_and_left_alone(curated: CuratedDataset, tmp_path: Path) -> None:
+def test_a_path_that_is_taken_is_refused_and_left_alone(
+    curated: CuratedDataset, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("working"))  # where the result is kept
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path, tmp_path / "file"):
         with pytest.raises(InputError, match=r"exists already; pass another path or remove it"):

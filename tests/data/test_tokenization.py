@@ -19,7 +19,7 @@ from shed_hf.data.tokenization import (
     IGNORED,
     Tokens,
     check_tokenizer,
-    render,
+    prompt_ids,
     split_at_completion,
     tokenise,
     warn_of_cuts,
@@ -39,6 +39,16 @@ FORGETFUL = (
     "{% else %}{{ m['content'] }}{% endif %}{{ eos_token }}{% endfor %}"
     "{% if add_generation_prompt %}assistant: {% endif %}"
 )
+WITH_SYSTEM = (
+    "{% for m in messages %}{% if loop.first and m['role'] != 'system' %}<|system|>be kind\n{% endif %}"
+    "<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+ENDING = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% else %}{{ eos_token }}{% endif %}"
+)
+UNOPENED = "{% for m in messages %}{{ m['content'] }}{{ eos_token }}{% endfor %}"
 SECRETIVE = "{% if messages[-1]['role'] == 'user' %}asked{% else %}answered: {{ messages[-1]['content'] }}{% endif %}"
 
 
@@ -69,7 +79,7 @@ def one(example: Example, tokenizer: PreTrainedTokenizerBase, max_length: int = 
 def test_a_conversation_reads_as_its_template_has_it(tokenizer: PreTrainedTokenizerBase) -> None:
     whole = tokenizer.apply_chat_template([turn._asdict() for turn in MULTI.turns], tokenize=False)
     ids = tokenizer.apply_chat_template([turn._asdict() for turn in MULTI.turns], return_dict=True)["input_ids"]
-    assert "".join(segment.text for segment in render(MULTI, tokenizer)) == whole
+    assert tokenizer.decode(one(MULTI, tokenizer).ids) == whole
     assert one(MULTI, tokenizer).ids.tolist() == ids
 
 
@@ -78,7 +88,6 @@ def test_the_answer_and_its_end_are_learned_and_nothing_else(tokenizer: PreTrain
 
 
 def test_every_answer_of_a_conversation_is_learned(tokenizer: PreTrainedTokenizerBase) -> None:
-    assert [segment.text for segment in render(MULTI, tokenizer) if segment.learned] == ["woof<eos>\n", "a cat<eos>\n"]
     assert learned(one(MULTI, tokenizer), tokenizer) == "woof<eos>\na cat<eos>\n"
 
 
@@ -91,28 +100,46 @@ def test_answers_inside_a_given_prompt_are_not_learned(tokenizer: PreTrainedToke
 
 
 def test_a_conversation_may_begin_with_the_assistant(tokenizer: PreTrainedTokenizerBase) -> None:
-    assert learned(one(Example((DOG, ASK, CAT)), tokenizer), tokenizer).endswith("a cat<eos>\n")
+    for template in (tokenizer.chat_template, WITH_SYSTEM, ENDING):
+        tokenizer.chat_template = template
+        said = learned(one(Example((DOG, ASK, CAT)), tokenizer), tokenizer)
+        assert said == ("woof\na cat\n<eos>" if template == ENDING else "woof<eos>\na cat<eos>\n")
 
 
-def test_an_answer_that_the_template_rewrites_later_is_read_but_not_learned(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_a_conversation_whose_first_answer_cannot_be_found_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = UNOPENED
+    assert learned(one(MULTI, tokenizer), tokenizer) == "woof<eos>a cat<eos>"
+    with pytest.raises(InputError, match=r"row 0: the conversation begins with the assistant.*put a user"):
+        one(Example((DOG, ASK, CAT)), tokenizer)
+
+
+def test_every_answer_is_learned_where_the_template_ends_whatever_is_last(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.chat_template = ENDING
+    assert tokenizer.decode(one(MULTI, tokenizer).ids).count("<eos>") == 1
+    assert learned(one(MULTI, tokenizer), tokenizer) == "woof\na cat\n<eos>"
+
+
+def test_a_template_that_rewrites_an_earlier_answer_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = FORGETFUL
-    segments = render(MULTI, tokenizer)
-    assert "".join(segment.text for segment in segments).count("(…)") == 1
-    assert [segment.text for segment in segments if segment.learned] == ["a cat<eos>"]
+    assert learned(one(SINGLE, tokenizer), tokenizer) == " woof<eos>"
+    with pytest.raises(
+        InputError, match=r"row 0: .* renders a conversation differently once it is answered or goes on"
+    ):
+        one(MULTI, tokenizer)
+    assert learned(one(Example(MULTI.turns, given=4), tokenizer), tokenizer) == " a cat<eos>"
 
 
 def test_a_template_that_hides_where_the_answer_begins_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = SECRETIVE
-    with pytest.raises(InputError, match=r"renders a conversation differently .* pass prompt \+ completion"):
-        render(SINGLE, tokenizer)
+    with pytest.raises(InputError, match=r"row 7: .* renders a conversation differently .* pass prompt \+ completion"):
+        tokenise([SINGLE], tokenizer, 256, [7])
 
 
 # ---- without one
 
 
 def test_without_a_template_a_conversation_is_laid_out_as_alpaca(plain: PreTrainedTokenizerBase) -> None:
-    segments = render(MULTI, plain)
-    assert "".join(segment.text for segment in segments) == (
+    assert plain.decode(one(MULTI, plain).ids) == (
         "Be {kind}\n\n### Instruction:\nSay dog\n\n### Response:\nwoof\n\n"
         "### Instruction:\nagain\n\n### Response:\na cat<eos>"
     )
@@ -217,8 +244,21 @@ def test_a_leading_token_of_the_tokenizer_is_read_as_trl_reads_it(
     assert [row.ids.tolist() for row in ours] == list(theirs["input_ids"])
     assert [row.labels.tolist() for row in ours] == list(theirs["labels"])
     assert all(row.ids[0] == begin for row in ours)
-    assert learned(one(Example((CAT,), verbatim=True), tokenizer), tokenizer) == "a cat<eos>"
+    assert learned(one(Example((CAT,), verbatim=True), tokenizer), tokenizer) == "<|system|>a cat<eos>"
     assert one(SINGLE, tokenizer).ids[0] != begin  # a chat template writes its own
+
+
+# ---- what a completion is generated after
+
+
+@pytest.mark.parametrize("example", [SINGLE, MULTI, Example(MULTI.turns, given=4), Example((ASK, DOG), verbatim=True)])
+@pytest.mark.parametrize("template", [True, False])
+def test_a_completion_is_generated_after_what_is_trained_before_it(
+    tokenizer: PreTrainedTokenizerBase, example: Example, template: bool
+) -> None:
+    tokenizer.chat_template = tokenizer.chat_template if template else None
+    tokens = one(example, tokenizer)
+    assert prompt_ids(example, tokenizer) == tokens.ids[: split_at_completion(tokens)].tolist()
 
 
 # ---- cutting

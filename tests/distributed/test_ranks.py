@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from torch.distributed import HashStore
 
-from shed_hf import InputError
+from shed_hf import InputError, RankError
 from shed_hf.distributed.ranks import MultiProcess, SingleProcess
 
 
-def crew_of(size: int, lead: Callable[[MultiProcess], Any], follow: Callable[[MultiProcess], Any]) -> list[Any]:
-    """What each rank of a crew returns or raises, each in a thread of its own."""
+def ranks_of(size: int, main: Callable[[MultiProcess], Any], work: Callable[[MultiProcess], Any]) -> list[Any]:
+    """What each rank returns or raises, each in a thread of its own."""
     store, found = HashStore(), [None] * size
 
     def run(rank: int) -> None:
         try:
             with MultiProcess(store, rank, size) as workers:
-                found[rank] = lead(workers) if workers.is_main else follow(workers)
+                found[rank] = main(workers) if workers.is_main else work(workers)
         except BaseException as error:
             found[rank] = error  # type: ignore[call-overload]
 
@@ -42,15 +42,15 @@ def squared(by: list[int], rank: int, seconds: Callable[[int], float] = lambda _
 
 
 @pytest.mark.parametrize("size", [2, 3, 5])
-def test_every_task_is_done_once_and_its_result_reaches_the_leader(size: int) -> None:
+def test_every_task_is_done_once_and_its_result_reaches_rank_0(size: int) -> None:
     by: list[int] = []
 
-    def lead(workers: MultiProcess) -> Any:
+    def main(workers: MultiProcess) -> Any:
         rounds = [dict(workers.map("square", range(n), squared(by, 0))) for n in (40, 0, 1, 7)]
         workers.end(rounds)
         return rounds
 
-    found = crew_of(size, lead, lambda workers: workers.follow({"square": squared(by, workers.rank)}))
+    found = ranks_of(size, main, lambda workers: workers.work({"square": squared(by, workers.rank)}))
     assert found == [[{n: n**2 for n in range(count)} for count in (40, 0, 1, 7)]] * size
     assert len(by) == 48
 
@@ -61,23 +61,23 @@ def test_who_is_free_takes_the_next_task() -> None:
     def slow(task: int) -> float:
         return 0.4 if task == 0 else 0.005
 
-    def lead(workers: MultiProcess) -> Any:
+    def main(workers: MultiProcess) -> Any:
         results = list(workers.map("square", range(21), squared(by, 0, slow)))
         workers.end(None)
         return results
 
-    found = crew_of(2, lead, lambda workers: workers.follow({"square": squared(by, 1, slow)}))
+    found = ranks_of(2, main, lambda workers: workers.work({"square": squared(by, 1, slow)}))
     assert sorted(found[0]) == [(n, n**2) for n in range(21)]
     assert sorted((by.count(0), by.count(1))) == [1, 20]  # one rank sat over the first, the other did the rest
 
 
-def test_each_rank_does_what_is_for_all_and_the_leader_hears_from_all() -> None:
-    def lead(workers: MultiProcess) -> Any:
+def test_each_rank_does_what_is_for_all_and_rank_0_hears_from_all() -> None:
+    def main(workers: MultiProcess) -> Any:
         told = workers.on_every_rank("who", "you", lambda you: (you, 0))
         workers.end("done")
         return told
 
-    found = crew_of(3, lead, lambda workers: workers.follow({"who": lambda you: (you, workers.rank)}))
+    found = ranks_of(3, main, lambda workers: workers.work({"who": lambda you: (you, workers.rank)}))
     assert found == [[("you", 0), ("you", 1), ("you", 2)], "done", "done"]
 
 
@@ -93,11 +93,11 @@ def test_an_exception_on_one_rank_ends_all_with_the_same(failing: int, error: Ba
 
         return fail
 
-    def lead(workers: MultiProcess) -> None:
+    def main(workers: MultiProcess) -> None:
         list(workers.map("work", range(200), handle(0)))
         workers.end(None)
 
-    found = crew_of(3, lead, lambda workers: workers.follow({"work": handle(workers.rank)}))
+    found = ranks_of(3, main, lambda workers: workers.work({"work": handle(workers.rank)}))
     assert [type(one) for one in found] == [type(error)] * 3
     assert [str(one) for one in found] == [str(error)] * 3
     assert all(f"rank {failing} of 3" in found[rank].__notes__[0] for rank in range(3) if rank != failing)
@@ -108,11 +108,11 @@ class Unsendable(Exception):
         super().__init__("only words")
 
 
-def test_an_exception_that_cannot_travel_arrives_in_words() -> None:
+def test_an_exception_of_the_callers_arrives_in_words() -> None:
     def fail(_task: int) -> None:
         raise Unsendable(1, 2)
 
-    found = crew_of(2, lambda workers: fail(0), lambda workers: workers.follow({}))
+    found = ranks_of(2, lambda workers: fail(0), lambda workers: workers.work({}))
     assert isinstance(found[0], Unsendable)
     assert isinstance(found[1], RuntimeError)
     assert "Unsendable: only words" in str(found[1])
@@ -127,25 +127,25 @@ class Lost(HashStore):  # type: ignore[misc]
 
 def test_a_rank_that_lost_the_others_says_what_to_do() -> None:
     told = r"rank 1 cannot reach the other ranks any more.*start the same command again"
-    with pytest.raises(RuntimeError, match=told), MultiProcess(Lost(), 1, 2) as workers:
-        workers.follow({})
+    with pytest.raises(RankError, match=told), MultiProcess(Lost(), 1, 2) as workers:
+        workers.work({})
 
 
-def test_a_leader_waits_until_all_have_its_result() -> None:
+def test_rank_0_waits_until_all_have_its_result() -> None:
     ended: list[float] = []
 
-    def lead(workers: MultiProcess) -> None:
+    def main(workers: MultiProcess) -> None:
         workers.end("result")
         ended.append(time.perf_counter())
 
-    def follow(workers: MultiProcess) -> Any:
+    def work(workers: MultiProcess) -> Any:
         time.sleep(0.3)
         before = time.perf_counter()
         assert not ended
-        result = workers.follow({})
+        result = workers.work({})
         return result, before
 
-    found = crew_of(2, lead, follow)
+    found = ranks_of(2, main, work)
     assert found[1][0] == "result"
     assert ended[0] > found[1][1]
 

@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shed_hf.clustering.clusterers import KMeans
 from shed_hf.curation.curate import curate
 from shed_hf.data.evaluation_items import EvaluationItems, items_from
 from shed_hf.data.formats import Example
@@ -156,9 +157,88 @@ def test_rows_nearly_like_a_held_out_row_are_left_out_even_with_a_matrix() -> No
     assert candidates.left_out == {"invalid": 0, "held out": 10, "repeating evaluation items": 3}
 
 
-def test_texts_without_a_known_word_are_no_repeats_of_each_other() -> None:
-    pool = pool_of(["!!", "salt", "butter"])
-    assert against(pool, ["??", "unknown"]).rows.tolist() == [0, 1, 2]
+def test_texts_without_a_known_word_are_no_repeats_and_are_left_out_by_number() -> None:
+    pool = pool_of(["!!", "salt", "butter", "who is it"])
+    with pytest.warns(UserWarning, match=r"2 of 4 rows are left out because the embedder knows nothing .*: row 0, 3;"):
+        candidates = against(pool, ["??", "unknown"])
+    assert candidates.rows.tolist() == [1, 2]
+    assert candidates.left_out["repeating evaluation items"] == 0
+    assert candidates.left_out["without a vector"] == 2
+    assert candidates.left_out_in_words == "2 without a vector"
+
+
+def test_a_given_matrix_with_zeros_leaves_those_rows_out() -> None:
+    matrix = np.eye(4)
+    matrix[2] = 0
+    with pytest.warns(UserWarning, match="1 of 4 rows .*: row 2;"):
+        candidates = decontaminate(pool_of(list("abcd")), None, matrix)
+    assert candidates.rows.tolist() == [0, 1, 3]
+    assert len(candidates.embeddings) == 3
+
+
+def test_no_row_with_a_vector_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"none of the rows is left .* 3 have a vector of zeros"):
+        decontaminate(pool_of(list("abc")), None, np.zeros((3, 2)))
+
+
+# ---- shared preambles
+
+RULES = "You answer questions of common sense in one short and clear reply, and you never explain yourself at all. " * 3
+
+
+def with_system(texts: Sequence[str], system: str = RULES) -> Dataset:
+    """Conversations that begin with a system prompt; the user's and the assistant's turn are parted by a bar."""
+    return Dataset.from_dict(
+        {
+            "messages": [
+                [
+                    *([{"role": "system", "content": system}] if system else []),
+                    {"role": "user", "content": text.partition("|")[0]},
+                    {"role": "assistant", "content": text.partition("|")[2]},
+                ]
+                for text in texts
+            ]
+        }
+    )
+
+
+QUESTIONS = ["salt in soup|add some", "dog on sofa|take it off", "goal by hand|no goal", "choir in tune|sing along"]
+ITEMS = ["violin out of tune|tighten it", "Dog  on sofa|take it off"]
+
+
+@pytest.mark.parametrize("embedder", ["lexical", Letters()])
+@pytest.mark.parametrize("of_pool", ["", RULES])
+@pytest.mark.parametrize("of_items", ["", RULES, f"Another. {RULES}"])
+def test_rows_are_compared_without_the_preambles_of_pool_and_items(embedder: Any, of_pool: str, of_items: str) -> None:
+    pool = read_pool(with_system(QUESTIONS * 2, of_pool))
+    items = given_items(with_system(ITEMS * 2, of_items), pool)
+    left = decontaminate(pool.with_preambles(items.preambles), items, embedder)
+    plain = read_pool(with_system(QUESTIONS * 2, ""))
+    expected = decontaminate(plain, given_items(with_system(ITEMS * 2, ""), plain), embedder)
+    assert left.rows.tolist() == expected.rows.tolist() == [0, 2, 3, 4, 6, 7]
+    np.testing.assert_allclose(left.embeddings, expected.embeddings, atol=1e-6)
+
+
+def test_a_curation_compares_and_clusters_what_differs() -> None:
+    rows, few = make_rows(120), make_rows(8, seed=9)
+    told = [f"{row['instruction']}|{row['output']}" for row in rows]
+    asked = [f"{row['instruction']}|{row['output']}" for row in few]
+    found = []
+    for system in ("", RULES):
+        utility = PlainUtility(lambda row_sets: np.zeros((len(row_sets), 2)) + [[len(rows)] for rows in row_sets])
+        found.append(
+            curate(
+                with_system(told, system), 20, eval_dataset=with_system(asked, system), embedder=Lexical(8),
+                utility=utility, estimator=Exact(), clusterer=KMeans(4), proxies_per_cluster=1,
+            )
+        )  # fmt: skip
+    plain, prompted = found
+    assert prompted.recipe["left_out"] == plain.recipe["left_out"]
+    np.testing.assert_array_equal(prompted.clustering.labels, plain.clustering.labels)
+    assert len(prompted.recipe["format"]["preambles"]["systems"]) == 1
+    assert "preambles" not in plain.recipe["format"]
+    batch = with_system(asked, RULES)[:]
+    assert prompted.scorer(batch)["shed_cluster"] == plain.scorer(with_system(asked, "")[:])["shed_cluster"]
 
 
 @settings(max_examples=30, deadline=None)
@@ -221,7 +301,7 @@ def test_an_eval_dataset_is_found_by_path(tmp_path: Path) -> None:
         (Dataset.from_dict({"words": ["a"]}), r"columns of eval_dataset, \['words'\] fit no known format"),
         (Dataset.from_dict({"text": ["a", ""]}), r"eval_dataset has 1 rows that cannot be read; the first is row 1"),
         (DatasetDict(), r"eval_dataset has the splits \[\]"),
-        ([{"text": "a"}], "eval_dataset is a list"),
+        ({"text": ["a"]}, "eval_dataset is a dict"),
     ],
 )
 def test_an_eval_dataset_that_cannot_be_used_is_named(eval_dataset: Any, message: str) -> None:

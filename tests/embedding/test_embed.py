@@ -1,6 +1,7 @@
 """Rows to unit vectors: a matrix, any encoder, words, a sentence-transformers model."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from shed_hf.distributed.launch import device_of
 from shed_hf.embedding import embed as embedding
 from shed_hf.embedding.embed import CHUNK, embed, encode_texts, unit
 from shed_hf.embedding.encoders import FittedLexical, Lexical, SentenceTransformerEncoder, encoder_from
+from shed_hf.embedding.lexical_terms import terms_of
 from shed_hf.errors import InputError
 from tests.helpers.rows import make_rows
 
@@ -178,6 +180,69 @@ def test_lexical_knows_nothing_of_a_text_without_a_known_word(rows: Pool) -> Non
 def test_lexical_refuses_texts_without_words(texts: list[str]) -> None:
     with pytest.raises(InputError, match=f"found no words in {len(texts)} rows .* sentence-transformers"):
         Lexical().fit(texts)
+
+
+@pytest.mark.parametrize("dimensions", [0, -3, 2.5, True, "16"])
+def test_lexical_refuses_dimensions_that_are_no_number_of_them(dimensions: Any) -> None:
+    with pytest.raises(InputError, match=r"dimensions=.* is not a whole number >= 1"):
+        Lexical(dimensions)
+    with pytest.raises(InputError, match=r"seed=-1 is not a whole number >= 0"):
+        Lexical(16, -1)
+
+
+UNSPACED = {
+    "Chinese": (["我喜欢吃苹果和香蕉。", "足球比赛今天晚上开始。"], ["他每天都吃苹果。", "昨晚的足球比赛很精彩。"]),
+    "Japanese": (
+        ["りんごとバナナが好きです。", "サッカーの試合は今夜です。"],
+        ["毎日りんごを食べる。", "昨夜のサッカーを見た。"],
+    ),
+    "Thai": (["ฉันชอบกินแอปเปิ้ลและกล้วย", "การแข่งขันฟุตบอลเริ่มคืนนี้"], ["เขากินแอปเปิ้ลทุกวัน", "ฟุตบอลเมื่อคืนสนุกมาก"]),
+    "Burmese": (["ငါပန်းသီးစားတယ်", "ဘောလုံးပွဲစတယ်"], ["သူပန်းသီးကြိုက်တယ်", "မနေ့ကဘောလုံးပွဲ"]),
+    "Hindi": (["मुझे सेब और केला पसंद है", "आज रात क्रिकेट मैच है"], ["वह सेब खाता है", "कल का क्रिकेट अच्छा था"]),
+    "mixed": (["iPhone手机很贵", "Toyota汽车很快"], ["我的手机坏了", "他的汽车旧了"]),
+}
+
+
+@pytest.mark.parametrize("language", UNSPACED)
+def test_lexical_finds_the_nearest_of_new_texts_in_scripts_without_blanks(language: str) -> None:
+    known, new = UNSPACED[language]
+    encoder = Lexical().fit(known)
+    vectors = encode_texts(encoder, new, ALL)
+    assert vectors.any(axis=1).all()
+    words = (encoder.words(new) @ encoder.words(known).T).toarray()
+    assert words.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_terms_of_spaced_scripts_are_words_as_before() -> None:
+    assert terms_of("The Quick brown-fox, a 42 x") == ["quick", "brown", "fox", "42"]
+    assert terms_of("cafe\u0301 भाषा") == ["café", "भाषा"]
+    assert terms_of("苹果x") == ["苹", "果", "苹果"]
+    assert terms_of("🙂 ! a") == []
+
+
+def test_vocabularies_saved_before_find_the_words_they_hold() -> None:
+    saved = FittedLexical.of(["苹果和香蕉", "足球比赛"], np.ones(2, np.float32), np.eye(2, dtype=np.float32))
+    np.testing.assert_array_equal(saved.encode(["苹果和香蕉", "足球比赛！"]), np.eye(2))
+
+
+def test_what_an_encoder_cannot_see_is_said_once_in_numbers() -> None:
+    class Reads4(Lengths):
+        model = "reads-4"
+        max_tokens = 4
+
+        def n_tokens(self, sentences: list[str], /) -> np.ndarray:
+            return np.array([len(text.split()) for text in sentences])
+
+    texts = ["one two three", *["a b c d e f"] * 3, "a b c d"]
+    pool = read_pool(Dataset.from_dict({"text": texts}))
+    with pytest.warns(UserWarning) as caught:
+        embed(pool, np.arange(5), Reads4())
+    (warning,) = caught
+    said = "3 of 5 rows are longer than the 4 tokens that embedder='reads-4' reads; the last 33% of the tokens"
+    assert str(warning.message).startswith(said)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        embed(pool, np.array([0, 4]), Reads4())
 
 
 @pytest.mark.parametrize("texts", [["dog"], ["dog", "dog"], ["dog cat"], ["dog cat", "cat"]])

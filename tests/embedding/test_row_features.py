@@ -21,12 +21,13 @@ from shed_hf.data.tokenization import IGNORED, Tokens, tokenise
 from shed_hf.demo import models
 from shed_hf.demo import pool as demo_pool
 from shed_hf.embedding.embed import embed
-from shed_hf.embedding.row_features import FEATURES, Features, features_from, named, spread, with_features
+from shed_hf.embedding.row_features import FEATURES, Features, features_by_name, features_from, spread, with_features
 from shed_hf.errors import InputError
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.objectives import Loss
 from shed_hf.finetuning import row_losses as row_features
 from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.prepared_rows import PreparedRows
 from shed_hf.finetuning.row_losses import features_of_tokens
 from shed_hf.finetuning.trainer_settings import default_peft_config
 from shed_hf.finetuning.trainer_utility import TrainerUtility
@@ -96,7 +97,7 @@ def test_a_row_that_is_all_completion_has_no_prompt_that_could_help(plain: PreTr
     features = features_of_tokens(plain, [whole, with_bos], tokenizer)
     np.testing.assert_allclose(features[0], [loss(plain, [50], [60, 70])] * 2 + [np.log(2)], atol=1e-5)
     np.testing.assert_allclose(features[1], [loss(plain, [0], [60, 70])] * 2 + [np.log(2)], atol=1e-5)
-    assert named(features)["ifd"] == pytest.approx([0, 0], abs=1e-6)
+    assert features_by_name(features)["ifd"] == pytest.approx([0, 0], abs=1e-6)
 
 
 def test_a_beginning_of_sequence_stands_before_a_completion_alone(tiny_model: Path, plain: PreTrainedModel) -> None:
@@ -173,14 +174,14 @@ def test_a_trainer_of_ones_own_gives_what_fine_tune_gives(
 
 
 def test_a_prepared_dataset_without_labels_is_learned_whole() -> None:
-    (tokens,) = row_features.prepared_tokens(Dataset.from_dict({"input_ids": [[5, 6, 7]]}), np.array([0]))
+    (tokens,) = PreparedRows(Dataset.from_dict({"input_ids": [[5, 6, 7]]})).tokens(np.array([0]))
     assert tokens.labels.tolist() == tokens.ids.tolist() == [5, 6, 7]
 
 
 def test_the_prompts_help_is_positive() -> None:
     features = np.array([[1.0, 3.0, 2.0], [4.0, 3.5, 1.0], [np.nan] * 3])
-    assert list(named(features)) == list(FEATURES)
-    np.testing.assert_array_equal(named(features)["ifd"], [2.0, -0.5, np.nan])
+    assert list(features_by_name(features)) == list(FEATURES)
+    np.testing.assert_array_equal(features_by_name(features)["ifd"], [2.0, -0.5, np.nan])
 
 
 @st.composite
@@ -204,7 +205,9 @@ def test_together_the_features_spread_as_widely_as_scale_says(of: Any, chosen: l
     columns = wide[:, 3:]
     assert np.isfinite(columns).all()
     assert columns.mean(axis=0) == pytest.approx(np.zeros(len(chosen)), abs=1e-5)
-    varied = sum(len(np.unique(of_one[np.isfinite(of_one)])) > 1 for of_one in map(named(features).get, chosen))
+    varied = sum(
+        len(np.unique(of_one[np.isfinite(of_one)])) > 1 for of_one in map(features_by_name(features).get, chosen)
+    )
     assert spread(columns) == pytest.approx(scale * spread(embeddings) * np.sqrt(varied / len(chosen)), abs=1e-5)
 
 
@@ -285,8 +288,8 @@ def test_shuffled_answers_come_apart_from_sound_rows_of_their_topic() -> None:
     pool, everyone = read_pool(Dataset.from_list(mixed)), np.arange(len(mixed))
     bound = FineTune(str(models.SMALL_MODEL), "loss").bind(pool, pool.examples([0]), 0)
     features = bound.row_features(everyone)
-    assert roc_auc_score(hurt, -named(features)["ifd"]) > 0.9
-    assert roc_auc_score(hurt, named(features)["loss"]) > 0.7
+    assert roc_auc_score(hurt, -features_by_name(features)["ifd"]) > 0.9
+    assert roc_auc_score(hurt, features_by_name(features)["loss"]) > 0.7
     embeddings, _ = embed(pool, everyone, "lexical")
 
     def purity(wider: Any) -> float:

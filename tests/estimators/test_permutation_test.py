@@ -177,13 +177,13 @@ def test_estimates_of_players_who_differ_pass_the_gate_and_of_noise_do_not(estim
     told = members(8) @ np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 4.0])
     estimate = estimator(game_of(told), rng_of(0))
     assert estimate.p_value <= 0.01
-    assert signal.lacking(estimate) is None
-    assert signal.passed(estimate)
+    assert signal.failed_checks(estimate) is None
+    assert signal.is_significant(estimate)
     passed, p_values = [], []
     for seed in range(16):
         u = rng_of(seed, 8).normal(size=2**8)
         estimate = estimator(game_of(u), rng_of(seed))
-        passed.append(signal.passed(estimate))
+        passed.append(signal.is_significant(estimate))
         p_values.append(estimate.p_value)
     assert np.mean(passed) <= 0.2
     assert 0.25 <= np.mean(p_values) <= 0.75
@@ -226,11 +226,11 @@ CONTRARY = AGREEING * [[1], [-1]]
     ],
 )
 def test_what_is_lacking_is_said_in_words(estimate: ValueEstimate, lacking: str | None) -> None:
-    assert signal.lacking(estimate) == lacking
-    assert signal.passed(estimate) == (lacking is None and not np.isnan(estimate.p_value))
+    assert signal.failed_checks(estimate) == lacking
+    assert signal.is_significant(estimate) == (lacking is None and not np.isnan(estimate.p_value))
 
 
 def test_nothing_known_is_nothing_shown() -> None:
     unknown = estimate_of([1.0, 2.0, 3.0])
-    assert signal.lacking(unknown) is None
-    assert not signal.passed(unknown)
+    assert signal.failed_checks(unknown) is None
+    assert not signal.is_significant(unknown)

@@ -224,7 +224,7 @@ def test_an_outcome_that_is_not_finite_ends_it() -> None:
 
 def test_what_is_no_surrogate_is_refused() -> None:
     for surrogate in (Exact(), BanzhafMSR(), "least-squares", None, LeastSquares):
-        with pytest.raises(InputError, match=r"is none; pass LeastSquares\(…\) or InRun\(…\)$"):
+        with pytest.raises(InputError, match=r"is not a surrogate; pass LeastSquares\(…\) or InRun\(…\)$"):
             RegressionAdjusted(surrogate)
     assert estimator_from("regression-adjusted") == RegressionAdjusted(LeastSquares())
 

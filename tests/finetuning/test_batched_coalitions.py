@@ -1,4 +1,4 @@
-"""Coalitions abreast: their outcomes are those of the same coalitions trained alone."""
+"""Batched coalitions: their outcomes are those of the same coalitions trained alone."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from shed_hf.data.pool import read_pool
 from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.errors import Diverged, InputError
 from shed_hf.evaluation.objectives import Choice
-from shed_hf.finetuning import batched_coalitions as abreast
+from shed_hf.finetuning import batched_coalitions
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.finetuning.trainer_utility import TrainerUtility
 from shed_hf.game.game import Game
@@ -42,18 +42,20 @@ def bind(tiny_model: Path) -> Bind:
     return partial(bound, tiny_model)
 
 
-def measured(utility: TrainerUtility, lanes: int, row_sets: Sequence[Any] = ROW_SETS) -> Any:
-    """Outcomes abreast; every walk is recorded exactly once."""
+def measured(utility: TrainerUtility, n_batched: int, row_sets: Sequence[Any] = ROW_SETS) -> Any:
+    """Outcomes of a batch; every sequence is recorded exactly once."""
     outcomes: dict[int, FloatVector] = {}
 
-    def record(walk: int, block: int, outcome: FloatVector, _beside: Mapping[str, float]) -> None:
+    def record(sequence: int, block: int, outcome: FloatVector, _beside: Mapping[str, float]) -> None:
         assert block == 0
-        assert walk not in outcomes
-        outcomes[walk] = outcome
+        assert sequence not in outcomes
+        outcomes[sequence] = outcome
 
-    with utility.sandbox:
-        assert abreast.measure(utility, [[rows] for rows in row_sets], record, lanes) == set(range(len(row_sets)))
-    return np.stack([outcomes[walk] for walk in range(len(row_sets))])
+    with utility.isolation:
+        assert batched_coalitions.measure(utility, [[rows] for rows in row_sets], record, n_batched) == set(
+            range(len(row_sets))
+        )
+    return np.stack([outcomes[sequence] for sequence in range(len(row_sets))])
 
 
 def assert_close(measured: Any, expected: Any) -> None:
@@ -74,11 +76,11 @@ HOW: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("kind", TINY)
 def test_outcomes_are_those_of_coalitions_trained_alone(kind: str, how: str, bind: Bind) -> None:
     utility = bind(kind, **HOW[how])
-    with utility.sandbox:
-        assert abreast.why_not_batched(utility) is None
+    with utility.isolation:
+        assert batched_coalitions.why_not_batched(utility) is None
     alone = utility(ROW_SETS)
-    for n_lanes in (1, 3, 7):
-        assert_close(measured(utility, n_lanes), alone)
+    for n_batched in (1, 3, 7):
+        assert_close(measured(utility, n_batched), alone)
     differences = np.abs(alone[:, None] - alone[None]).max(axis=2)[~np.eye(len(alone), dtype=bool)]
     assert differences.min() > 20 * TOLERANCE  # the row sets do differ
 
@@ -111,7 +113,9 @@ def test_precision_and_checkpoints_are_the_trainers(fields: dict[str, Any], bind
 
 def test_a_warmed_up_adapter_and_learning_rates_of_its_own(bind: Bind) -> None:
     utility = bind("llama")
-    factors = {part: [p for n, p in utility.trainer.model.named_parameters() if f"lora_{part}" in n] for part in "AB"}
+    with utility.isolation:
+        named = dict(utility.trainer.model.named_parameters())
+    factors = {part: [p for n, p in named.items() if f"lora_{part}" in n] for part in "AB"}
     utility.warm_up(ROW_SETS[2], "some rows")
     groups = [{"params": factors["A"], "lr": 1e-3}, {"params": factors["B"], "lr": 2e-2, "weight_decay": 0.1}]
     utility.trainer.optimizer = torch.optim.AdamW(groups, betas=(0.8, 0.95), eps=1e-6)
@@ -126,20 +130,20 @@ def test_figures_beside_a_choice_are_recorded(bind: Bind) -> None:
     utility = bind("llama", Choice(), items=read_pool(Dataset.from_list(quiz)).examples(np.arange(9)))
     alone: dict[int, tuple[FloatVector, float]] = {}
     beside: dict[int, tuple[FloatVector, float]] = {}
-    walks = [[rows] for rows in ROW_SETS]
+    sequences = [[rows] for rows in ROW_SETS]
 
     def into(found: dict[int, Any]) -> OutcomeCallback:
-        return lambda walk, _block, outcome, figures: found.update({walk: (outcome, figures["accuracy"])})
+        return lambda sequence, _block, outcome, figures: found.update({sequence: (outcome, figures["accuracy"])})
 
-    utility.measure(walks, into(alone))
-    with utility.sandbox:
-        abreast.measure(utility, walks, into(beside), 3)
-    for walk, (outcome, accuracy) in alone.items():
-        assert_close(beside[walk][0], outcome)
-        assert beside[walk][1] == accuracy
+    utility.measure(sequences, into(alone))
+    with utility.isolation:
+        batched_coalitions.measure(utility, sequences, into(beside), 3)
+    for sequence, (outcome, accuracy) in alone.items():
+        assert_close(beside[sequence][0], outcome)
+        assert beside[sequence][1] == accuracy
 
 
-def test_each_lane_is_clipped_by_its_own_norm(bind: Bind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_coalition_is_clipped_by_its_own_norm(bind: Bind, monkeypatch: pytest.MonkeyPatch) -> None:
     utility = bind("llama", max_grad_norm=0.05, optim="sgd", learning_rate=20.0)
     alone, own = utility(ROW_SETS), measured(utility, 7)
     norm = torch.linalg.vector_norm
@@ -155,8 +159,8 @@ def test_model_random_numbers_and_bits_stay_what_they_were(bind: Bind) -> None:
     before = {name: (id(one), one.detach().clone()) for name, one in model.named_parameters()}
     python, of_torch, of_numpy = random.getstate(), torch.get_rng_state(), np.random.get_state()[1].tolist()
     mode = model.training
-    with utility.sandbox:
-        abreast.why_not_batched(utility)
+    with utility.isolation:
+        batched_coalitions.why_not_batched(utility)
     first = measured(utility, 3)
     assert python == random.getstate()
     assert torch.equal(of_torch, torch.get_rng_state())
@@ -180,8 +184,9 @@ def room() -> Iterator[Callable[[TrainerUtility, int, str], list[int]]]:
                 refused.append(len(kwargs["input_ids"]))
                 raise torch.OutOfMemoryError
 
-        body = utility.trainer.model.get_base_model().base_model
-        handles.append(body.register_forward_pre_hook(check, with_kwargs=True))
+        with utility.isolation:
+            body = utility.trainer.model.get_base_model().base_model
+            handles.append(body.register_forward_pre_hook(check, with_kwargs=True))
         return refused
 
     yield limit
@@ -198,12 +203,12 @@ def test_where_memory_runs_out_fewer_are_trained_at_once(mode: str, n_rows: int,
     assert refused
 
 
-def test_a_single_lane_without_room_raises(room: Any, bind: Bind) -> None:
+def test_a_single_coalition_without_room_raises(room: Any, bind: Bind) -> None:
     utility = bind("llama")
     refused = room(utility, 0, "training")
     with pytest.raises(torch.OutOfMemoryError):
         measured(utility, 7)
-    assert len(refused) == 4  # 7 lanes, 4, 2 and 1
+    assert len(refused) == 4  # 7 coalitions at once, 4, 2 and 1
     assert not any("forward" in vars(module) for module in utility.trainer.model.get_base_model().model.modules())
 
 
@@ -214,9 +219,9 @@ class Abreast:
         self.utility = utility
         self.trainable, self.n_tokens, self.describe = utility.trainable, utility.n_tokens, utility.describe
 
-    def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
-        with self.utility.sandbox:
-            assert len(abreast.measure(self.utility, walks, record, len(walks))) == len(walks)
+    def measure(self, sequences: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
+        with self.utility.isolation:
+            assert len(batched_coalitions.measure(self.utility, sequences, record, len(sequences))) == len(sequences)
 
 
 def test_a_diverging_coalition_is_named_and_those_beside_it_are_kept(bind: Bind) -> None:
@@ -227,39 +232,47 @@ def test_a_diverging_coalition_is_named_and_those_beside_it_are_kept(bind: Bind)
     assert [game.knows(coalition) for coalition in np.eye(3, dtype=np.bool_)] == [True, False, True]
 
 
-def test_walks_that_continue_and_empty_ones_are_left(bind: Bind) -> None:
+def test_sequences_that_continue_and_empty_ones_are_left(bind: Bind) -> None:
     utility, rows = bind("llama"), np.arange(6)
-    walks = [[rows, rows + 6], [rows[:0]], [rows]]
+    sequences = [[rows, rows + 6], [rows[:0]], [rows]]
     seen: list[int] = []
-    with utility.sandbox:
-        assert abreast.lanes(utility, walks, 8) == 1
-        assert abreast.measure(utility, walks, lambda walk, *_: seen.append(walk), 8) == {2}
-        assert abreast.measure(utility, walks[:2], lambda walk, *_: seen.append(walk), 8) == set()
+    with utility.isolation:
+        assert batched_coalitions.coalitions_at_once(utility, sequences, 8) == 1
+        assert batched_coalitions.measure(utility, sequences, lambda sequence, *_: seen.append(sequence), 8) == {2}
+        assert (
+            batched_coalitions.measure(utility, sequences[:2], lambda sequence, *_: seen.append(sequence), 8) == set()
+        )
     assert seen == [2]
 
 
-def test_as_many_lanes_as_asked_for_and_never_more_than_walks(bind: Bind) -> None:
-    utility, walks = bind("llama"), [[np.arange(start, start + 3)] for start in range(5)]
-    assert abreast.lanes(utility, walks) == 1  # a CPU is busy with one
-    assert [abreast.lanes(utility, walks, wanted) for wanted in (1, 4, 64)] == [1, 4, 5]
+def test_as_many_coalitions_as_asked_for_and_never_more_than_there_are(bind: Bind) -> None:
+    utility, sequences = bind("llama"), [[np.arange(start, start + 3)] for start in range(5)]
+    assert batched_coalitions.coalitions_at_once(utility, sequences) == 1  # a CPU is busy with one
+    assert [batched_coalitions.coalitions_at_once(utility, sequences, wanted) for wanted in (1, 4, 64)] == [1, 4, 5]
     for wanted in (0, True, 2.5, "all"):
         with pytest.raises(InputError, match='pass a whole number >= 1 or "auto"'):
-            abreast.lanes(utility, walks, wanted)
+            batched_coalitions.coalitions_at_once(utility, sequences, wanted)
 
 
-def test_lanes_and_tokens_fit_the_memory_that_is_free() -> None:
-    appetite = abreast._Appetite(free=20e9, lane=40e6, token=1e6)
-    n_lanes = appetite.lanes(longest=512)
-    assert n_lanes * (40e6 + 512e6) <= 20e9 < (n_lanes + 1) * (40e6 + 512e6)
-    assert 8e9 + appetite.tokens(200) * 1e6 <= 20e9 < 8e9 + (appetite.tokens(200) + 1) * 1e6
-    assert abreast._Appetite(free=1e12, lane=1e6, token=1e3).lanes(100) == abreast.MOST_LANES
-    assert abreast._Appetite(free=1e6, lane=1e6, token=1e6).lanes(100) == 1
-    assert abreast._Appetite(free=1e12, lane=1e6, token=1e3).tokens(64) == abreast.TOKENS_AT_ONCE
+def test_coalitions_and_tokens_fit_the_memory_that_is_free() -> None:
+    use = batched_coalitions._MemoryUse(free=20e9, coalition=40e6, token=1e6)
+    n_batched = use.coalitions(longest=512)
+    assert n_batched * (40e6 + 512e6) <= 20e9 < (n_batched + 1) * (40e6 + 512e6)
+    assert 8e9 + use.tokens(200) * 1e6 <= 20e9 < 8e9 + (use.tokens(200) + 1) * 1e6
+    assert (
+        batched_coalitions._MemoryUse(free=1e12, coalition=1e6, token=1e3).coalitions(100)
+        == batched_coalitions.MAX_BATCHED
+    )
+    assert batched_coalitions._MemoryUse(free=1e6, coalition=1e6, token=1e6).coalitions(100) == 1
+    assert (
+        batched_coalitions._MemoryUse(free=1e12, coalition=1e6, token=1e3).tokens(64)
+        == batched_coalitions.TOKENS_AT_ONCE
+    )
 
 
-def test_a_plain_trainer_of_ones_own_may_train_abreast(bind: Bind) -> None:
+def test_a_plain_trainer_of_ones_own_may_train_in_batches(bind: Bind) -> None:
     utility = with_trainer(bind("llama"))
     sets = [np.arange(5), np.arange(3, 8)]
-    with utility.sandbox:
-        assert abreast.why_not_batched(utility) is None
+    with utility.isolation:
+        assert batched_coalitions.why_not_batched(utility) is None
     assert_close(measured(utility, 2, sets), utility(sets))

@@ -1,4 +1,4 @@
-"""Stacked adapters: a lane of the stack is the model with that lane's adapter, and the model itself is left alone."""
+"""Stacked adapters: each computes what the model with that adapter does, and the model itself is left alone."""
 
 import copy
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from torch import nn
 from shed_hf.finetuning.batched_lora import stacked, unstackable
 from tests.helpers.tiny_models import TINY, tiny
 
-N_LANES = 3
+N_ADAPTERS = 3
 IDS = torch.arange(1, 41).view(4, 10)
 PLAIN = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
 UNEVEN = LoraConfig(
@@ -30,7 +30,7 @@ def logits(model: Any, ids: torch.Tensor = IDS) -> torch.Tensor:
 
 
 def put(model: Any, columns: dict[int, slice], line: torch.Tensor) -> None:
-    """Make one lane's adapter the model's own."""
+    """Make one adapter of the stack the model's own."""
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data.copy_(line[columns[id(parameter)]].view_as(parameter))
@@ -38,37 +38,37 @@ def put(model: Any, columns: dict[int, slice], line: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("kind, config", [*((kind, PLAIN) for kind in TINY), ("llama", UNEVEN)])
 @pytest.mark.parametrize("precision", [None, torch.bfloat16])
-def test_a_lane_computes_and_learns_what_the_model_with_its_adapter_does(
+def test_an_adapter_computes_and_learns_what_the_model_with_its_adapter_does(
     kind: str, config: LoraConfig, precision: torch.dtype | None
 ) -> None:
     model = adapted(kind, config)
     rough = {"atol": 1e-6, "rtol": 1e-4} if precision is None else {"atol": 2e-2, "rtol": 2e-2}
     of_gradient = 1e-4 if precision is None else 0.1  # bfloat16 rounds at every layer on the way back
     autocast = torch.autocast("cpu", precision or torch.bfloat16, enabled=precision is not None)
-    with stacked(model, N_LANES) as stack, autocast:
+    with stacked(model, N_ADAPTERS) as stack, autocast:
         stack.weights += 0.05 * torch.randn_like(stack.weights)
-        together = logits(model, IDS.repeat(N_LANES, 1)).float()
+        together = logits(model, IDS.repeat(N_ADAPTERS, 1)).float()
         together.square().sum().backward()
-    lanes = together.detach().chunk(N_LANES)
-    for lane in range(N_LANES):
-        put(model, stack.columns, stack.weights[lane])
+    adapters = together.detach().chunk(N_ADAPTERS)
+    for adapter in range(N_ADAPTERS):
+        put(model, stack.columns, stack.weights[adapter])
         model.zero_grad()
         with autocast:
             alone = logits(model).float()
         alone.square().sum().backward()
-        torch.testing.assert_close(lanes[lane], alone.detach(), **rough)
+        torch.testing.assert_close(adapters[adapter], alone.detach(), **rough)
         for parameter in model.parameters():
             if parameter.requires_grad:
-                found = stack.gradients[lane, stack.columns[id(parameter)]].view_as(parameter)
+                found = stack.gradients[adapter, stack.columns[id(parameter)]].view_as(parameter)
                 assert (found - parameter.grad).norm() <= of_gradient * parameter.grad.norm()
-    assert (lanes[0] - lanes[1]).abs().max() > 10 * rough["atol"]
+    assert (adapters[0] - adapters[1]).abs().max() > 10 * rough["atol"]
 
 
-def test_lanes_can_be_shown_apart() -> None:
+def test_adapters_can_be_shown_apart() -> None:
     model = adapted("llama")
-    with stacked(model, N_LANES) as stack, torch.no_grad():
+    with stacked(model, N_ADAPTERS) as stack, torch.no_grad():
         stack.weights += 0.1 * torch.randn_like(stack.weights)
-        together = logits(model, IDS.repeat(N_LANES, 1)).chunk(N_LANES)
+        together = logits(model, IDS.repeat(N_ADAPTERS, 1)).chunk(N_ADAPTERS)
         stack.show(1, 3)
         later = logits(model, IDS.repeat(2, 1)).chunk(2)
     torch.testing.assert_close(torch.cat(together[1:]), torch.cat(later))
@@ -79,8 +79,8 @@ def test_the_model_is_left_as_it_was(fails: bool) -> None:
     model = adapted("gpt2")
     before = logits(model).detach()
     parameters = {name: (id(one), one.detach().clone()) for name, one in model.named_parameters()}
-    with pytest.raises(KeyError) if fails else stacked(model, 1), stacked(model, N_LANES) as stack:
-        logits(model, IDS.repeat(N_LANES, 1)).sum().backward()
+    with pytest.raises(KeyError) if fails else stacked(model, 1), stacked(model, N_ADAPTERS) as stack:
+        logits(model, IDS.repeat(N_ADAPTERS, 1)).sum().backward()
         stack.weights += 1
         if fails:
             raise KeyError

@@ -74,7 +74,7 @@ def log_likelihoods(model: Any, ids: Any, starts: Sequence[int]) -> torch.Tensor
 def mean_outcome(utility: TrainerUtility) -> torch.Tensor:
     """U as one would write it in torch, item by item."""
     objective, outcomes = utility.evaluation.objective, []
-    for item, group in zip(utility.evaluation.items, utility.evaluation._groups, strict=True):
+    for item, group in zip(utility.evaluation.items, utility.evaluation.candidate_groups, strict=True):
         totals = torch.cat([log_likelihoods(utility.trainer.model, one.ids, [one.start]) for one in group])
         means = totals / torch.tensor([one.n_completion for one in group])
         if isinstance(objective, Loss):
@@ -173,7 +173,7 @@ def test_no_row_moves_a_weight_further_than_adam_does(
     tiny_model: Path, rows: Pool, examples: list[Example], tmp_path: Path
 ) -> None:
     utility = bound(tiny_model, rows, examples, tmp_path, learning_rate=1e-3)
-    with utility.sandbox:
+    with utility.isolation:
         furthest = 1e-3 * float(module.OutcomeGradient(utility.evaluation, utility.trainer)().abs().sum())
     assert 0 < np.abs(utility.credit(ROWS[:4])).max() < furthest
 
@@ -221,7 +221,7 @@ def test_a_run_with_credits_trains_to_the_same_weights(
     before, after, state = utility([ROWS]), Weights(), torch.get_rng_state()
     without = Weights()
     utility.trainer.add_callback(without)
-    with utility.sandbox, preserved_rng_state():
+    with utility.isolation, preserved_rng_state():
         module.train_once(utility, ROWS)
     utility.trainer.remove_callback(without)
     utility.trainer.add_callback(after)

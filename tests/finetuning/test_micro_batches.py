@@ -41,7 +41,7 @@ WALKS: list[TrainingSequence] = [
     [np.array([9, 8, 60]), np.array([61, 62, 63, 64, 65, 66]), np.array([67, 68])],
     [np.array([5]), np.array([30, 31, 32, 33, 34, 35])],
 ]
-PLACES = [(walk, block) for walk, blocks in enumerate(WALKS) for block in range(len(blocks))]
+PLACES = [(sequence, block) for sequence, blocks in enumerate(WALKS) for block in range(len(blocks))]
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +68,11 @@ def bound(tiny_model: Path, rows: Pool, examples: list[Example], tmp_path: Path)
 
 
 class Recorded(dict[tuple[int, int], FloatVector]):
-    """Outcomes by walk and block, in the order in which they were recorded, each of them once."""
+    """Outcomes by sequence and block, in the order in which they were recorded, each of them once."""
 
-    def __call__(self, walk: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
-        assert (walk, block) not in self
-        self[walk, block] = outcome
+    def __call__(self, sequence: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
+        assert (sequence, block) not in self
+        self[sequence, block] = outcome
 
 
 class Memory:
@@ -105,12 +105,12 @@ def full(*_: Any) -> Any:
 
 
 def measured(
-    utility: TrainerUtility, walks: list[TrainingSequence], steps: MicroBatches, record: Any = None
+    utility: TrainerUtility, sequences: list[TrainingSequence], steps: MicroBatches, record: Any = None
 ) -> Recorded:
     recorded = Recorded() if record is None else record
-    with utility.sandbox, preserved_rng_state():
+    with utility.isolation, preserved_rng_state():
         measured_within_memory(
-            utility.trainer, utility.rows, walks, utility.evaluation, recorded, utility.origin, steps
+            utility.trainer, utility.rows, sequences, utility.evaluation, recorded, utility.origin, steps
         )
     return recorded
 
@@ -145,13 +145,13 @@ def test_what_was_recorded_is_not_measured_again(bound: Any) -> None:
     whole = measured(utility, WALKS, MicroBatches())
     evaluations, evaluate = [], utility.evaluation.measure
     utility.evaluation.measure = lambda model: evaluations.append(1) or evaluate(model)
-    with memory(utility, fits=2, after=3) as limit:  # two steps of the first walk, one block of the second
+    with memory(utility, fits=2, after=3) as limit:  # two steps of the first sequence, one block of the second
         split = measured(utility, WALKS, MicroBatches())
     assert len(evaluations) == len(PLACES)
     np.testing.assert_allclose([split[place] for place in PLACES], [whole[place] for place in PLACES], atol=1e-5)
-    steps_left = 1 + 2 + 1 + 1 + 2  # of the second walk from its beginning, and of the third
+    steps_left = 1 + 2 + 1 + 1 + 2  # of the second sequence from its beginning, and of the third
     assert limit.tried[:4] == [4, 1, 3, 4]
-    assert len(limit.tried[4:]) == 2 * steps_left
+    assert len(limit.tried[4:]) == 2 * steps_left - 1  # one step of a single row
     assert max(limit.tried[4:]) == 2
 
 

@@ -17,7 +17,7 @@ from trl import SFTConfig
 from shed_hf.data.formats import Example
 from shed_hf.data.pool import Pool, read_pool
 from shed_hf.data.tokenization import IGNORED
-from shed_hf.finetuning import sft_trainer as lean
+from shed_hf.finetuning import sft_trainer
 from shed_hf.finetuning import tokenized_rows as tokenised_rows
 from shed_hf.finetuning.callback import ProxyValueCallback
 from shed_hf.finetuning.fine_tune import FineTune
@@ -53,7 +53,7 @@ class Nothing:
 def train(utility: TrainerUtility, row_sets: list[Any]) -> ProxyValueCallback:
     """One run over the row sets; returns its callback also where the run's end fails."""
     callback = ProxyValueCallback(row_sets, Nothing())
-    with utility.sandbox:
+    with utility.isolation:
         callback.attach(utility.trainer, utility.rows)
         try:
             utility.trainer.train()
@@ -116,7 +116,7 @@ def test_a_device_that_cannot_be_read_trains_to_the_end(
     # transformers asks this of a batch without a mask: whether its rows are packed
     monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda positions: asked.append(positions.device))
     callback = ProxyValueCallback([np.arange(20), np.arange(30, 64)], Nothing())
-    with utility.sandbox, Sent() as sent, pytest.raises(RuntimeError, match="meta") as raised:
+    with utility.isolation, Sent() as sent, pytest.raises(RuntimeError, match="meta") as raised:
         callback.attach(trainer, utility.rows)
         trainer.train()
     assert "_finalize_training" in [entry.name for entry in raised.traceback]  # the whole run's loss, read once
@@ -131,14 +131,14 @@ def batch_of(utility: TrainerUtility, n_rows: int) -> dict[str, torch.Tensor]:
 
 
 def prepared(utility: TrainerUtility, n_rows: int) -> dict[str, Any]:
-    with utility.sandbox:
+    with utility.isolation:
         return dict(utility.trainer._prepare_inputs(batch_of(utility, n_rows)))
 
 
 def loss_and_gradient(utility: TrainerUtility, inputs: dict[str, Any]) -> tuple[float, torch.Tensor]:
     trainer = utility.trainer
     trainer.model.zero_grad()
-    with utility.sandbox:
+    with utility.isolation:
         loss = trainer.compute_loss(trainer.model, inputs)
         loss.backward()
     return float(loss.detach()), torch.cat([p.grad.flatten() for p in utility.origin.parameters])
@@ -157,9 +157,9 @@ def test_a_loss_without_the_mask_is_the_loss_with_it(tiny_model: Path, rows: Poo
 
 def test_the_loss_is_trls(tiny_model: Path, rows: Pool, examples: list[Example]) -> None:
     utility = bound(tiny_model, rows, examples)
-    lean_inputs = prepared(utility, 6)
-    fused = {name: tensor for name, tensor in lean_inputs.items() if name != "learned"}
-    loss, gradient = loss_and_gradient(utility, lean_inputs)
+    selective = prepared(utility, 6)
+    fused = {name: tensor for name, tensor in selective.items() if name != "learned"}
+    loss, gradient = loss_and_gradient(utility, selective)
     other, other_gradient = loss_and_gradient(utility, fused)
     assert loss == pytest.approx(other, abs=1e-5)
     torch.testing.assert_close(gradient, other_gradient, atol=1e-5, rtol=0)
@@ -173,7 +173,7 @@ def test_on_a_device_trls_head_takes_over_where_logits_are_many(
     few = prepared(utility, 6)
     assert set(few) == {"input_ids", "labels", "learned"}
     n_logits = 6 * len(few["learned"]) * utility.trainer.model.config.vocab_size
-    monkeypatch.setattr(lean, "LOGITS_AT_MOST", n_logits - 1)
+    monkeypatch.setattr(sft_trainer, "LOGITS_AT_MOST", n_logits - 1)
     many = prepared(utility, 6)
     assert set(many) == {"input_ids", "labels", "attention_mask"}
 

@@ -248,9 +248,9 @@ def test_the_identity_tells_models_trainings_and_items_apart(
 
 def test_a_schedule_never_lets_a_step_straddle_blocks() -> None:
     plan = schedule([[np.arange(5), np.arange(5, 8)], [np.arange(9)]], batch_size=2, accumulation=2, epochs=2)
-    ends = [(step.walk, step.ends_block) for step in plan.steps if step.ends_block is not None]
+    ends = [(step.sequence, step.ends_block) for step in plan.steps if step.ends_block is not None]
     assert ends == [(0, 0), (0, 1), (1, 0)]
-    assert [step.ends_walk for step in plan.steps] == [False] * 5 + [True] + [False] * 5 + [True]
+    assert [step.ends_sequence for step in plan.steps] == [False] * 5 + [True] + [False] * 5 + [True]
     assert len(plan.batches) == 2 * len(plan.steps)
     first_block = [row for batch in plan.batches[:8] for row in batch if row != NULL_ROW]
     assert first_block == [0, 1, 2, 3, 4] * 2

@@ -55,7 +55,7 @@ def test_the_optimizer_begins_anew_so_that_only_the_weights_are_warm(tiny_model:
     one.warm_up(ROWS, "x")
     weights = {name: p.detach().clone() for name, p in one.trainer.model.named_parameters() if p.requires_grad}
     other.trainer.model.load_state_dict(weights, strict=False)
-    other = TrainerUtility(other.trainer, other.evaluation, other.rows, other.sandbox)
+    other = TrainerUtility(other.trainer, other.evaluation, other.rows, other.isolation)
     np.testing.assert_array_equal(one([np.array([5, 6, 8])]), other([np.array([5, 6, 8])]))
 
 

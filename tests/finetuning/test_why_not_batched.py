@@ -1,4 +1,4 @@
-"""What coalitions cannot be trained abreast for, each in a few words for the bill."""
+"""What coalitions cannot be trained in batches for, each in a few words for the bill."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from shed_hf.evaluation.objectives import Metric
-from shed_hf.finetuning import batched_coalitions as abreast
+from shed_hf.finetuning import batched_coalitions
 from shed_hf.finetuning.trainer_utility import TrainerUtility
 from tests.helpers.tiny_models import VOCABULARY, Bind, bound, tiny, with_trainer
 
@@ -43,7 +43,8 @@ def lora(**fields: Any) -> LoraConfig:
 
 def set_after(bind: Bind, change: Callable[[TrainerUtility], Any]) -> TrainerUtility:
     utility = bind("llama")
-    change(utility)
+    with utility.isolation:
+        change(utility)
     return utility
 
 
@@ -103,10 +104,10 @@ REASONS: dict[str, tuple[Callable[[Bind], TrainerUtility], str]] = {
 
 @pytest.mark.parametrize("build, reason", REASONS.values(), ids=REASONS)
 @pytest.mark.filterwarnings("ignore")
-def test_what_cannot_be_trained_abreast_is_named(build: Any, reason: str, bind: Bind) -> None:
+def test_what_cannot_be_trained_in_batches_is_named(build: Any, reason: str, bind: Bind) -> None:
     utility = build(bind)
-    with utility.sandbox:
-        assert reason in str(abreast.why_not_batched(utility))
+    with utility.isolation:
+        assert reason in str(batched_coalitions.why_not_batched(utility))
 
 
 def test_models_that_look_ahead_and_settings_of_a_gpu_are_named(bind: Bind) -> None:
@@ -117,5 +118,5 @@ def test_models_that_look_ahead_and_settings_of_a_gpu_are_named(bind: Bind) -> N
     }
     for reason, change in changes.items():
         utility = set_after(bind, change)
-        with utility.sandbox:
-            assert reason in str(abreast.why_not_batched(utility))
+        with utility.isolation:
+            assert reason in str(batched_coalitions.why_not_batched(utility))

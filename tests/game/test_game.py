@@ -258,4 +258,6 @@ def test_a_utility_that_trains_is_taken_as_it_is_and_a_callable_is_described_by_
         return np.zeros((len(row_sets), 1))
 
     assert as_trainable_utility(loss).describe()["utility"].split("#")[0].endswith("loss")
-    assert as_trainable_utility(Plain()).describe() == {"utility": f"{__name__}.Plain"}
+    described = as_trainable_utility(Plain()).describe()
+    assert described["utility"] == f"{__name__}.Plain"
+    assert described["utility state"].keys() == {"class", *vars(Plain())}

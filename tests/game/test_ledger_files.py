@@ -1,14 +1,20 @@
 """Ledgers that several processes write: one writer a file, ranks beside each other, machines put together by hand."""
 
+import errno
+import fcntl
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from shed_hf import Ledger, LedgerError, read_ledger
-from shed_hf.game.ledger import Entry
+from shed_hf.game.entry import Entry
+from shed_hf.game.ledger import rescue
 
 HEADER = {"dataset": "d1", "model": {"name": "llama"}}
 
@@ -76,7 +82,7 @@ def test_the_first_rank_takes_in_what_the_others_wrote_and_removes_their_files(t
     assert read_ledger(path)["key 5"].tobytes() == entry(5).outcome.tobytes()
 
 
-def test_a_line_that_a_killed_rank_left_torn_is_left_out(tmp_path: Path) -> None:
+def test_a_record_that_a_killed_rank_left_torn_is_left_out(tmp_path: Path) -> None:
     path = written(tmp_path / "run.ledger", range(1))
     beside = written(path, range(1, 3), rank=1).with_name("run.ledger.rank1")
     beside.write_bytes(beside.read_bytes()[:-7])
@@ -171,7 +177,7 @@ FILLING = """
 import resource, sys
 import numpy as np
 from shed_hf import Ledger, LedgerError
-from shed_hf.game.ledger import Entry
+from shed_hf.game.entry import Entry
 import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
@@ -184,7 +190,7 @@ with Ledger(sys.argv[1], {"dataset": "d1", "model": {"name": "llama"}}, 1) as le
 """
 
 
-def test_a_full_disk_leaves_every_whole_line_of_a_rank(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_every_whole_record_of_a_rank(tmp_path: Path) -> None:
     path = written(tmp_path / "run.ledger", range(0))
     told = subprocess.run([sys.executable, "-c", FILLING, str(path)], capture_output=True, text=True, check=True).stdout
     kept = int(told.split()[0])
@@ -199,3 +205,140 @@ def test_a_full_disk_leaves_every_whole_line_of_a_rank(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_said() -> None:
     with pytest.raises(LedgerError, match=r"cannot be opened as a ledger .*pass another path"):
         Ledger("/proc/run.ledger", HEADER, rank=1)
+
+
+def special(path: Path, kind: str) -> Path:
+    """Something at the path, or another path, that is no regular file."""
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(special(path.with_name("the-fifo"), "FIFO"))
+    return Path("/dev/null") if kind == "device" else path
+
+
+@pytest.mark.parametrize("kind", ["folder", "FIFO", "device", "link"])
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, kind: str) -> None:
+    path = special(tmp_path / "run.ledger", kind)
+    good = written(tmp_path / "good.ledger", range(2))
+    told = f"is not a file but a {'FIFO' if kind == 'link' else kind}; pass another path"
+    for opens in (lambda: Ledger(path, HEADER), lambda: read_ledger(path), lambda: Ledger.merge([good, path])):
+        with pytest.raises(LedgerError, match=told):
+            opens()
+    with pytest.raises(LedgerError, match="is there already"):
+        read_ledger(good).dump(path)
+
+
+@pytest.mark.parametrize("path", ["", b"run.ledger", "run\0ledger", 5, ["run.ledger"], "run\ud800"])
+def test_what_is_no_path_is_said(path: Any) -> None:
+    for opens in (lambda: Ledger(path, HEADER), lambda: read_ledger(path), lambda: Ledger.merge([path]),
+                  lambda: Ledger().dump(path)):  # fmt: skip
+        with pytest.raises(LedgerError, match="is no path of a ledger; pass one such as"):
+            opens()
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "file/run.ledger", "loop"])
+def test_a_path_that_cannot_be_is_said(tmp_path: Path, path: str) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for opens in (lambda: Ledger(tmp_path / path, HEADER), lambda: read_ledger(tmp_path / path),
+                  lambda: Ledger().dump(tmp_path / path)):  # fmt: skip
+        with pytest.raises(LedgerError, match=r"cannot be|there is no file|there already"):
+            opens()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EROFS, errno.EBADF])
+def test_a_file_system_without_locks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    path = written(tmp_path / "run.ledger", range(2))
+    written(path, range(2, 3), rank=1)
+
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.warns(UserWarning, match=r"run\.ledger\S* could not be locked .*that no other run writes it") as told:
+        Ledger(path, HEADER).close()
+    assert [str(one.message).split()[0] for one in told] == [str(path), f"{path}.rank1"]
+    assert len(read_ledger(path)) == 3
+
+
+def test_a_file_that_another_run_replaced_before_the_lock_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "run.ledger", range(2))
+    flock = fcntl.flock
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        written(tmp_path / "other", range(5))
+        (tmp_path / "other").replace(path)
+        flock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(LedgerError, match="is being written by another run"):
+        Ledger(path, HEADER)
+    assert len(read_ledger(path)) == 5
+
+
+class TornDisk(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_a_dump_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
+    ledger = read_ledger(written(tmp_path / "run.ledger", range(3)))
+    records = list(ledger)
+    monkeypatch.setattr(Ledger, "__iter__", lambda _: stopping(records, after))
+    with pytest.raises(TornDisk):
+        ledger.dump(tmp_path / "dump")
+    assert [file.name for file in tmp_path.iterdir()] == ["run.ledger"]
+
+
+def stopping(records: list[Entry], after: int) -> Iterator[Entry]:
+    yield from records[:after]
+    raise TornDisk
+
+
+def test_a_dump_never_replaces_a_file_even_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = read_ledger(written(tmp_path / "run.ledger", range(3)))
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    ledger.dump(tmp_path / "dump")
+    assert keys(read_ledger(tmp_path / "dump")) == keys(ledger)
+    with pytest.raises(LedgerError, match="is there already"):
+        Ledger().dump(tmp_path / "dump")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["dump", "run.ledger"]
+
+
+def test_a_ledger_is_rescued_beside_others_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = Ledger.of(HEADER, [entry(1), entry(2)])
+    first, second = rescue(ledger), rescue(ledger)
+    assert first.parent == second.parent == tmp_path
+    assert first != second
+    assert keys(read_ledger(first)) == keys(read_ledger(second)) == keys(ledger)
+
+
+def test_what_could_not_be_appended_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.ledger"
+    fsync = os.fsync
+    with Ledger(path, HEADER) as ledger:
+        ledger.put(entry(1))
+        before = path.read_bytes()
+        for failure, error in ((OSError(errno.EIO, "gone"), LedgerError), (KeyboardInterrupt(), KeyboardInterrupt)):
+
+            def fail(_: int, failure: BaseException = failure) -> None:
+                raise failure
+
+            monkeypatch.setattr(os, "fsync", fail)
+            with pytest.raises(error):
+                ledger.put(entry(2))
+            assert path.read_bytes() == before
+            assert "key 2" not in ledger
+        monkeypatch.setattr(os, "fsync", fsync)
+        ledger.put(entry(3))
+    assert keys(read_ledger(path)) == ["key 1", "key 3"]

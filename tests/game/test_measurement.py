@@ -1,9 +1,16 @@
 """How coalitions are dealt out to ranks, and what a rank writes down."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from shed_hf.game.measurement import Batch, split_among_ranks
+from shed_hf.errors import InputError
+from shed_hf.game.entry import Entry
+from shed_hf.game.measurement import Batch, measured, split_among_ranks
+from shed_hf.game.utility import OutcomeCallback
+from shed_hf.types import TrainingSequence
+from tests.helpers.games import Training
 
 
 def batch_of(sizes: list[int]) -> Batch:
@@ -58,3 +65,17 @@ def test_ranks_that_measure_several_abreast_get_as_many_at_a_time_while_there_ar
 def test_walks_of_several_blocks_are_weighed_by_all_their_rows() -> None:
     walks = Batch([[np.arange(9)], [np.arange(5), np.arange(6)]], [["a"], ["b", "c"]])
     assert [part.keys for part in split_among_ranks(walks, 2)] == [[["b", "c"]], [["a"]]]
+
+
+class Impatient(Training):
+    """A utility that measures all but the last of what it is asked for."""
+
+    def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
+        super().measure(walks[:-1], record)
+
+
+def test_outcomes_that_a_utility_leaves_out_are_an_error() -> None:
+    kept: list[Entry] = []
+    with pytest.raises(InputError, match="no outcome for 1 of the 3 coalitions"):
+        measured(Impatient(), batch_of([3, 4, 5]), [np.arange(5)], kept.append)
+    assert [entry.key for entry in kept] == ["key 0", "key 1"]

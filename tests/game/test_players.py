@@ -98,7 +98,7 @@ def test_a_bad_number_of_sets_is_refused(sets: Any) -> None:
 def test_a_clusters_value_and_error_are_those_of_the_mean_of_its_players() -> None:
     players = players_of(2, 0, 1, 5, sets=2)
     values, errors = np.array([1.0, 3.0, -4.0, 0.5, 0.7]), np.array([0.3, 0.4, 0.2, 0.06, 0.08])
-    np.testing.assert_allclose(players.spread(values), [2.0, NAN, -4.0, 0.6])
+    np.testing.assert_allclose(players.means(values), [2.0, NAN, -4.0, 0.6])
     np.testing.assert_allclose(players.stderr(errors), [0.25, NAN, 0.2, 0.05])
     unknown = players.stderr(np.array([NAN, 0.4, 0.2, 0.06, 0.08]))
     np.testing.assert_allclose(unknown, [NAN, NAN, 0.2, 0.05])

@@ -1,4 +1,4 @@
-"""Language models of the architectures coalitions are trained abreast with, small and random, and their utilities."""
+"""Language models of the architectures coalitions are batched with, small and random, and their utilities."""
 
 import tempfile
 from collections.abc import Callable

@@ -82,7 +82,11 @@ ALTERED: dict[str, tuple[str, Callable[[bytes], bytes] | None, str]] = {
     "size": (CLUSTERS, _column("size", _first(3)), "sizes of clusters"),
     "number": (CLUSTERS, _column("cluster", _first(7)), "the clusters are numbered"),
     "proxies": (CLUSTERS, _column("proxies", _first([0])), "proxies of cluster 0 that are not its members"),
-    "infinite": (UTILITIES, _column("outcome", _first([float("inf"), 1.0])), "of the utilities is not finite"),
+    "infinite": (
+        UTILITIES,
+        _column("outcome", _first([float("inf"), 1.0])),
+        "of the utilities cannot be read .*not finite",
+    ),
     "nothing": (UTILITIES, _column("outcome", _first([])), "altered or damaged"),
     "beside": (UTILITIES, _column("beside", _first("{")), "altered or damaged"),
     "cut-utilities": (UTILITIES, _cut, "is damaged: utilities/.*parquet can't be read"),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from shed_hf import CuratedDataset
 from shed_hf.estimators import Permutation, ValueEstimate
-from shed_hf.game.ledger import Entry, Ledger
+from shed_hf.game.entry import Entry
+from shed_hf.game.ledger import Ledger
 from shed_hf.hub.card_text import (
     Recipe,
     bill_in_words,
@@ -217,8 +218,9 @@ SENTENCES: list[tuple[Callable[[Recipe], str], str, Any, str]] = [
     (left_out_in_words, "left_out", NONE_LEFT_OUT, "Every row took part."),
     (left_out_in_words, "left_out", NONE_LEFT_OUT | {"held out": 2}, "2 rows held out to evaluate on."),
     (left_out_in_words, "left_out", {"invalid": 1, "held out": 1200, "repeating evaluation items": 3},
-     "1 row could not be read (empty, missing or not text); 1,200 rows held out to evaluate on; 3 rows left out "
-     "because they repeat evaluation items (equal but for case and blanks, or a cosine of at least 0.95)."),
+     "1 row could not be read (empty, missing, not text, or refused by the chat template); 1,200 rows held out to "
+     "evaluate on; 3 rows left out because they repeat evaluation items (equal but for case and blanks, or a cosine "
+     "of at least 0.95)."),
     (bill_in_words, "bill", {"all_fine_tunings": 1, "tokens": 0, "measuring_seconds": 0.44, "device": "GPU"},
      "1 fine-tuning, 0.4 s of measuring on GPU."),
     (bill_in_words, "bill", {"all_fine_tunings": 1200, "tokens": 3_000_000, "measuring_seconds": 75, "device": "GPU"},

@@ -213,7 +213,7 @@ def test_an_interrupted_push_says_where_the_result_is(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("shed_hf.utils.console.quiet", lambda: False)
-    monkeypatch.setattr("shed_hf.hub.retry._passes", interrupt)
+    monkeypatch.setattr("shed_hf.hub.retry._is_transient", interrupt)
     hub.fault(path=COMMIT)
     with pytest.raises(KeyboardInterrupt):
         push("alice/interrupted")

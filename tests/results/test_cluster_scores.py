@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as arrays
 from shed_hf.cluster_scorer import ClusterScorer
 from shed_hf.data.formats import RowFormat, detect
 from shed_hf.embedding.embed import unit
+from shed_hf.embedding.encoders import SentenceTransformerEncoder
 from shed_hf.errors import InputError
 from tests.helpers.rows import make_rows
 from tests.helpers.scorers import topic_scorer
@@ -56,9 +57,20 @@ def test_a_row_gets_the_value_of_its_nearest_cluster() -> None:
     np.testing.assert_allclose(scored["shed_distance"][:2], [0, 1 - 3 / np.sqrt(10)], atol=1e-6)
 
 
+def test_a_row_without_a_vector_gets_no_value_and_is_named() -> None:
+    texts = [TEXTS[0], "0.0 0.0", TEXTS[1]]
+    with pytest.warns(UserWarning, match=r"1 of 3 rows of a batch get no value, cluster -1: .* row 1$"):
+        scored = scorer()({"text": texts})
+    plain = scorer()({"text": TEXTS[:2]})
+    assert scored["shed_cluster"] == [plain["shed_cluster"][0], -1, plain["shed_cluster"][1]]
+    for name in ADDED[1:]:
+        assert np.isnan(scored[name][1])
+        np.testing.assert_array_equal([scored[name][0], scored[name][2]], plain[name])
+
+
 @settings(max_examples=50, deadline=None)
 @given(
-    arrays.arrays(np.float32, (5, 3), elements=st.floats(-4, 4, width=32)),
+    arrays.arrays(np.float32, (5, 3), elements=st.floats(-4, 4, width=32)).filter(lambda rows: rows.any(axis=1).all()),
     arrays.arrays(np.float32, (3, 3), elements=st.floats(-1, 1, width=32)),
 )
 def test_the_nearest_cluster_is_at_the_least_distance(rows: np.ndarray, centroids: np.ndarray) -> None:
@@ -97,6 +109,11 @@ class Ones:
         {"batched": True, "num_proc": 2},
         {"batched": True, "num_proc": 2, "with_rank": True},
         {"batched": False, "with_rank": True},
+        {"batched": True, "with_indices": True},
+        {"batched": True, "batch_size": 2, "with_indices": True, "with_rank": True},
+        {"batched": True, "num_proc": 2, "with_indices": True},
+        {"batched": False, "with_indices": True},
+        {"batched": False, "with_indices": True, "with_rank": True},
     ],
 )
 def test_every_way_to_map_gives_the_same(options: dict[str, Any]) -> None:
@@ -211,3 +228,44 @@ def test_two_processes_agree_on_the_fingerprint(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         found.append(json.loads(done.stdout.splitlines()[-1]))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "devices"),
+    [
+        ({"batched": True, "batch_size": 2, "with_indices": True}, set()),
+        ({"batched": False, "with_indices": True}, set()),
+        ({"batched": False, "with_indices": True, "with_rank": True}, set()),
+        ({"batched": True, "with_rank": True}, set()),
+        ({"batched": True, "with_indices": True, "with_rank": True}, set()),
+        ({"batched": True, "fn_kwargs": {"rank": 3}}, {"device 3"}),
+    ],
+)
+def test_only_a_rank_chooses_the_device(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], devices: set[str]
+) -> None:
+    moved: set[str] = set()
+
+    class Moving(SentenceTransformerEncoder):
+        def encode(self, sentences: list[str], /) -> np.ndarray:
+            return np.eye(3, dtype=np.float32)[[0] * len(sentences)]
+
+        def move_to(self, device: str) -> None:
+            moved.add(device)
+
+    monkeypatch.setattr("shed_hf.results.cluster_scores.device_of", lambda rank: f"device {rank}")
+    values = np.array([1.0, 2.0, 3.0])
+    found = ClusterScorer(np.eye(3, dtype=np.float32), values, values, Moving("none"), detect(["text"]))
+    mapped = Dataset.from_dict({"text": TEXTS}).map(found, load_from_cache_file=False, **options)
+    assert mapped["shed_value"][:] == [1.0] * 5
+    assert moved == devices
+    for passed in ((2,), ([0, 1, 2, 3, 4], 2), (np.arange(5), np.int64(2))):
+        moved.clear()
+        found({"text": TEXTS}, *passed)
+        assert moved == {"device 2"}
+
+
+@pytest.mark.parametrize("passed", [(1, 2), ([0], 1, 2), ("0",), (1.5,), (True,)])
+def test_what_map_never_passes_is_refused(passed: tuple[Any, ...]) -> None:
+    with pytest.raises(InputError, match="a batch came with"):
+        scorer()({"text": TEXTS}, *passed)

@@ -1,9 +1,9 @@
-"""The sketch of a pool: which rows are dots, and where."""
+"""The map of a pool: which rows are on it, and where."""
 
 import numpy as np
 import pytest
 
-from shed_hf.results import embedding_map as sketch
+from shed_hf.results import embedding_map as module
 from shed_hf.results.embedding_map import EmbeddingMap, embedding_map_of
 from shed_hf.types import EmbeddingMatrix, IntVector
 
@@ -16,21 +16,21 @@ def pool_of(n: int, seed: int = 0) -> tuple[IntVector, EmbeddingMatrix]:
     return np.arange(n) * 3 + 5, unit.astype(np.float32)
 
 
-def sketched(n: int, seed: int = 0) -> EmbeddingMap:
+def map_of(n: int, seed: int = 0) -> EmbeddingMap:
     return embedding_map_of(*pool_of(n), np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 30])
-def test_a_small_pool_is_all_in_the_sketch(n: int) -> None:
-    found = sketched(n)
+def test_a_small_pool_is_all_on_the_map(n: int) -> None:
+    found = map_of(n)
     assert found.rows.tolist() == pool_of(n)[0].tolist()
     assert (found.coordinates.shape, found.coordinates.dtype, found.rows.dtype) == ((n, 2), np.float32, np.int64)
     assert np.isfinite(found.coordinates).all()
 
 
 def test_a_large_pool_is_drawn_from_without_repeats(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sketch.DOTS == 1000
-    monkeypatch.setattr(sketch, "DOTS", 100)
+    assert module.DOTS == 1000
+    monkeypatch.setattr(module, "DOTS", 100)
     rows, vectors = pool_of(5000)
     found = embedding_map_of(rows, vectors, np.random.default_rng(0))
     assert len(found.rows) == len(found.coordinates) == 100
@@ -41,15 +41,15 @@ def test_a_large_pool_is_drawn_from_without_repeats(monkeypatch: pytest.MonkeyPa
 
 
 def test_rows_that_are_alike_lie_near_each_other() -> None:
-    found = sketched(90)
+    found = map_of(90)
     spots = [found.coordinates[start::3] for start in range(3)]
     within = max(np.linalg.norm(spot - spot.mean(axis=0), axis=1).mean() for spot in spots)
     apart = min(np.linalg.norm(spots[i].mean(axis=0) - spots[j].mean(axis=0)) for i, j in ((0, 1), (0, 2), (1, 2)))
     assert apart > 3 * within
 
 
-def test_equal_rows_and_seed_give_the_same_sketch() -> None:
-    one, two = sketched(50), sketched(50)
+def test_equal_rows_and_seed_give_the_same_map() -> None:
+    one, two = map_of(50), map_of(50)
     assert one.rows.tolist() == two.rows.tolist()
     np.testing.assert_array_equal(one.coordinates, two.coordinates)
 

@@ -255,7 +255,9 @@ def test_coalitions_that_were_not_measured_are_told_with_what_to_do(pool: Datase
         curated.reestimate(Exact())
 
 
-@pytest.mark.parametrize(("estimator", "problem"), [("best", "estimator='best' is unknown"), (Exact, "is none; pass")])
+@pytest.mark.parametrize(
+    ("estimator", "problem"), [("best", "estimator='best' is unknown"), (Exact, "is not an estimator; pass")]
+)
 def test_an_unknown_estimator_is_refused(curated: CuratedDataset, estimator: Any, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         curated.reestimate(estimator)

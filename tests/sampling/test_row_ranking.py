@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from shed_hf import QWCS, CuratedDataset, FineTune, InputError, KMeans
 from shed_hf.data.pool import read_pool
-from shed_hf.embedding.row_features import Features, named
+from shed_hf.embedding.row_features import Features, features_by_name
 from shed_hf.finetuning.trainer_utility import TrainerUtility
 from shed_hf.game.utility import PlainUtility
 from shed_hf.hub.reproduction import code_of
@@ -123,7 +123,7 @@ def test_left_to_the_package_it_is_credit_where_that_can_be_had_and_afforded(mon
         (3.5, r"merit has shape \(\)"),
         (["a"] * 10, "merit is a list that holds no numbers"),
         ([[1], [1, 2]], "merit is a list that holds no numbers"),
-        (object(), "merit is a object that holds no numbers"),
+        (len, "merit is a builtin_function_or_method that holds no numbers"),
     ],
     ids=repr,
 )
@@ -287,7 +287,7 @@ def test_the_model_says_which_rows_of_a_cluster_are_kept(
         expected = np.empty(len(rows))
         expected[order] = utility.credit(rows[order])
     else:
-        expected = named(utility.row_features(rows))[kind] * (-1 if kind == "loss" else 1)
+        expected = features_by_name(utility.row_features(rows))[kind] * (-1 if kind == "loss" else 1)
     assert curated.valued.merit is not None
     np.testing.assert_allclose(curated.valued.merit, expected, rtol=1e-4, atol=1e-7)
     assert np.isfinite(expected).all()

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from shed_hf.estimators import Exact, Permutation
 from shed_hf.game.coalitions import coalition_of, coalitions_of
+from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
-from shed_hf.game.ledger import Entry, Ledger
+from shed_hf.game.ledger import Ledger
 from shed_hf.game.players import Players
 from shed_hf.storage.outcomes_table import ledger_from, utilities_table
 
@@ -23,14 +24,20 @@ quick = settings(max_examples=40, deadline=None)
 row_ids = st.integers(0, 2**62)
 blocks = st.lists(st.lists(row_ids, max_size=4).map(tuple), min_size=1, max_size=4).map(tuple)
 finite = st.floats(-1e300, 1e300)
-entries = st.builds(
-    Entry,
-    key=st.uuids().map(str),
-    blocks=blocks,
-    outcome=st.lists(finite, min_size=1, max_size=5).map(np.array),
-    seconds=st.floats(0, 1e6).map(lambda seconds: round(seconds, 4)),
-    extra_metrics=st.dictionaries(st.text(max_size=5), finite, max_size=3),
-)
+
+
+def entries(n_items: int) -> st.SearchStrategy[Entry]:
+    return st.builds(
+        Entry,
+        key=st.uuids().map(str),
+        blocks=blocks,
+        outcome=st.lists(finite, min_size=n_items, max_size=n_items).map(np.array),
+        seconds=st.floats(0, 1e6).map(lambda seconds: round(seconds, 4)),
+        extra_metrics=st.dictionaries(st.text(max_size=5), finite, max_size=3),
+    )
+
+
+lists_of_entries = st.integers(1, 5).flatmap(lambda n_items: st.lists(entries(n_items), max_size=6))
 
 
 def entry(*of_blocks: tuple[int, ...], outcome: Any = (0.5,), key: str = "", **more: Any) -> Entry:
@@ -50,11 +57,11 @@ def through_parquet(table: Dataset, folder: Any) -> Dataset:
 
 
 @quick
-@given(found=st.lists(entries, max_size=6), header=st.dictionaries(st.text(max_size=5), finite | st.text(), max_size=3))
+@given(found=lists_of_entries, header=st.dictionaries(st.text(max_size=5), finite | st.text(), max_size=3))
 def test_a_ledger_survives_the_table_bit_by_bit(found: list[Entry], header: dict[str, Any]) -> None:
     ledger = ledger_of(*found, **header)
     back = ledger_from(utilities_table(ledger, PLAYERS), ledger.header)
-    assert [one.line() for one in back] == [one.line() for one in ledger]
+    assert [one.record() for one in back] == [one.record() for one in ledger]
     assert all(one.outcome.tobytes() == ledger[one.key].tobytes() for one in back)
     assert back.header == ledger.header
 
@@ -70,7 +77,7 @@ def test_a_table_from_parquet_is_the_ledger_too(tmp_path: Any) -> None:
     )
     table = through_parquet(utilities_table(ledger, PLAYERS), tmp_path)
     back = ledger_from(table, ledger.header)
-    assert [one.line() for one in back] == [one.line() for one in ledger]
+    assert [one.record() for one in back] == [one.record() for one in ledger]
     assert [one.blocks for one in back] == [((),), ((5, 2), (7,), (9, 4, 1)), ((2,),)]
     assert back["((5, 2), (7,), (9, 4, 1))"].tobytes() == np.array(extremes).tobytes()
     assert back.entry("((5, 2), (7,), (9, 4, 1))").extra_metrics == {"accuracy": 0.1 + 0.2, "ünïcode": -0.0}
@@ -113,9 +120,9 @@ def test_an_empty_ledger_is_an_empty_table_of_the_same_types() -> None:
 
 
 @pytest.mark.parametrize("outcome", [[float("nan")], [1.0, float("inf")], [1.0, None], [], None])
-def test_an_outcome_that_is_not_finite_is_refused(outcome: Any) -> None:
+def test_an_outcome_that_is_not_a_finite_number_per_item_is_refused(outcome: Any) -> None:
     line = {"key": "k", "blocks": [[7]], "outcome": outcome, "seconds": 0.0, "beside": "{}"}
-    with pytest.raises(ValueError, match="the outcome k of the utilities is not finite"):
+    with pytest.raises(ValueError, match="the outcome k of the utilities cannot be read"):
         ledger_from(Dataset.from_list([line]), {})
 
 

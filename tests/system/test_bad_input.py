@@ -51,6 +51,13 @@ def test_arguments_that_are_no_sft_config(tiny_model: Path) -> None:
         shed_hf.curate(ROWS, 5, eval_dataset=items, utility=shed_hf.FineTune(str(tiny_model), args={"lr": 1}), **CHEAP)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("fields", [{"peft_config": {"r": 8}}, {"tokenizer": "gpt2"}, {"args": "fast"}], ids=str)
+def test_settings_of_another_kind(tiny_model: Path, fields: dict[str, Any]) -> None:
+    items = Dataset.from_list(make_rows(8, seed=99))
+    with pytest.raises(InputError, match=f"^{next(iter(fields))} is a (dict|str); pass "):
+        shed_hf.curate(ROWS, 5, eval_dataset=items, utility=shed_hf.FineTune(str(tiny_model), **fields), **CHEAP)
+
+
 @pytest.mark.parametrize("name", ["nothere.jsonl", "./nothere", "/no/such/folder"])
 def test_a_file_that_is_not_there(name: str) -> None:
     with pytest.raises(InputError, match="does not exist"):
@@ -66,7 +73,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: str) -> None:
 
 @pytest.mark.parametrize("path", ["/proc/x.ledger", "/proc", ""])
 def test_a_ledger_that_cannot_be_opened(path: str) -> None:
-    with pytest.raises(LedgerError, match=r"cannot be opened as a ledger .* pass another path"):
+    with pytest.raises(
+        LedgerError, match=r"(cannot be opened as a ledger .*|not a file but a folder|no path of a ledger); pass"
+    ):
         shed_hf.curate(ROWS, 5, utility=worth, ledger=path, **CHEAP)
 
 

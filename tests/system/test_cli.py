@@ -1,30 +1,48 @@
 """The shell's door: the real demo with the small model, a curation of a file, and errors in one line."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 
-from shed_hf import CuratedDataset
+from shed_hf import CuratedDataset, InputError
+from shed_hf.cli import app
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
+from tests.helpers.curations import curated_of
+from tests.helpers.processes import Running
 from tests.helpers.rows import make_rows
 
 
-def shed_hf(*arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    command = [str(Path(sys.executable).with_name("shed-hf")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, timeout=280)
+def shed_hf(*arguments: str, **env: str) -> Running:
+    process = Running(Path(sys.executable).with_name("shed-hf"), list(arguments), Path.cwd(), env)
+    process.wait()
+    return process
+
+
+SHORT_DEMO = """
+import sys
+from dataclasses import replace
+from shed_hf import LeastSquares
+from shed_hf.cli import main
+from shed_hf.demo import run
+
+run.SMALL = replace(run.SMALL, n_items=20, n_test=40, estimator=LeastSquares(n_coalitions=20))
+sys.exit(main())
+"""
 
 
 @pytest.fixture(scope="module")
-def demo() -> dict[str, Any]:
-    result = shed_hf("demo", "--model", "small", "--json")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The demo with fewer evaluation items and coalitions than it has for a user, for whom it takes a minute."""
+    script = tmp_path_factory.mktemp("demo") / "short_demo.py"
+    script.write_text(SHORT_DEMO)
+    result = Running(script, ["demo", "--model", "small", "--json"], script.parent)
+    result.wait()
     assert result.returncode == 0, result.stderr
     assert "bill: " in result.stderr
     assert "valuing" in result.stderr
@@ -106,6 +124,7 @@ def test_curate_saves_what_python_loads(tmp_path: Path) -> None:
         (["--size", "many"], "'many' is neither a number of rows nor a share"),
         (["--estimator", "guess"], "estimator='guess' is unknown"),
         (["--clusterer", "colour"], "clusterer='colour' is neither"),
+        (["--output", "/proc/out"], "/proc/out cannot be written"),
     ],
 )
 def test_errors_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
@@ -118,6 +137,27 @@ def test_errors_are_one_line(tmp_path: Path, arguments: list[str], message: str)
     assert result.returncode != 0
     assert "Traceback" not in result.stderr
     assert message in result.stderr
+    assert len([line for line in result.stderr.splitlines() if line.startswith("error: ")]) == 1
+
+
+def test_a_result_that_cannot_be_saved_where_it_should_be_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def curate_while_another_saves_there(*_: Any, **__: Any) -> CuratedDataset:
+        curated = curated_of(Dataset.from_list(make_rows(60)), 12)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "theirs").touch()
+        return curated
+
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("shed_hf.curation.curate.curate", curate_while_another_saves_there)
+    with pytest.raises(InputError, match=r"out exists already; pass another path.*The result is saved in") as error:
+        app(["curate", "rows.jsonl", "--output", str(tmp_path / "out"), "--debug"], standalone_mode=False)
+    (kept,) = (tmp_path / "here").iterdir()
+    assert str(kept) in str(error.value)
+    assert len(CuratedDataset.load_from_disk(kept)) == 12
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["theirs"]
 
 
 def test_damage_strikes_whole_topics_and_nothing_else() -> None:
@@ -150,3 +190,50 @@ def test_the_demos_splits_share_no_row() -> None:
     assert {row["licence"] for split in ("pool", "dev", "test") for row in demo_pool.rows(split)} <= {
         "CC BY-SA 3.0", "MIT", "Apache-2.0", "CC BY-SA 4.0",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_only_debug_shows_a_traceback(tmp_path: Path, debug: bool) -> None:
+    arguments = ["curate", str(tmp_path / "nothing.jsonl"), "--output", str(tmp_path / "out"), "--budget=--5"]
+    result = shed_hf(*arguments, *["--debug"] * debug)
+    assert result.returncode == 1
+    assert ("Traceback" in result.stderr) == debug
+    if not debug:
+        assert result.stderr.count("\n") == 1
+        assert result.stderr.startswith("error: budget='--5' is not a time; pass")
+
+
+@pytest.mark.parametrize(("size", "rows"), [("10%", 6), ("0.1", 6), ("6", 6)])
+def test_sizes_of_the_shell_are_those_of_python(size: str, rows: int) -> None:
+    from shed_hf.cli import _size
+    from shed_hf.sampling.samplers import resolve_size
+
+    assert resolve_size(_size(size), 60) == rows
+
+
+def test_columns_of_the_shell_are_those_of_python() -> None:
+    from shed_hf.cli import _columns
+
+    assert _columns(None, "--columns") is None
+    found = _columns(["instruction=query", "output = my reply", "images="], "--columns")
+    assert found == {"instruction": "query", "output": "my reply", "images": None}
+
+
+@pytest.mark.parametrize("pairs", [["instruction"], ["=query"], ["input=a", "input=b"]])
+def test_columns_that_are_no_pairs_are_refused(pairs: list[str]) -> None:
+    from shed_hf.cli import _columns
+
+    with pytest.raises(InputError, match=r"PART=COLUMN|names a part twice"):
+        _columns(pairs, "--columns")
+
+
+def test_both_datasets_have_columns_of_their_own_in_the_shell(tmp_path: Path) -> None:
+    rows, dev = tmp_path / "rows.jsonl", tmp_path / "dev.jsonl"
+    rows.write_text("\n".join(json.dumps({"q": row["instruction"], "a": row["output"]}) for row in make_rows(20)))
+    dev.write_text("\n".join(json.dumps({"x": row["instruction"], "y": row["output"]}) for row in make_rows(8, 9)))
+    common = ["curate", str(rows), "--output", str(tmp_path / "out"), "--eval-dataset", str(dev), "--size", "5000"]
+    mine = ["--columns", "instruction=q", "--columns", "output=a"]
+    result = shed_hf(*common, *mine, "--embedder", "lexical", "--model", str(SMALL_MODEL))
+    assert "size=5000 is not in 1" in result.stderr
+    refused = shed_hf(*common[:-1], "4", *mine, "--eval-columns", "instruction=z", "--model", str(SMALL_MODEL))
+    assert "eval_dataset has no column 'z'" in refused.stderr

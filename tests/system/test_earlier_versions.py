@@ -1,14 +1,17 @@
 """What version 0.1 saved and recorded, before the package had folders, is read as it was then."""
 
 import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset
 
-from shed_hf import ClusterScorer, CuratedDataset, curate
+from shed_hf import ClusterScorer, CuratedDataset, FineTune, LedgerError, curate
 from shed_hf.demo.models import SMALL_MODEL
+from shed_hf.finetuning.trainer_settings import default_args
 from tests.helpers.rows import make_rows
 
 SAVED = Path(__file__).parents[1] / "fixtures" / "version_0_1"
@@ -29,15 +32,47 @@ def test_a_saved_scorer_gives_the_same_values() -> None:
     assert rows.select_columns(["shed_cluster", "shed_value"]).to_list() == EXPECTED["scored"]
 
 
-def test_a_recorded_ledger_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recorded_ledger_is_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shed_hf.utils.console.quiet", lambda: False)
     shutil.copytree(SMALL_MODEL, "small-model")
     shutil.copy(SAVED / "run.ledger", "run.ledger")
     curated = curate(
-        Dataset.from_list(make_rows(60)), 12, model="small-model", eval_dataset=Dataset.from_list(make_rows(8, seed=99)),
-        embedder="lexical", clusterer="topic", proxies_per_cluster=2, estimator="exact", merit=None,
+        Dataset.from_list(make_rows(60)), 12, eval_dataset=Dataset.from_list(make_rows(8, seed=99)), merit=None,
+        model="small-model", embedder="lexical", clusterer="topic", proxies_per_cluster=2, estimator="exact",
         ledger="run.ledger", seed=0,
     )  # fmt: skip
     assert curated.recipe["bill"]["fine_tunings"] == 0
     assert curated.rows.tolist() == EXPECTED["rows"]
     assert curated.estimate.values.tolist() == EXPECTED["values"]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "earlier version" in line]
+    assert len(lines) == 1
+    assert "the adapter's " in lines[0]
+    assert "training arguments such as" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"learning_rate": 2e-3}, "training.learning_rate: ledger has 0.001, this run has 0.002"),
+        ({"lr_scheduler_type": "linear"}, "training.lr_scheduler_type: ledger has 'SchedulerType.CONSTANT'"),
+        ({"max_length": 100}, "training.max_length: ledger has 512, this run has 100"),
+    ],
+)
+def test_a_recorded_ledger_of_another_setting_is_refused(
+    fields: dict[str, Any], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(SMALL_MODEL, "small-model")
+    shutil.copy(SAVED / "run.ledger", "run.ledger")
+    args = default_args()
+    for name, value in fields.items():
+        setattr(args, name, value)
+    with pytest.raises(LedgerError, match=re.escape(named)):
+        curate(
+            Dataset.from_list(make_rows(60)), 12, utility=FineTune("small-model", args=args), merit=None, seed=0,
+            eval_dataset=Dataset.from_list(make_rows(8, seed=99)), embedder="lexical", clusterer="topic",
+            proxies_per_cluster=2, estimator="exact", ledger="run.ledger",
+        )  # fmt: skip

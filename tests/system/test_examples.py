@@ -1,32 +1,23 @@
 """The examples that speak to the Hub, run as a user runs them, against the Hub of the tests and a tiny model."""
 
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import datasets
 import pytest
 
 import shed_hf
+from tests.helpers.ledgers import outcomes_in
 from tests.helpers.loopback_hub import LoopbackHub
+from tests.helpers.processes import Running
 from tests.helpers.rows import make_rows
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(example: str, *arguments: str, folder: Path) -> str:
-    result = subprocess.run(
-        [sys.executable, str(EXAMPLES / example), *arguments],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
+    process = Running(EXAMPLES / example, list(arguments), folder)
+    assert process.wait() == 0, process.stderr[-3000:]
+    return process.stdout
 
 
 @pytest.mark.usefixtures("alice")
@@ -58,30 +49,26 @@ def test_a_job_that_was_cut_short_goes_on_from_the_ledger_on_the_hub(
     rows = tmp_path / "rows.jsonl"
     datasets.Dataset.from_list(make_rows(160)).to_json(rows)
     settings = ["--model", str(tiny_model), "--embedder", "lexical", "--size", "0.25", "--every", "0.01"]
-    job = [sys.executable, str(EXAMPLES / "hf_job.py"), str(rows), "alice/from-job", *settings]
-    command = [*job, "--budget", "40", "--folder", str(tmp_path / "first")]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 200
-    while _lines_on(hub, "alice/from-job-ledger") < 6:
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    job = [str(rows), "alice/from-job", *settings, "--budget", "40"]
+    process = Running(EXAMPLES / "hf_job.py", [*job, "--folder", str(tmp_path / "first")], tmp_path)
+    process.wait_until(lambda: _outcomes_on(hub, "alice/from-job-ledger", tmp_path) >= 5)
     process.kill()
-    process.communicate()
-    known = _lines_on(hub, "alice/from-job-ledger") - 1
+    process.wait()
+    known = _outcomes_on(hub, "alice/from-job-ledger", tmp_path)
 
     folder = tmp_path / "second"
-    told = run("hf_job.py", *job[2:], "--budget", "40", "--folder", str(folder), folder=tmp_path)
+    told = run("hf_job.py", *job, "--folder", str(folder), folder=tmp_path)
     assert f"published as {hub.url}/datasets/alice/from-job" in told
     ledger = shed_hf.read_ledger(folder / "run.ledger")
     bill = shed_hf.CuratedDataset.from_hub("alice/from-job", source=str(rows)).recipe["bill"]
     assert bill["fine_tunings"] <= len(ledger) - known  # of those the first job had sent, none again
     assert bill["all_fine_tunings"] > bill["fine_tunings"]
-    assert _lines_on(hub, "alice/from-job-ledger") == len(ledger) + 1  # the last ones were sent at the end
+    assert _outcomes_on(hub, "alice/from-job-ledger", tmp_path) == len(ledger)  # the last ones were sent at the end
 
 
-def _lines_on(hub: LoopbackHub, repo: str) -> int:
+def _outcomes_on(hub: LoopbackHub, repo: str, folder: Path) -> int:
     try:
-        return hub.files(repo).get("run.ledger", b"").count(b"\n")
+        (folder / "from-hub.ledger").write_bytes(hub.files(repo).get("run.ledger", b""))
     except KeyError:  # not there yet
         return 0
+    return outcomes_in(folder / "from-hub.ledger")

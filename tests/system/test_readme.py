@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def python_blocks() -> list[str]:
 def test_the_first_screen_has_two_set_up_commands() -> None:
     commands = [line.strip() for line in README.splitlines()[:60] if line.startswith("    pip install")]
     assert len(commands) == 2
-    assert commands[0].endswith('pip install ".[demo]" && shed-hf demo')
+    assert commands[0].endswith("pip install . && shed-hf demo")
     assert commands[1].endswith("python -m pytest")
     assert all("https://download.pytorch.org/whl/cpu" in command for command in commands)
 
@@ -52,7 +53,7 @@ def test_the_python_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.M
     def offline(dataset: datasets.Dataset, size: float, ledger: str, budget: Any = None) -> shed_hf.CuratedDataset:
         """The same call with models that are at hand, and no more fine-tunings than a test has time for."""
         budgets.append(budget)
-        return whole(dataset, size, ledger=ledger, budget=30, **at_hand)
+        return whole(dataset, size, ledger=ledger, budget=20, **at_hand)
 
     def plan_offline(dataset: datasets.Dataset, size: float, pilot: int, ledger: str) -> shed_hf.Plan:
         return planned(dataset, size, pilot=pilot, ledger=ledger, **at_hand)
@@ -86,3 +87,20 @@ def test_every_argument_of_curate_is_in_the_table() -> None:
 def test_every_file_that_is_named_exists() -> None:
     for path in re.findall(r"\]\(((?!https)[^)#]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_what_a_user_installs_needs_no_compiler() -> None:
+    assert "PIP_ONLY_BINARY=:all:" in (ROOT / ".ci" / "run").read_text()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    assert not [one for one in named if re.match(r"llm|llama", one)], "these bring llama-cpp-python, a source build"
+    assert set(re.findall(r"pip install (?:-e )?\"?\.\[(\w+)\]", README)) <= set(project["optional-dependencies"])
+
+
+def test_the_readmes_words_on_the_demos_model_are_those_of_the_demo() -> None:
+    from shed_hf.demo import models
+
+    told = next(line for line in README.splitlines() if line.startswith("The demo measures"))
+    assert "float32 and in bfloat16" in told
+    assert models.SMOLLM2.split("/")[1].removesuffix("-Instruct") in told
+    assert models.CARRIER.replace("_", "-") in README

@@ -1,17 +1,16 @@
 """Whatever stops a curation, what was measured is kept, and the same call goes on from there."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from shed_hf import read_ledger
+from tests.helpers.ledgers import outcomes_in
+from tests.helpers.processes import Running
 
 SCRIPT = """
 import sys
@@ -32,25 +31,14 @@ with open(out, "w") as file:
 """
 
 
-def start(tiny_model: Path, ledger: Path | str, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SCRIPT, str(tiny_model), str(ledger), str(out)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    # Under nohup and the like ctrl-C is ignored, and children inherit that.
-    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    return subprocess.Popen(command, env=env, cwd=out.parent, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+def start(tiny_model: Path, ledger: Path | str, out: Path) -> Running:
+    script = out.parent / "script.py"
+    script.write_text(SCRIPT)
+    return Running(script, [str(tiny_model), str(ledger), str(out)], out.parent)
 
 
-def wait_for_lines(path: Path, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists() or path.read_bytes().count(b"\n") < count:
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def finished(process: subprocess.Popen[str], out: Path) -> dict[str, Any]:
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
+def finished(process: Running, out: Path) -> dict[str, Any]:
+    assert process.wait() == 0, process.stderr
     return dict(json.loads(out.read_text()))
 
 
@@ -59,15 +47,15 @@ def test_killed_at_any_moment_a_run_goes_on_to_the_same_result(tiny_model: Path,
     ledger, out = tmp_path / "killed.ledger", tmp_path / "killed.json"
     rng = np.random.default_rng(0)
     process = start(tiny_model, ledger, out)
-    wait_for_lines(ledger, 7, process)  # the header and six outcomes
+    process.wait_until(lambda: outcomes_in(ledger) >= 6)
     time.sleep(float(rng.uniform(0, 0.02)))
     process.kill()
     process.wait()
-    kept = len(ledger.read_bytes().splitlines()) - 1
+    kept = len(read_ledger(ledger))
     resumed = finished(start(tiny_model, ledger, out), out)
     assert resumed["rows"] == whole["rows"]
     assert resumed["values"] == whole["values"]  # to the last bit
-    assert 0 < resumed["measured"] <= whole["measured"] - kept + 2  # v(∅) is no fine-tuning; one line may be torn
+    assert 0 < resumed["measured"] <= whole["measured"] - kept + 2  # v(∅) is no fine-tuning; one record may be torn
     assert sorted(outcomes(ledger)) == sorted(outcomes(tmp_path / "whole.ledger"))
     assert finished(start(tiny_model, ledger, out), out) == {**resumed, "measured": 0}  # all of it is known by now
 
@@ -76,24 +64,19 @@ def test_killed_at_any_moment_a_run_goes_on_to_the_same_result(tiny_model: Path,
 def test_ctrl_c_says_how_to_go_on(tiny_model: Path, tmp_path: Path, given: bool) -> None:
     out = tmp_path / "result.json"
     process = start(tiny_model, tmp_path / "run.ledger" if given else "", out)
-    seen = ""
-    assert process.stderr is not None
-    while "time: about" not in seen:
-        seen += process.stderr.read(1)
-        assert process.poll() is None, seen
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=100)
-    assert process.returncode not in (0, None)
+    process.wait_until(lambda: "time: about" in process.stderr)
+    process.interrupt()
+    assert process.wait() != 0
+    errors = process.stderr
     assert "repeat the call with ledger='" in errors
     path = Path(errors.split("repeat the call with ledger='")[1].split("'")[0])
     assert path.name == "run.ledger" if given else path.parent == tmp_path
-    kept = len(path.read_bytes().splitlines()) - 1
+    kept = len(read_ledger(path))
     assert kept >= 2  # v(∅) and v(N)
     resumed = finished(start(tiny_model, path, out), out)
     assert resumed["measured"] > 0
-    assert len(path.read_bytes().splitlines()) - 1 > kept
+    assert len(read_ledger(path)) > kept
 
 
 def outcomes(ledger: Path) -> list[tuple[str, str]]:
-    entries = [json.loads(line) for line in ledger.read_text().splitlines()[1:]]
-    return [(entry["key"], str(entry["outcome"])) for entry in entries]
+    return [(entry.key, str(entry.outcome.tolist())) for entry in read_ledger(ledger)]

@@ -1,0 +1,112 @@
+"""Finds out how the rows of a dataset are read: by its column names, and where these leave it open by its rows."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from shed_hf.data.formats import RowFormat, detect
+from shed_hf.data.multiple_choice import CHOICE_PARTS, settle_answers
+from shed_hf.data.suggestions import are_lists_of_texts, fitting_columns
+from shed_hf.errors import InputError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+LOOKED_AT = 50
+CHUNK = 1000
+_LETTER = re.compile(r"\s*\(?[A-Z][).]?\s*")
+
+
+def format_of(dataset: "Dataset", columns: Mapping[str, str | None] | None, of: str) -> RowFormat:
+    """How the rows of a dataset are read.
+
+    Args:
+        dataset: The rows, at least one.
+        columns: Parts of a row to columns, where names differ; None for what is not to be read.
+        of: What error messages call the dataset.
+
+    Returns:
+        The format, with the meaning of multiple-choice answers decided.
+
+    Raises:
+        InputError: For columns that fit no format, for answers that can be understood in two ways, and for letters that
+            answer a question whose choices nobody reads.
+    """
+    plain = dataset.with_format(None)
+    found = detect(plain.column_names, columns, of, lambda: fitting_columns(_first_rows(plain)))
+    if found.name != "question":
+        return found
+    first = _first_rows(plain)
+    nested = isinstance(first[0][found.columns["question"]], Mapping)
+    if nested or any(part in found.columns for part in ("choices", *CHOICE_PARTS)):
+        if _is_class_label(plain, found):
+            return RowFormat(found.name, _renamed(found.columns, "answer", "answer_from_0"))
+        return RowFormat(found.name, settle_answers(rows_of(plain, found.read_columns), found.columns, of))
+    if "choices" not in (columns or {}) and "answer" in found.columns:
+        _check_open(first, found, of)
+    return found
+
+
+def rows_of(dataset: "Dataset", columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """All rows as plain dicts, whatever format (torch, numpy) the dataset is set to.
+
+    Args:
+        dataset: The rows.
+        columns: Which columns are read.
+
+    Yields:
+        Column name to cell, row by row.
+    """
+    plain = dataset.with_format(None).select_columns(list(columns))
+    for start in range(0, len(plain), CHUNK):
+        yield from row_dicts(plain[start : start + CHUNK])
+
+
+def row_dicts(batch: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """The rows of a batch of columns.
+
+    Args:
+        batch: Column name to cells.
+
+    Yields:
+        Column name to cell, row by row.
+    """
+    for cells in zip(*batch.values(), strict=True):
+        yield dict(zip(batch, cells, strict=True))
+
+
+def _first_rows(dataset: "Dataset") -> list[dict[str, Any]]:
+    """The first rows, without the columns whose cells are decoded, such as pictures."""
+    from datasets.features.features import require_decoding
+
+    names = [name for name, feature in dataset.features.items() if not require_decoding(feature)]
+    return list(rows_of(dataset.select(range(min(LOOKED_AT, len(dataset)))), names))
+
+
+def _is_class_label(dataset: "Dataset", found: RowFormat) -> bool:
+    """Whether answers are the numbers of named classes, which count from 0; an empty name shifts them."""
+    from datasets import ClassLabel
+
+    feature = dataset.features.get(found.columns.get("answer", ""))
+    return isinstance(feature, ClassLabel) and bool(feature.names) and bool(feature.names[0].strip())
+
+
+def _renamed(columns: Mapping[str, str], part: str, into: str) -> dict[str, str]:
+    return {into if known == part else known: column for known, column in columns.items()}
+
+
+def _check_open(rows: Iterable[Mapping[str, Any]], found: RowFormat, of: str) -> None:
+    """Refuse letters as answers to an open question where a column looks like the choices."""
+    rows = list(rows)
+    answers = [answer for row in rows if (answer := row[found.columns["answer"]]) is not None]
+    if not answers or not all(isinstance(answer, str) and _LETTER.fullmatch(answer) for answer in answers):
+        return
+    unread = [name for name in rows[0] if name not in found.read_columns]
+    likely = [name for name in unread if are_lists_of_texts([row[name] for row in rows if row[name] is not None])]
+    if likely:
+        name = "eval_columns" if of == "eval_dataset" else "columns"
+        raise InputError(
+            f"the answers in column {found.columns['answer']!r} of {of} are letters, such as {answers[0]!r}, and "
+            f"column {likely[0]!r} looks like the choices; read it with {name}={ {'choices': likely[0]}!r}, or train "
+            f"on the letters with {name}={ {'choices': None}!r}"
+        )

@@ -1,0 +1,81 @@
+"""A ledger's header: what determines an outcome besides the rows, and whether two runs agree in it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shed_hf.errors import LedgerError
+from shed_hf.game.ledger_format import newer
+from shed_hf.game.ledger_text import no_ledger
+from shed_hf.game.recorded_settings import comparable, flat, line_on_unrecorded, unknown
+from shed_hf.utils.console import say
+
+VERSION = 1
+"""The version of the header's fields; the format of the file has a number of its own."""
+
+
+def check_version(path: Path, header: Mapping[str, Any]) -> None:
+    """See that this version of shed_hf can read a header.
+
+    Args:
+        path: The file, for messages.
+        header: What it says.
+
+    Raises:
+        LedgerError: Where a newer version wrote it, or where its version is none.
+    """
+    version = header["shed_ledger"]
+    if type(version) is not int or version < 1:
+        raise LedgerError(f"{path} is damaged: its header has no version ({version!r}); restore the file from a copy")
+    if version > VERSION:
+        raise newer(path, f"version {version}", f"version {VERSION}")
+
+
+def check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    """See that a ledger is of the run that opens it, as far as its header tells; a line says what it does not.
+
+    Args:
+        path: The file, for messages.
+        found: Its header.
+        expected: The run's header.
+
+    Raises:
+        LedgerError: With the fields that differ, where a newer version wrote the file, or where nothing tells whether
+            the same utility was measured.
+    """
+    check_version(path, found)
+    try:
+        fields = differing(found, comparable(found, expected), "ledger has", "this run has")
+    except RecursionError as error:
+        raise no_ledger(path) from error
+    if fields:
+        raise LedgerError(
+            f"{path} holds the outcomes of another run ({fields}); pass another path as ledger= or repeat that run's "
+            "arguments"
+        )
+    if reason := unknown(expected):
+        raise LedgerError(
+            f"{path} may hold the outcomes of another run, for nothing tells whether the same was measured ({reason}); "
+            'give it a name, as in shed_hf.Named("my utility", utility), or pass another path as ledger='
+        )
+    if open_questions := line_on_unrecorded(found, expected):
+        say(f"{path} {open_questions}")
+
+
+def differing(
+    found: Mapping[str, Any], expected: Mapping[str, Any], there: str = "rank 0 has", here: str = "this one has"
+) -> str:
+    """The first fields in which two headers differ.
+
+    Args:
+        found: One header.
+        expected: The other.
+        there: Whose the first is, in words.
+        here: Whose the second is, in words.
+
+    Returns:
+        The fields and both values in words; empty where the headers are the same.
+    """
+    left, right = dict(flat(found)), dict(flat(expected))
+    names = sorted(name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
+    return "; ".join(f"{name}: {there} {left.get(name)!r}, {here} {right.get(name)!r}" for name in names[:3])

@@ -1,0 +1,76 @@
+"""Draws of clusters by weight, without replacement of their rows (Yellott 1977 for the Gumbel form)."""
+
+import numpy as np
+
+from shed_hf.types import FloatVector, IntVector
+
+
+def gumbel_draws(logits: FloatVector, sizes: IntVector, size: int, rng: np.random.Generator) -> IntVector:
+    """Draw clusters ∝ (rows left)·exp(logit); those without a value come last, by rows.
+
+    Rows sorted by logit + Gumbel noise are rows drawn one by one without replacement, each ∝ exp(logit) (Yellott 1977).
+    So the same noise with slightly different values gives nearly the same selection, unlike drawing one after another.
+
+    Args:
+        logits: The log-weight of each cluster ``(c,)``; NaN without a value.
+        sizes: How many rows each cluster has ``(c,)``.
+        size: How many draws.
+        rng: Draws them.
+
+    Returns:
+        The cluster of each draw ``(size,)``.
+    """
+    owners = np.repeat(np.arange(len(sizes)), sizes)
+    unvalued = np.isnan(logits)
+    below = np.where(unvalued, 0.0, np.max(logits[~unvalued], initial=-np.inf) - logits)
+    order = np.argsort(below[owners] - rng.gumbel(size=len(owners)))
+    late = unvalued[owners[order]]
+    return np.asarray(owners[np.concatenate([order[~late], order[late]])[:size]], dtype=np.int64)
+
+
+def draws_in_turn(logits: FloatVector, sizes: IntVector, size: int, rng: np.random.Generator) -> IntVector:
+    """Draw clusters ∝ exp(logit) among those with rows left; those without a value come last, all alike.
+
+    Args:
+        logits: The log-weight of each cluster ``(c,)``; NaN without a value.
+        sizes: How many rows each cluster has ``(c,)``.
+        size: How many draws.
+        rng: Draws them.
+
+    Returns:
+        The cluster of each draw ``(size,)``.
+    """
+    left, drawn = sizes.copy(), np.empty(0, dtype=np.int64)
+    while len(drawn) < size:
+        clusters = rng.choice(len(sizes), size=size - len(drawn), p=_softmax(np.where(left > 0, logits, -np.inf)))
+        # Drawing many clusters at once and passing over used-up ones has the distribution of drawing one by one.
+        clusters = clusters[occurrence(clusters) < left[clusters]]
+        left -= np.bincount(clusters, minlength=len(sizes))
+        drawn = np.append(drawn, clusters)
+    return drawn
+
+
+def _softmax(logits: FloatVector) -> FloatVector:
+    """Probabilities; where no finite logit is left, the clusters without a value (NaN) share alike."""
+    finite = np.isfinite(logits)
+    if not finite.any():
+        unvalued = np.isnan(logits)
+        return np.asarray(unvalued / unvalued.sum(), dtype=np.float64)
+    weights = np.exp(np.where(finite, logits - logits[finite].max(), -np.inf))
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def occurrence(clusters: IntVector) -> IntVector:
+    """How often each draw's cluster was drawn before it.
+
+    Args:
+        clusters: The cluster of each draw ``(n,)``.
+
+    Returns:
+        Counts from 0 ``(n,)``.
+    """
+    counts = np.bincount(clusters)
+    by_cluster = np.argsort(clusters.astype(np.min_scalar_type(len(counts))), kind="stable")  # short ones sort faster
+    nth = np.empty(len(clusters), dtype=np.int64)
+    nth[by_cluster] = np.arange(len(clusters)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return nth

@@ -1,0 +1,140 @@
+"""What `curate` takes as a dataset: objects, files, folders and names; what cannot be loaded says why."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from datasets import Dataset
+
+import shed_hf
+from shed_hf.data.loading import load_source
+from shed_hf.errors import InputError
+from tests.helpers.loopback_hub import LoopbackHub
+from tests.helpers.rows import make_rows
+
+ROWS = make_rows(30)
+
+
+def worth(row_sets: Any) -> Any:
+    return np.array([[float(np.sum(rows))] for rows in row_sets])
+
+
+def chosen(dataset: Any, **arguments: Any) -> list[int]:
+    given = {"utility": worth, "embedder": "lexical", "clusterer": "topic", "estimator": "exact", **arguments}
+    return shed_hf.curate(dataset, **given).rows.tolist()
+
+
+@pytest.mark.parametrize(
+    "given", [ROWS, pd.DataFrame(ROWS), pd.DataFrame(ROWS).set_index("topic", drop=False)], ids=type
+)
+def test_records_and_frames_give_what_the_same_dataset_gives(given: Any) -> None:
+    assert load_source(given).to_list() == ROWS
+    assert chosen(given) == chosen(Dataset.from_list(ROWS))
+
+
+def test_a_tenth_is_kept_by_default_and_a_percentage_is_a_share() -> None:
+    assert len(chosen(ROWS)) == 3
+    assert chosen(ROWS, size="10%") == chosen(ROWS, size=0.1) == chosen(ROWS, size=3)
+    assert len(chosen(ROWS, size="50 %")) == 15
+    assert len(chosen(ROWS, size="100%")) == 30
+    assert len(chosen(ROWS, size="3.4%")) == 1
+    assert shed_hf.plan(ROWS, utility=worth, embedder="lexical", clusterer="topic", merit=None).players == 4
+
+
+@pytest.mark.parametrize("size", ["0%", "101%", "-5%", "%", "ten%", "1e1%", "0.1", "3", ""])
+def test_a_text_that_is_no_percentage_is_refused(size: str) -> None:
+    with pytest.raises(InputError, match=r'^size=.*; pass .*"10%"'):
+        chosen(ROWS, size=size)
+
+
+def test_evaluation_rows_may_be_records_too() -> None:
+    kept = shed_hf.curate(
+        ROWS, 3, eval_dataset=make_rows(8, seed=9), utility=worth, embedder="lexical", clusterer="topic"
+    )
+    assert len(kept) == 3
+
+
+def test_a_column_that_some_records_lack_is_none_there() -> None:
+    rows = [{"instruction": "a", "output": "b"}, {"instruction": "c", "output": "d", "input": "e"}]
+    assert load_source(rows)["input"] == [None, "e"]
+    with pytest.raises(InputError, match="1 rows that cannot be read; the first is row 1"):
+        chosen([*ROWS[:1], {"instruction": "lacks an output", "topic": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([1, 2], "row 0 of dataset is 1, not a dict"),
+        ([ROWS[0], "text"], "row 1 of dataset is 'text', not a dict"),
+        ([{1: "a"}], "row 0 of dataset is {1: 'a'}, not a dict by column name"),
+        ([{"a": 1}, {"a": "x"}], "the rows of dataset make no table"),
+        ([{"a": len}], "the rows of dataset make no table"),
+        ([], "dataset has 0 rows"),
+        ([{}], "dataset has 0 rows"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "the columns of dataset are"),
+        (pd.DataFrame([[1, 2]]), "the columns of dataset are"),
+        (pd.DataFrame({"a": [1, "x"]}), "the frame dataset makes no table"),
+        (pd.DataFrame(), "dataset has 0 rows"),
+        (np.ones(3), "dataset is a ndarray; pass a datasets.Dataset"),
+    ],
+    ids=str,
+)
+def test_rows_that_make_no_table_are_refused(rows: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        chosen(rows)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["null", '{"a": 1}\nnull', " null \n", "[" * 5000, '{"a":' * 5000, "[\n" * 5000],
+    ids=range(6),
+)
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl"])
+def test_json_that_would_crash_the_reader_is_refused(tmp_path: Path, content: str, name: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=rf"line \d+ of .*{name} is (null|nested more than 128 levels deep)"):
+        load_source(tmp_path / name)
+
+
+@pytest.mark.parametrize(("line", "number"), [(0, 1), (12, 13)])
+def test_a_file_in_another_encoding_is_refused_with_its_line(tmp_path: Path, line: int, number: int) -> None:
+    rows = [{**row, "output": "caf\xe9" if place == line else "tea"} for place, row in enumerate(ROWS)]
+    text = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (tmp_path / "latin.jsonl").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=f"line {number} of .*latin.jsonl is not in UTF-8 .*; convert the file"):
+        load_source(tmp_path / "latin.jsonl")
+    (tmp_path / "utf8.jsonl").write_bytes(text.encode("utf-8"))
+    assert load_source(tmp_path / "utf8.jsonl")[line]["output"] == "café"
+
+
+def test_a_cell_that_is_null_or_nested_is_read(tmp_path: Path) -> None:
+    row = {"a": None, "b": [[["null"]]], "c": "[" * 500 + '"' + "{" * 500, "d": [[{"e": [1, 2]}] * 3] * 60}
+    (tmp_path / "rows.jsonl").write_text("\n".join([json.dumps(row)] * 3))
+    assert load_source(tmp_path / "rows.jsonl")[0] == row
+
+
+def test_a_file_in_the_home_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    assert len(load_source("~/rows.jsonl")) == 30
+
+
+def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(InputError, match=r"the folder .*nothing cannot be read as a dataset \(.*\); pass one"):
+        load_source(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize("name", ["me/nonesuch", "nonesuch", "a b/c", "me/none/such", "--", "https://x.invalid/y"])
+def test_a_name_that_is_not_on_the_hub_is_refused(hub: LoopbackHub, name: str) -> None:
+    with pytest.raises(InputError, match=r"^eval_dataset='.*' could not be loaded \(.+\); pass a Hub id that exists"):
+        load_source(name, name="eval_dataset")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\x00", "a\x00b.jsonl", "\ud800"])
+def test_a_name_of_nothing_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="is not the name of a file, a folder or a dataset"):
+        load_source(name)

@@ -1,0 +1,73 @@
+"""Where the demo's models come from, and in which precision they are run."""
+
+from pathlib import Path
+
+import pytest
+from huggingface_hub import HfApi
+
+from shed_hf.demo import models
+from shed_hf.errors import InputError
+from tests.helpers.loopback_hub import LoopbackHub
+
+
+@pytest.fixture
+def no_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a model that was converted earlier, nor a package that holds one, nor one in the Hub's cache."""
+    monkeypatch.setenv("SHED_HF_CACHE", str(tmp_path / "converted"))
+    monkeypatch.setattr(models, "CARRIER", "no_such_package")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def published(hub: LoopbackHub, tiny_model: Path) -> LoopbackHub:
+    """A Hub that has a (tiny) model of SmolLM2's name."""
+    api = HfApi(token="hf_huggingfacetb_secret")
+    api.create_repo(models.SMOLLM2, private=False, exist_ok=True)
+    api.upload_folder(repo_id=models.SMOLLM2, folder_path=tiny_model)
+    return hub
+
+
+@pytest.mark.usefixtures("no_converted")
+def test_smollm2_comes_from_the_hub_and_then_from_its_cache(published: LoopbackHub, tiny_model: Path) -> None:
+    first = models.locate_smollm2()
+    assert first.origin == "the Hub"
+    assert (first.folder / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
+    asked = len(published.requests)
+    again = models.locate_smollm2()
+    assert (again.folder, again.origin) == (first.folder, "the Hub's cache")
+    assert len(published.requests) == asked
+
+
+@pytest.mark.usefixtures("no_converted", "published")
+def test_a_cache_with_some_of_the_files_is_completed() -> None:
+    found = models.locate_smollm2()
+    (found.folder / "model.safetensors").unlink()
+    again = models.locate_smollm2()
+    assert again.origin == "the Hub"
+    assert (again.folder / "model.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("no_converted", "hub")
+def test_where_it_cannot_be_had_every_place_has_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "SMOLLM2", "HuggingFaceTB/not-there")
+    with pytest.raises(InputError, match=r"not in the Hub's cache; not to be had from the Hub .*; not in a package"):
+        models.locate_smollm2()
+
+
+@pytest.mark.usefixtures("no_converted", "hub")
+def test_without_a_hub_what_was_converted_from_a_package_earlier_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "SMOLLM2", "HuggingFaceTB/not-there")
+    (tmp_path / "converted" / "SmolLM2-135M-Instruct").mkdir(parents=True)
+    found = models.locate_smollm2()
+    assert found.folder == tmp_path / "converted" / "SmolLM2-135M-Instruct"
+    assert found.origin == "the package no_such_package, converted earlier"
+
+
+def test_the_faster_precision_is_taken() -> None:
+    precision, speed = models.fastest_precision()
+    other = next(name for name in ("float32", "bfloat16") if name != precision)
+    assert speed > 0
+    assert models.speed_of_products(other) < 3 * speed  # what else runs on the machine blurs it

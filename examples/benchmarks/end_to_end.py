@@ -27,7 +27,7 @@ from transformers import AutoTokenizer
 import shed_hf
 from shed_hf.curation.recipe import device, versions
 from shed_hf.data.pool import read_pool
-from shed_hf.demo.run import _TEMPLATE
+from shed_hf.demo.run import SHORT_TEMPLATE
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.finetuning.trainer_settings import default_args
 from shed_hf.finetuning.trainer_utility import TrainerUtility
@@ -214,7 +214,7 @@ def _tuner(objective: Any, arguments: argparse.Namespace) -> FineTune:
     args = default_args()
     args.learning_rate = arguments.learning_rate
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
-    tokenizer.chat_template = _TEMPLATE  # without a system prompt of 20 tokens before every row
+    tokenizer.chat_template = SHORT_TEMPLATE  # without a system prompt of 20 tokens before every row
     return FineTune(str(arguments.model), objective, tokenizer=tokenizer, args=args)
 
 

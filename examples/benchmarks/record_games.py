@@ -23,7 +23,7 @@ from shed_hf.curation.recipe import device, versions
 from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.demo.run import _TEMPLATE
+from shed_hf.demo.run import SHORT_TEMPLATE
 from shed_hf.embedding.embed import embed
 from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.permutation import draw_orders
@@ -102,7 +102,7 @@ def _tuner(arguments: argparse.Namespace) -> FineTune:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
-    tokenizer.chat_template = _TEMPLATE
+    tokenizer.chat_template = SHORT_TEMPLATE
     return FineTune(str(arguments.model), arguments.objective, tokenizer=tokenizer, args=args)
 
 

@@ -23,7 +23,7 @@ from shed_hf.curation.recipe import device, versions
 from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.demo.run import _TEMPLATE
+from shed_hf.demo.run import SHORT_TEMPLATE
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.finetuning.trainer_settings import default_args
 from shed_hf.finetuning.trainer_utility import TrainerUtility
@@ -119,7 +119,7 @@ def _utility(
     args.num_train_epochs = setting["epochs"]
     tokenizer = AutoTokenizer.from_pretrained(arguments.model)
     if arguments.model != SMALL_MODEL:
-        tokenizer.chat_template = _TEMPLATE
+        tokenizer.chat_template = SHORT_TEMPLATE
     tuner = FineTune(str(arguments.model), Both(), tokenizer=tokenizer, args=args)
     utility = tuner.bind(read_pool(Dataset.from_list(rows)), items.examples(np.arange(len(items))), seed)
     if setting["warmup"]:

@@ -102,8 +102,8 @@ def items_from(
     count = min(HELD_OUT, len(readable) // 10)
     if count < LEAST_HELD_OUT:
         raise InputError(
-            f"a tenth of the {len(readable)} rows is too little to evaluate on (at least {LEAST_HELD_OUT}); pass "
-            "eval_dataset="
+            f"a tenth of the {len(readable)} rows is too little to evaluate on (at least {LEAST_HELD_OUT}, of "
+            f"{10 * LEAST_HELD_OUT} rows); pass eval_dataset=, in the shell --eval-dataset"
         )
     held_out = np.sort(rng.choice(readable, size=count, replace=False))
     return EvaluationItems(pool.examples(held_out), held_out, columns=_Columns(pool, held_out))

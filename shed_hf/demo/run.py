@@ -90,7 +90,7 @@ COMPARISONS = 3
 
 
 # SmolLM2's own template puts a system prompt of 20 tokens before every row; without it a row takes half the time.
-_TEMPLATE = (
+SHORT_TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' "
     "}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
@@ -280,7 +280,7 @@ def _tuner(chosen: _Chosen) -> "FineTune":
     args.learning_rate, args.per_device_train_batch_size = setting.learning_rate, setting.batch_size
     tokenizer = AutoTokenizer.from_pretrained(chosen.folder)
     if setting is SMOLLM2:
-        tokenizer.chat_template = _TEMPLATE
+        tokenizer.chat_template = SHORT_TEMPLATE
     model = AutoModelForCausalLM.from_pretrained(chosen.folder, dtype=getattr(torch, chosen.precision))
     return FineTune(model, "loss", tokenizer, args, peft_config)
 

@@ -80,7 +80,7 @@ def test_a_tenth_at_most_256_is_held_out(rows: int, count: int) -> None:
 
 @pytest.mark.parametrize("rows", [1, 79])
 def test_a_pool_too_small_to_hold_out_of_is_refused(rows: int) -> None:
-    with pytest.raises(InputError, match=rf"a tenth of the {rows} rows .*at least 8\); pass eval_dataset="):
+    with pytest.raises(InputError, match=rf"a tenth of the {rows} rows .*at least 8, of 80 rows\); pass eval_dataset="):
         held_out(numbered(rows))
 
 

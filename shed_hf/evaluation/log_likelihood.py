@@ -21,8 +21,6 @@ from shed_hf.evaluation.objectives import Likelihoods
 from shed_hf.types import IntVector
 
 TOKENS_PER_BATCH = 4096
-
-
 LOGITS_PER_BATCH = 2**26
 
 
@@ -203,7 +201,7 @@ class LikelihoodBatches:
 
 def _can_limit_logits(model: PreTrainedModel) -> bool:
     """Whether the model can compute logits for the last positions only."""
-    return "logits_to_keep" in inspect.signature(_plain(model).forward).parameters
+    return "logits_to_keep" in inspect.signature(base_model(model).forward).parameters
 
 
 def _sums_of(model: PreTrainedModel, batch: _Batch, narrow: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -224,7 +222,15 @@ def _of_part(
     return torch.where(counted, log_p, 0.0).sum(-1), matches.all(-1), lines
 
 
-def _plain(model: PreTrainedModel) -> PreTrainedModel:
+def base_model(model: PreTrainedModel) -> PreTrainedModel:
+    """The model below its adapter, or the model itself.
+
+    Args:
+        model: A model, with or without an adapter of peft's.
+
+    Returns:
+        The model of transformers.
+    """
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from accelerate.utils.memory import clear_device_cache
-from peft import PeftModel
 from transformers import Trainer
 
 from shed_hf.errors import InputError
+from shed_hf.evaluation.log_likelihood import base_model
 from shed_hf.evaluation.memory import out_of_memory
 from shed_hf.finetuning.callback import Measure, ProxyValueCallback
 from shed_hf.finetuning.schedule import ByLength
@@ -61,7 +61,7 @@ def by_length(trainer: Trainer, n_tokens: Callable[[int], int]) -> ByLength | No
     on_cpu = trainer.args.device.type == "cpu"
     if not on_cpu or not isinstance(trainer, LearnedTokensSFTTrainer) or not _divisible(trainer):
         return None
-    model = trainer.model.get_base_model() if isinstance(trainer.model, PeftModel) else trainer.model
+    model = base_model(trainer.model)
     outside = {id(layer.weight) for layer in (model.get_input_embeddings(), model.get_output_embeddings()) if layer}
     inside = sum(weight.numel() for weight in model.parameters() if id(weight) not in outside)
     return ByLength(n_tokens, OVERHEAD * model.config.get_text_config().num_hidden_layers / max(inside, 1))

@@ -13,6 +13,7 @@ from transformers import DefaultFlowCallback, PrinterCallback, ProgressCallback,
 from trl import SFTTrainer
 
 from shed_hf.evaluation.evaluator import Evaluation
+from shed_hf.evaluation.log_likelihood import base_model
 from shed_hf.evaluation.objectives import LikelihoodObjective
 from shed_hf.finetuning.digests import (
     candidates_digest,
@@ -222,7 +223,7 @@ def model_parts(model: Any) -> dict[str, Any]:
     Returns:
         One digest of each.
     """
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_model(model)
     entries = {name: entry for name, entry in base.config.to_dict().items() if name not in _MODEL_LEFT_OUT}
     attention = getattr(base.config, "_attn_implementation", None)
     config = readable_digest({**entries, "attention": attention})

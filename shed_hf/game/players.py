@@ -9,6 +9,7 @@ import numpy as np
 from shed_hf.errors import InputError
 from shed_hf.game.utility import TrainableUtility
 from shed_hf.types import BoolVector, FloatVector, IntVector
+from shed_hf.utils.checks import check_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,11 +106,9 @@ def send_players(nearest: Sequence[IntVector], count: int | None, sets: int, uti
     Raises:
         InputError: For a count or sets that are no whole numbers ≥ 1, or when no row can be trained on.
     """
-    for name, number, none in (("proxies_per_cluster", count, ", or None for all members"), ("proxy_sets", sets, "")):
-        if number is None and none:
-            continue
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
-            raise InputError(f"{name}={number!r} is not a whole number >= 1; pass one{none}")
+    if count is not None:
+        check_whole(proxies_per_cluster=count, otherwise="None for all members")
+    check_whole(proxy_sets=sets)
     wanted = None if count is None else count * sets
     players = Players([proxies(members, wanted, utility.trainable) for members in nearest], int(sets))
     if not players.clusters:

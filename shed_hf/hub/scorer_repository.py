@@ -27,6 +27,7 @@ from shed_hf.results.cluster_scores import VERSION, ClusterScores
 from shed_hf.results.recipe import FormatEntry
 from shed_hf.storage.files import WORDS, encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.storage.schema import check_typed
+from shed_hf.utils.checks import require
 from shed_hf.utils.redaction import without_secrets
 
 CONFIG, ARRAYS = "config.json", "model.safetensors"
@@ -91,8 +92,10 @@ def load(
     arrays = _arrays(folder / ARRAYS, str(name))
     try:
         row_format = RowFormat.from_json(config["format"])
-        _check(config["clusters"] == len(arrays["values"]), f"{config['clusters']} clusters of {len(arrays['values'])}")
-        _check(
+        require(
+            config["clusters"] == len(arrays["values"]), f"{config['clusters']} clusters of {len(arrays['values'])}"
+        )
+        require(
             all(isinstance(column, str) for column in row_format.columns.values()),
             "the columns of the format are not names",
         )
@@ -202,11 +205,6 @@ def _arrays(path: Path, name: str) -> dict[str, Any]:
     if not np.isfinite(centroids).all() or np.isinf(arrays["values"]).any() or np.isnan(arrays["values"]).all():
         raise InputError(f"{name} is damaged: centroids or values are not finite; get it again")
     return arrays
-
-
-def _check(holds: bool, problem: str) -> None:
-    if not holds:
-        raise ValueError(problem)
 
 
 def _encoder(described: dict[str, Any], arrays: dict[str, Any], folder: Path, name: str) -> Encoder:

@@ -16,6 +16,7 @@ from shed_hf.results.recipe import FIELDS, OPTIONAL_FIELDS, Recipe
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.storage.schema import check_typed, digest_of, repr_of
 from shed_hf.types import IntVector
+from shed_hf.utils.checks import require
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -137,7 +138,7 @@ def check_curated(curated: Curation, n_outcomes: int) -> None:
     Raises:
         ValueError: Naming what does not fit.
     """
-    _require(len(curated.ledger) == n_outcomes, f"{len(curated.ledger)} of {n_outcomes} outcomes")
+    require(len(curated.ledger) == n_outcomes, f"{len(curated.ledger)} of {n_outcomes} outcomes")
     _check_recipe(curated.recipe, len(curated))
     _check_arrays(curated.valued)
     _check_estimate(curated.valued)
@@ -158,14 +159,14 @@ def check_files(found: dict[str, str], written: Any) -> None:
         ValueError: Naming files that are not what was written.
     """
     other = sorted(name for name in found.keys() | dict(written).keys() if found.get(name) != written.get(name))
-    _require(not other, f"{other[:3]} are not the files that were written")
+    require(not other, f"{other[:3]} are not the files that were written")
 
 
 def _check_recipe(recipe: Recipe, n_rows: int) -> None:
-    _require(recipe["size"] == n_rows, f"a recipe for {recipe['size']} rows with {n_rows}")
-    _require(recipe["proxy_sets"] > 0, f"proxy_sets {recipe['proxy_sets']}")
+    require(recipe["size"] == n_rows, f"a recipe for {recipe['size']} rows with {n_rows}")
+    require(recipe["proxy_sets"] > 0, f"proxy_sets {recipe['proxy_sets']}")
     for name, number in (("seed", recipe["seed"]), ("sampling_seed", recipe["sampling_seed"])):
-        _require(number >= 0, f"{name} {number}")
+        require(number >= 0, f"{name} {number}")
 
 
 def _check_arrays(valued: ValuedPool) -> None:
@@ -178,50 +179,50 @@ def _check_arrays(valued: ValuedPool) -> None:
     floats = {part: getattr(valued.estimate, part) for part in ("values", "replicates", "halves", "per_item")}
     floats |= {"centroids": valued.clustering.centroids, "sketch_coordinates": plane.coordinates}
     wrong = sorted(name for name, array in floats.items() if array.dtype.kind != "f")
-    _require(not wrong, f"{wrong} are not floating point")
+    require(not wrong, f"{wrong} are not floating point")
     for name, (array, kind, shape) in shapes.items():
         good = array.dtype.kind == kind and (array.shape == shape if shape else array.ndim == 1)
-        _require(good, f"{name} of type {array.dtype} and shape {array.shape}")
+        require(good, f"{name} of type {array.dtype} and shape {array.shape}")
     shape = plane.coordinates.shape
-    _require(shape == (len(plane.rows), 2), f"map coordinates of shape {shape} for {len(plane.rows)} rows")
-    _require(bool(np.isfinite(plane.coordinates).all()), "map coordinates are NaN or infinite")
-    _require(valued.merit is None or valued.merit.shape == (m,), "merit is not one number per row")
-    _require(bool(np.isin(plane.rows, valued.pool_rows).all()), "the map has rows that are not of the pool")
+    require(shape == (len(plane.rows), 2), f"map coordinates of shape {shape} for {len(plane.rows)} rows")
+    require(bool(np.isfinite(plane.coordinates).all()), "map coordinates are NaN or infinite")
+    require(valued.merit is None or valued.merit.shape == (m,), "merit is not one number per row")
+    require(bool(np.isin(plane.rows, valued.pool_rows).all()), "the map has rows that are not of the pool")
 
 
 def _check_estimate(valued: ValuedPool) -> None:
     estimate, n_players = valued.estimate, len(valued.players.clusters)
-    _require(len(estimate.values) == n_players, f"{len(estimate.values)} values for {n_players} valued clusters")
-    _require(len(estimate.stderr) == len(estimate.counts) == n_players, "standard errors or counts of other clusters")
+    require(len(estimate.values) == n_players, f"{len(estimate.values)} values for {n_players} valued clusters")
+    require(len(estimate.stderr) == len(estimate.counts) == n_players, "standard errors or counts of other clusters")
     bad = np.flatnonzero(~np.isfinite(estimate.values))
-    _require(not len(bad), f"the values of {len(bad)} clusters are not finite, the first is cluster {bad[:1]}")
-    _require(bool(np.isfinite([estimate.v_empty, estimate.v_grand]).all()), "v(∅) or v(N) is not finite")
-    _require(
+    require(not len(bad), f"the values of {len(bad)} clusters are not finite, the first is cluster {bad[:1]}")
+    require(bool(np.isfinite([estimate.v_empty, estimate.v_grand]).all()), "v(∅) or v(N) is not finite")
+    require(
         not (estimate.stderr < 0).any() and not np.isinf(estimate.stderr).any(),
         "standard errors are negative or infinite",
     )
-    _require(not (estimate.counts < 0).any(), "counts below 0")
-    _require(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
-    _require(type(estimate.n_evaluations) is int and estimate.n_evaluations > 0, f"{estimate.n_evaluations!r} outcomes")
-    _require(isinstance(estimate.stopped, str), f"a reason to stop {estimate.stopped!r}")
+    require(not (estimate.counts < 0).any(), "counts below 0")
+    require(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
+    require(type(estimate.n_evaluations) is int and estimate.n_evaluations > 0, f"{estimate.n_evaluations!r} outcomes")
+    require(isinstance(estimate.stopped, str), f"a reason to stop {estimate.stopped!r}")
     for name, figure in (("p_value", estimate.p_value), ("noise_floor", estimate.noise_floor)):
-        _require(isinstance(figure, float) and not figure < 0 and not np.isinf(figure), f"a {name} of {figure!r}")
+        require(isinstance(figure, float) and not figure < 0 and not np.isinf(figure), f"a {name} of {figure!r}")
     for name in ("replicates", "halves"):
         lines = getattr(estimate, name)
-        _require(bool(np.isfinite(lines).all()) and lines.ndim == 2, f"{name} that are not finite")
-        _require(lines.shape[1] in (0, n_players), f"{name} of {lines.shape[1]} clusters")
+        require(bool(np.isfinite(lines).all()) and lines.ndim == 2, f"{name} that are not finite")
+        require(lines.shape[1] in (0, n_players), f"{name} of {lines.shape[1]} clusters")
     per_item = estimate.per_item
-    _require(bool(np.isfinite(per_item).all()) and per_item.ndim == 2, "values per item that are not finite")
-    _require(len(per_item) in (0, n_players), f"values per item of {len(per_item)} clusters")
-    _require(len(estimate.halves) % 2 == 0, "an odd number of halves")
+    require(bool(np.isfinite(per_item).all()) and per_item.ndim == 2, "values per item that are not finite")
+    require(len(per_item) in (0, n_players), f"values per item of {len(per_item)} clusters")
+    require(len(estimate.halves) % 2 == 0, "an odd number of halves")
 
 
 def _check_rows(curated: Curation) -> None:
     valued, rows = curated.valued, curated.rows
-    _require(bool((np.diff(valued.pool_rows) > 0).all()), "rows of the pool that are not ascending")
-    _require(bool((np.diff(rows) > 0).all()), "chosen rows that are not ascending")
-    _require(bool(np.isin(rows, valued.pool_rows).all()), "chosen rows that are not of the pool")
-    _require(bool(np.isfinite(valued.clustering.centroids).all()), "centroids that are not finite")
+    require(bool((np.diff(valued.pool_rows) > 0).all()), "rows of the pool that are not ascending")
+    require(bool((np.diff(rows) > 0).all()), "chosen rows that are not ascending")
+    require(bool(np.isin(rows, valued.pool_rows).all()), "chosen rows that are not of the pool")
+    require(bool(np.isfinite(valued.clustering.centroids).all()), "centroids that are not finite")
     labels = valued.clustering.labels[np.searchsorted(valued.pool_rows, rows)]
     of_rows = np.array(curated.dataset["shed_cluster"][:])
     wrong = np.flatnonzero(labels != of_rows)
@@ -232,14 +233,14 @@ def _check_rows(curated: Curation) -> None:
         )
     stored = np.array([np.nan if value is None else value for value in curated.dataset["shed_value"][:]])
     expected = np.append(valued.values, np.nan)[labels]
-    _require(np.array_equal(stored, expected, equal_nan=True), "values of rows that are not their clusters'")
+    require(np.array_equal(stored, expected, equal_nan=True), "values of rows that are not their clusters'")
 
 
 def _check_content(curated: Curation) -> None:
     read = read_pool(curated.dataset, curated.valued.format, drop_invalid=True, name="the rows")
     positions = np.searchsorted(curated.pool_rows, curated.rows)
     wrong = np.flatnonzero((read.digests != curated.valued.digests[positions]).any(axis=1))
-    _require(not len(wrong), f"the text of {len(wrong)} rows is not what was valued, the first is row {wrong[:1]}")
+    require(not len(wrong), f"the text of {len(wrong)} rows is not what was valued, the first is row {wrong[:1]}")
 
 
 def _check_outcomes(valued: ValuedPool) -> None:
@@ -247,26 +248,21 @@ def _check_outcomes(valued: ValuedPool) -> None:
     place = np.searchsorted(valued.pool_rows, sorted(rows))
     known = {row: i for row, i in zip(sorted(rows), place.tolist(), strict=True) if i < len(valued.pool_rows)}
     digests = hashed({row: valued.digests[i].tobytes() for row, i in known.items() if valued.pool_rows[i] == row})
-    _require(len({len(entry.outcome) for entry in valued.ledger}) <= 1, "outcomes of different numbers of items")
+    require(len({len(entry.outcome) for entry in valued.ledger}) <= 1, "outcomes of different numbers of items")
     for entry in valued.ledger:
-        _require(isinstance(entry.extra_metrics, dict), f"what was measured beside the outcome {entry.key}")
+        require(isinstance(entry.extra_metrics, dict), f"what was measured beside the outcome {entry.key}")
         if all(row in digests for block in entry.blocks for row in block):
-            _require(keys_of(entry.blocks, digests)[-1:] == [entry.key], f"an outcome {entry.key} of other rows")
+            require(keys_of(entry.blocks, digests)[-1:] == [entry.key], f"an outcome {entry.key} of other rows")
 
 
 def _check_clusters(curated: Curation) -> None:
     valued, clusters = curated.valued, curated.clusters
     members = [rows for rows in valued.members if len(rows)]
-    _require(clusters["size"][:] == [len(rows) for rows in members], "sizes of clusters that are not the labels'")
+    require(clusters["size"][:] == [len(rows) for rows in members], "sizes of clusters that are not the labels'")
     selected = [int(np.isin(rows, curated.rows).sum()) for rows in members]
-    _require(clusters["selected"][:] == selected, "numbers of selected rows that are not the rows'")
+    require(clusters["selected"][:] == selected, "numbers of selected rows that are not the rows'")
     for number, rows in enumerate(valued.players.proxies):
-        _require(bool(np.isin(rows, members[number]).all()), f"proxies of cluster {number} that are not its members")
+        require(bool(np.isin(rows, members[number]).all()), f"proxies of cluster {number} that are not its members")
     for name, numbers in (("value", valued.values), ("stderr", valued.stderr)):
         stored = np.array([np.nan if v is None else v for v in clusters[name]], dtype=np.float64)[: len(numbers)]
-        _require(np.array_equal(stored, numbers, equal_nan=True), f"{name}s of clusters that are not the estimate's")
-
-
-def _require(holds: bool, problem: str) -> None:
-    if not holds:
-        raise ValueError(problem)
+        require(np.array_equal(stored, numbers, equal_nan=True), f"{name}s of clusters that are not the estimate's")

@@ -81,3 +81,17 @@ def check_takes(name: str, function: Callable[..., Any], *parameters: str) -> No
         signature.bind(*parameters)
     except TypeError as error:
         raise InputError(f"{name}={function!r} cannot be called with ({', '.join(parameters)}): {error}") from error
+
+
+def require(holds: bool, problem: str) -> None:
+    """Checks something that files must hold.
+
+    Args:
+        holds: Whether it does.
+        problem: What is wrong where it does not.
+
+    Raises:
+        ValueError: With the problem.
+    """
+    if not holds:
+        raise ValueError(problem)

@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from shed_hf.finetuning.trainer_utility import TrainerUtility
     from shed_hf.game.game import Game
     from shed_hf.game.ledger import Ledger, read_ledger
+    from shed_hf.sampling.dataset_quantization import DatasetQuantization
+    from shed_hf.sampling.dsir import DSIR
+    from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
     from shed_hf.sampling.samplers import QOCS, QWCS, Random
+    from shed_hf.sampling.selectors import IFD, Full, Longest
     from shed_hf.utils.named import Named
 
 _HOMES = {
@@ -65,13 +69,19 @@ _HOMES = {
     "game.ledger": ("Ledger", "read_ledger"),
     "cluster_scorer": ("ClusterScorer",),
     "curated_dataset": ("CuratedDataset",),
+    "sampling.dataset_quantization": ("DatasetQuantization",),
+    "sampling.dsir": ("DSIR",),
+    "sampling.retrieval": ("CreditCoverage", "Retrieval"),
     "sampling.samplers": ("QOCS", "QWCS", "Random"),
+    "sampling.selectors": ("IFD", "Full", "Longest"),
     "utils.named": ("Named",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "DSIR",
     "HDBSCAN",
+    "IFD",
     "QOCS",
     "QWCS",
     "Accuracy",
@@ -81,12 +91,15 @@ __all__ = [
     "ClusterScorer",
     "Clustering",
     "Contrast",
+    "CreditCoverage",
     "CuratedDataset",
+    "DatasetQuantization",
     "Diverged",
     "Evaluation",
     "Exact",
     "Features",
     "FineTune",
+    "Full",
     "Game",
     "Given",
     "HubError",
@@ -97,6 +110,7 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "Lexical",
+    "Longest",
     "Loss",
     "Macro",
     "Metric",
@@ -108,6 +122,7 @@ __all__ = [
     "Random",
     "RankError",
     "RegressionAdjusted",
+    "Retrieval",
     "SentenceTransformerEncoder",
     "Shed",
     "ShedError",

@@ -61,7 +61,7 @@ def _errors_in_one_line(debug: bool) -> Iterator[None]:
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     model: Annotated[
-        DemoModel, typer.Option(help="auto is smollm2 where it can be had and this machine is fast.")
+        DemoModel, typer.Option(help="auto is smollm2 where it can be had and takes at most 90 s here.")
     ] = DemoModel.AUTO,
     seed: Annotated[int, typer.Option(help="Which topics are damaged, and every other draw.", min=0)] = 0,
     debug: Debug = False,
@@ -100,7 +100,9 @@ def curate(
     private: Annotated[
         bool | None, typer.Option(help="Whether a new repository is private; by default unless the source is public.")
     ] = None,
-    size: Annotated[str, typer.Option(help="How much to keep: a number of rows (500) or a share (0.1, 10%).")] = "0.1",
+    size: Annotated[
+        str, typer.Option(help="How much to keep: a number of rows (500) or a share (0.1, 10%); auto is a tenth.")
+    ] = "auto",
     split: Annotated[str | None, typer.Option(help="The split to curate.")] = None,
     eval_dataset: Annotated[str | None, typer.Option(help="What to evaluate on, like DATASET.")] = None,
     model: Annotated[str | None, typer.Option(help="The model to fine-tune: a Hub id or a path.")] = None,
@@ -118,7 +120,13 @@ def curate(
     estimator: Annotated[
         str, typer.Option(help="least-squares, regression-adjusted, banzhaf, in-run, permutation, exact or shed.")
     ] = "least-squares",
-    sampler: Annotated[str, typer.Option(help="qocs, qwcs or random.")] = "qocs",
+    sampler: Annotated[
+        str,
+        typer.Option(
+            help="By clusters: qocs, qwcs, random. By single rows: retrieval, credit-coverage, dsir, "
+            "dataset-quantization, longest, ifd, full."
+        ),
+    ] = "qocs",
     merit: Annotated[
         str, typer.Option(help="Which rows of a cluster come first: auto, credit, ifd, loss, none.")
     ] = "auto",
@@ -149,7 +157,7 @@ def curate(
         output: The folder to save the result to.
         push_to_hub: The repository to publish the result in.
         private: Whether a new repository is private.
-        size: A number of rows, or a share.
+        size: A number of rows, or a share; a tenth by default.
         split: The split to curate.
         eval_dataset: What to evaluate on: a Hub id, a folder or a file.
         model: A Hub id or a path.
@@ -240,9 +248,9 @@ def _columns(pairs: list[str] | None, option: str) -> dict[str, str | None] | No
 
 
 def _size(text: str) -> int | float | str:
-    """A number of rows or a share; a percentage stays text."""
+    """A number of rows or a share; a percentage and ``auto`` stay text."""
     number: int | str = _number_or_text(text)
-    if isinstance(number, str) and not number.strip().endswith("%"):
+    if isinstance(number, str) and number != "auto" and not number.strip().endswith("%"):
         try:
             return float(number)
         except ValueError:

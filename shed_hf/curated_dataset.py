@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from shed_hf.cluster_scorer import ClusterScorer
+from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.hub.privacy import Excerpts
@@ -12,7 +13,7 @@ from shed_hf.hub.publish import pull, push
 from shed_hf.results.curation import Curation
 from shed_hf.results.reuse import reestimate, resample
 from shed_hf.results.summary import summary
-from shed_hf.sampling.samplers import Sampler
+from shed_hf.sampling.registry import AnySampler
 from shed_hf.storage.curated_folder import load
 from shed_hf.storage.rescue import save_or_rescue
 
@@ -55,13 +56,20 @@ class CuratedDataset(Curation):
         )
 
     def resample(
-        self, size: int | float | str, sampler: str | Sampler = "qocs", *, seed: int | None = None, source: Any = None
+        self,
+        size: int | float | str,
+        sampler: str | AnySampler | Given = "qocs",
+        *,
+        seed: int | None = None,
+        source: Any = None,
     ) -> "CuratedDataset":
         """Another subset by the same values, without a fine-tuning.
 
         Args:
-            size: How much to keep: a number of rows (500), a share of the source (0.1) or a percentage ("10%").
-            sampler: How rows are drawn from the clusters: ``"qocs"``, ``"qwcs"``, ``"random"`` or a sampler.
+            size: How much to keep: a number of rows (500), a share of the source (0.1) or a percentage ("10%");
+                ``"auto"`` is as many as ``Full()`` and ``Given(rows)`` take, else a tenth.
+            sampler: How rows are drawn from the clusters: ``"qocs"``, ``"qwcs"``, ``"random"`` or a sampler. Of those
+                that choose single rows: ``Full()``, ``Given(rows)``, and the curation's own for a smaller size.
             seed: The seed of the draw; None for that of the curation.
             source: The dataset that was curated, as `curate` takes it. Needed only where it is not at hand, as after
                 `load_from_disk`; where the recipe names one on the Hub, that one is loaded.
@@ -80,7 +88,7 @@ class CuratedDataset(Curation):
         estimator: str | Estimator,
         *,
         budget: int | None = None,
-        sampler: str | Sampler | None = None,
+        sampler: str | AnySampler | Given | None = None,
         source: Any = None,
     ) -> "CuratedDataset":
         """Values by another estimator from the outcomes in the ledger, without a fine-tuning; as many rows as before

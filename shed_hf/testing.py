@@ -1,13 +1,13 @@
-"""Games with known Shapley values, for tests: a utility read from a table, and games with closed forms."""
+"""Games with known Shapley values, for tests: a utility read from a table, games with closed forms, and luck."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
 from shed_hf.game.game import Game
-from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 
 
 @dataclass(eq=False)
@@ -52,6 +52,64 @@ class TableGame:
         """The game in which player *i* is row *i*."""
         n = max(len(rows) for rows in self.table)
         return Game([np.array([row]) for row in range(n)], self)
+
+
+@dataclass(eq=False)
+class LuckyGame:
+    """A utility whose outcomes are partly luck that depends on the order of training, as those of fine-tunings are.
+
+    Every pair of rows adds a fixed number of either sign, whose sign turns with which of them comes first. So row sets
+    trained in subsequences of one order share the luck of the pairs they share, and in orders drawn at random their
+    luck is independent.
+
+    Attributes:
+        n_players: How many players there are.
+        worth: From coalitions ``(m, n_players)`` to their utilities without luck ``(m,)``.
+        luck: The standard deviation of the luck.
+        rows_per_player: How many rows a player brings; player *i* has the rows from *i* times as many on.
+        seed: The seed of the luck.
+    """
+
+    n_players: int
+    worth: Callable[[CoalitionMatrix], FloatVector]
+    luck: float
+    rows_per_player: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        n = self.n_players * self.rows_per_player
+        drawn = np.triu(np.random.default_rng([self.seed, 0]).normal(size=(n, n)), 1)
+        self._of_pairs = drawn - drawn.T
+
+    def __call__(self, row_sets: Sequence[IntVector]) -> FloatMatrix:
+        """The outcomes of some row sets.
+
+        Args:
+            row_sets: m arrays of row ids in their order of training, whole players' rows.
+
+        Returns:
+            ``(m, 1)``, one outcome per row set.
+        """
+        inside = np.zeros((len(row_sets), self.n_players), dtype=np.bool_)
+        luck = np.zeros(len(row_sets))
+        for place, rows in enumerate(row_sets):
+            inside[place, rows // self.rows_per_player] = True
+            pairs = len(rows) * (len(rows) - 1) / 2
+            luck[place] = np.triu(self._of_pairs[np.ix_(rows, rows)], 1).sum() / max(pairs, 1) ** 0.5
+        return np.asarray(self.worth(inside) + self.luck * luck, dtype=np.float64)[:, None]
+
+    @property
+    def players(self) -> list[IntVector]:
+        """The rows of every player."""
+        return list(np.arange(self.n_players * self.rows_per_player).reshape(self.n_players, self.rows_per_player))
+
+    def game(self, seed: int = 0) -> Game:
+        """The game of these players.
+
+        Args:
+            seed: The seed of the training orders.
+        """
+        return Game(self.players, self, seed=seed)
 
 
 class SetFunction:

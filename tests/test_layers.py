@@ -125,7 +125,7 @@ def test_public_names_are_sorted_complete_and_there() -> None:
     assert set(shed_hf.__all__) == set(shed_hf._HOME_OF)
     for name in shed_hf.__all__:
         assert getattr(shed_hf, name).__name__ == name
-    with pytest.raises(AttributeError, match="it has HDBSCAN"):
+    with pytest.raises(AttributeError, match="it has DSIR"):
         shed_hf.cluster  # noqa: B018  # the attribute access is the test
 
 

@@ -44,7 +44,7 @@ def main() -> None:
     found = []
     reference: Any = None
     for way, chosen in (("as given", None), ("grouped by length", grouping)):
-        vars(utility)["_by_length"] = chosen  # in the place of what it would choose itself
+        vars(utility)["by_length"] = chosen  # in the place of what it would choose itself
         utility(coalitions[:1])
         start = time.process_time()
         outcomes = utility(coalitions)

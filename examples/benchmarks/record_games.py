@@ -23,9 +23,8 @@ from shed_hf.curation.recipe import device, versions
 from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.demo.run import SHORT_TEMPLATE
+from shed_hf.demo.settings import SHORT_TEMPLATE
 from shed_hf.embedding.embed import embed
-from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.permutation import draw_orders
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.finetuning.trainer_settings import default_args
@@ -73,9 +72,27 @@ def wanted(arguments: argparse.Namespace) -> Iterator[Any]:
         yield from np.array_split(np.random.default_rng(1).permutation(everyone), 64)
         return
     rng = np.random.default_rng(1)
-    yield draw_pairs(n, arguments.bank, rng)
+    yield random_pairs(n, arguments.bank, rng)
     for order in draw_orders(n, arguments.orders, rng, antithetic=True):
         yield np.argsort(order)[None, :] < np.arange(n + 1)[:, None]
+
+
+def random_pairs(n: int, n_pairs: int, rng: Any) -> Any:
+    """Different random coalitions, each followed by its complement; size s with probability ∝ √(s·(n − s)), every size
+    where there are pairs enough.
+    """
+    sizes = np.arange(1, n // 2 + 1)
+    share = np.sqrt(sizes * (n - sizes)) / np.sqrt(sizes * (n - sizes)).sum()
+    counts = np.maximum(np.floor(share * n_pairs).astype(np.int64), n_pairs >= 2 * len(sizes))
+    listed = np.repeat(sizes, counts)[:n_pairs]
+    drawn = np.append(listed, rng.choice(sizes, size=n_pairs - len(listed), p=share))
+    lines: dict[bytes, Any] = {}
+    for size in rng.permutation(drawn):
+        coalition = np.isin(np.arange(n), rng.permutation(n)[: int(size)])
+        while coalition.tobytes() in lines:
+            coalition = np.isin(np.arange(n), rng.permutation(n)[: int(size)])
+        lines |= {coalition.tobytes(): coalition, (~coalition).tobytes(): ~coalition}
+    return np.stack(list(lines.values()))
 
 
 def save(game: Any, centroids: Any, hurt: Any, arguments: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ from shed_hf.curation.recipe import device, versions
 from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
-from shed_hf.demo.run import SHORT_TEMPLATE
+from shed_hf.demo.settings import SHORT_TEMPLATE
 from shed_hf.embedding.embed import embed
 from shed_hf.finetuning import batched_coalitions
 from shed_hf.finetuning.fine_tune import FineTune

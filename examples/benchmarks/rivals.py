@@ -5,7 +5,7 @@ before is free, as it is with a ledger. No run goes beyond it. pyDVL's samplers 
 stopped when they ask for one coalition too many, and the values they had by then count (an order of the players that
 was begun is dropped, as both packages only take up whole ones). shapiq is told how much it may ask for.
 
-    pip install shapiq lightgbm
+    pip install shapiq lightgbm xgboost    # shapiq 1.8 asks for Python 3.12
     pip install --no-deps pydvl    # it asks for numpy < 2 and runs with later ones; the rest of what it needs:
     pip install cvxpy numcodecs more-itertools pyDeprecate
     python examples/benchmarks/rivals.py     # a check: additive game, 8 players, the order of the values must be right
@@ -45,6 +45,7 @@ class Rival:
     package: str
     run: Run
     needs: tuple[str, ...] = ()  # packages beside its own
+    approximator: str = ""  # of shapiq, where older versions lack it
 
     @property
     def version(self) -> str:
@@ -205,6 +206,15 @@ def _rivals() -> Iterator[Rival]:
         yield Rival(f"shapiq {name}", "shapiq", _shapiq(name))
         yield Rival(f"shapiq {name}, paired", "shapiq", _shapiq(name, pairing_trick=True))
     yield Rival("shapiq kADDSHAP", "shapiq", _shapiq("kADDSHAP", max_order=2))
+    yield Rival("shapiq kADDSHAP, paired", "shapiq", _shapiq("kADDSHAP", max_order=2, pairing_trick=True))
+    for name, needs, options in (
+        ("RegressionMSR", ("xgboost",), {"index": "SV"}),
+        ("ProxySHAP", ("xgboost",), {"index": "SV", "max_order": 1}),
+        ("LeverageSHAP", (), {}),
+        ("OddSHAP", (), {}),
+    ):
+        yield Rival(f"shapiq {name}", "shapiq", _shapiq(name, **options), needs, name)
+    yield Rival("shapiq PolySHAP, paired", "shapiq", _shapiq("PolySHAP", pairing_trick=True), (), "PolySHAP")
     for name in ("KernelSHAPIQ", "InconsistentKernelSHAPIQ"):
         yield Rival(f"shapiq {name}", "shapiq", _shapiq(name, max_order=2, index="SII"))
     yield Rival("shapiq ProxySPEX", "shapiq", _shapiq("ProxySPEX", index="SV"), ("lightgbm",))
@@ -218,6 +228,9 @@ def available() -> list[Rival]:
     found = []
     for rival in RIVALS.values():
         missing = [package for package in (rival.package, *rival.needs) if importlib.util.find_spec(package) is None]
+        if not missing and rival.approximator:
+            known = dir(importlib.import_module("shapiq.approximator"))
+            missing = [] if rival.approximator in known else [f"a version of shapiq with {rival.approximator}"]
         if missing:
             print(f"skipped {rival.name}: {', '.join(missing)} not installed", file=sys.stderr)
         else:

@@ -158,8 +158,11 @@ class HDBSCAN:
 class Given:
     """Labels that exist already. Rows of equal labels are one cluster; clusters are numbered in sorted order.
 
+    As ``sampler=`` it is rows that were chosen already: see `shed_hf.sampling.given_rows.GivenRows`.
+
     Attributes:
-        labels: ``(n,)`` numbers or strings; −1 is noise, as a number or as text.
+        labels: ``(n,)`` numbers or strings; −1 is noise, as a number or as text. As ``sampler=``: row numbers, a result
+            of `curate`, or rows.
         source: Where they come from, for the recipe.
     """
 
@@ -179,7 +182,13 @@ class Given:
         Raises:
             InputError: For missing labels, another number of rows, or where all are noise.
         """
-        labels = np.asarray(self.labels)
+        try:
+            labels = np.asarray(self.labels)
+        except (TypeError, ValueError, RuntimeError) as error:  # tensors of other types or devices
+            raise InputError(
+                f"clusterer has labels of type {type(self.labels).__name__} that are no array ({error}); pass a list "
+                "or a numpy array"
+            ) from error
         if labels.shape != (len(embeddings),):
             raise InputError(
                 f"clusterer has labels of shape {labels.shape} for {len(embeddings)} rows; pass one label per row of "

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from shed_hf.clustering.clusterers import Clusterer
+from shed_hf.clustering.clusterers import Clusterer, Given
 from shed_hf.clustering.topic_terms import describe_clusters
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.plan import Plan, planned
 from shed_hf.curation.prepare import PreparedCuration, prepare
 from shed_hf.curation.recipe import make_recipe
 from shed_hf.curation.request import Request
+from shed_hf.curation.row_choice import choose_by_row
 from shed_hf.curation.valuation import outcomes_kept, value
 from shed_hf.curation.wire import CODEC
 from shed_hf.curation.worker import to_workers, work_for_curation, work_for_plan
@@ -29,7 +30,8 @@ from shed_hf.results.embedding_map import embedding_map_of
 from shed_hf.results.summary import summary
 from shed_hf.results.tables import choose_rows
 from shed_hf.results.valued_pool import ValuedPool
-from shed_hf.sampling.samplers import Sampler
+from shed_hf.sampling.registry import AnySampler
+from shed_hf.sampling.selectors import Selection
 from shed_hf.utils.console import Stopwatch, say
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 def curate(
     dataset: Any,
-    size: int | float | str = 0.1,
+    size: int | float | str = "auto",
     *,
     eval_dataset: Any = None,
     model: "str | PreTrainedModel | None" = None,
@@ -55,7 +57,7 @@ def curate(
     estimator: str | Estimator = "least-squares",
     budget: int | str | None = None,
     require_signal: bool = False,
-    sampler: str | Sampler = "qocs",
+    sampler: str | AnySampler | Given = "qocs",
     merit: "str | NDArray[Any] | None" = "auto",
     seed: int = 0,
     ledger: str | os.PathLike[str] | None = None,
@@ -74,8 +76,8 @@ def curate(
     Args:
         dataset: The rows: a `Dataset`, a `DatasetDict` with ``split``, a list of dicts, a pandas frame, a Hub id, a
             folder, or a ``.jsonl``, ``.json``, ``.csv`` or ``.parquet`` file.
-        size: How many rows to keep: a number, a share in (0, 1], or a percentage such as ``"10%"``; a tenth by
-            default.
+        size: How many rows to keep: a number, a share in (0, 1], or a percentage such as ``"10%"``. ``"auto"``, the
+            default, is a tenth, or, with the samplers ``Full()`` and ``Given(rows)``, as many as they take.
         eval_dataset: What models are evaluated on, of the same kinds as ``dataset``. By default a tenth of the rows (8
             to 256) is held out and never chosen; a callable ``utility`` needs none.
         model: The causal language model to fine-tune: a Hub id, a path or a loaded model;
@@ -105,10 +107,14 @@ def curate(
         require_signal: Whether values that can't be told from noise raise `NoSignal`; by default there is a warning.
         sampler: How rows are drawn from clusters: ``"qocs"``, the default (the best clusters first, none filling more
             than a quarter), ``"qwcs"`` (at random, clusters of higher value more often), ``"random"``, or a sampler
-            such as ``QOCS(most=0.5)``.
+            such as ``QOCS(most=0.5)``. Or what chooses single rows, whatever the clusters are worth: ``"retrieval"``,
+            ``"credit-coverage"``, ``"dsir"``, ``"dataset-quantization"``, ``"longest"``, ``"ifd"``, ``"full"``, a
+            selector such as ``Retrieval(by="mean")``, or ``Given(rows)``. The game is played all the same: it says what
+            the clusters are worth.
         merit: Which rows of a cluster are taken first: ``"credit"`` (what the row did for the evaluation in one
             training run over all rows), ``"ifd"``, ``"loss"``, a number for every row, or None for random ones.
-            ``"auto"``, the default, is credit where the utility gives it and there are at most 20,000 rows, else None.
+            ``"auto"``, the default, is credit where the utility gives it, there are at most 20,000 rows and the sampler
+            takes rows from clusters, else None.
         seed: A whole number, the seed of every random draw; 0 by default.
         ledger: A path, where every outcome is written the moment it is measured; the same call resumes from it. By
             default outcomes stay in memory, and are saved to a file if the run is stopped.
@@ -138,18 +144,19 @@ def curate(
         if isinstance(workers, MultiProcess) and not workers.is_main:
             return work_for_curation(request, workers)
         prepared = prepare(request, workers)
+        selection = choose_by_row(prepared)
         with prepared.ledger() as ledger_of_run, outcomes_kept(ledger_of_run):
             game = prepared.game(ledger_of_run)
             estimate = value(game, prepared.estimator, prepared.streams.for_values, prepared.budget, require_signal)
-            valued = _valued(prepared, estimate, ledger_of_run.in_order(game.asked))
-            recipe = make_recipe(prepared, game, watch.seconds)
+            valued = _valued(prepared, estimate, ledger_of_run.in_order(game.asked), selection)
+            recipe = make_recipe(prepared, game, watch.seconds, selection)
             curated = CuratedDataset.of(choose_rows(valued, recipe, prepared.sampler, prepared.streams.for_rows))
             workers.end(to_workers(curated))
     say(summary(curated))
     return curated
 
 
-def plan(dataset: Any, size: int | float | str = 0.1, *, pilot: int = 0, **arguments: Any) -> Plan:
+def plan(dataset: Any, size: int | float | str = "auto", *, pilot: int = 0, **arguments: Any) -> Plan:
     """What `curate` with the same arguments would take: players, fine-tunings, tokens, FLOPs, time and memory, and how
     reliable its values would be.
 
@@ -157,7 +164,7 @@ def plan(dataset: Any, size: int | float | str = 0.1, *, pilot: int = 0, **argum
 
     Args:
         dataset: The rows, as in `curate`.
-        size: How many rows to keep, as in `curate`; a tenth by default.
+        size: How many rows to keep, as in `curate`; ``"auto"`` by default.
         pilot: How many coalitions to measure beside those, 0 or at least 8, so that the reliability of the values can
             be predicted at half, the same and double the budget. 0 by default: no prediction.
         **arguments: Any other argument of `curate`, with the same meaning and default.
@@ -183,7 +190,9 @@ def plan(dataset: Any, size: int | float | str = 0.1, *, pilot: int = 0, **argum
     return found
 
 
-def _valued(prepared: PreparedCuration, estimate: ValueEstimate, ledger: Ledger) -> ValuedPool:
+def _valued(
+    prepared: PreparedCuration, estimate: ValueEstimate, ledger: Ledger, selection: Selection | None
+) -> ValuedPool:
     pool, candidates = prepared.problem.pool, prepared.candidates
     terms, excerpts = describe_clusters(pool, prepared.nearest, prepared.players.proxies)
     return ValuedPool(
@@ -200,4 +209,5 @@ def _valued(prepared: PreparedCuration, estimate: ValueEstimate, ledger: Ledger)
         encoder=candidates.encoder,
         source=prepared.problem.source.select(candidates.rows),
         merit=prepared.merit.of_rows(prepared.streams.for_merit),
+        taken=None if selection is None else candidates.rows[selection.places],
     )

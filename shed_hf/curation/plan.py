@@ -9,12 +9,14 @@ import numpy as np
 from shed_hf.curation.prepare import PreparedCuration
 from shed_hf.errors import InputError
 from shed_hf.estimators import Cost, LeastSquares
-from shed_hf.estimators.budget import Speed, cost_of, fine_tunings_of
-from shed_hf.estimators.coalition_design import draw_pairs
+from shed_hf.estimators.budget import Speed, fine_tunings_of
 from shed_hf.estimators.outcomes import outcomes_in_ledger
+from shed_hf.estimators.row_spread import checked_on_halves
 from shed_hf.game.comparison import compare_ranks
+from shed_hf.game.execution import Execution, execution_of
 from shed_hf.game.game import Game
 from shed_hf.game.utility import EstimatesFlops
+from shed_hf.sampling.selectors import RowSelector
 from shed_hf.utils.console import duration, plural
 
 SMALL, LARGER = 16, 64
@@ -28,8 +30,8 @@ LEAST_PILOT = 8
 class Plan:
     """What a curation would take.
 
-    Where rows are ranked by credit, one training run over all of them is counted in ``rows_trained``, ``tokens``,
-    ``flops`` and ``seconds`` beside the game.
+    Where rows are ranked or chosen by credit, one training run over all of them is counted in ``rows_trained``,
+    ``tokens``, ``flops`` and ``seconds`` beside the game.
 
     Attributes:
         players: The number of players.
@@ -43,6 +45,7 @@ class Plan:
         memory_bytes: The most memory held so far, of the accelerator or else of the process.
         reliability: The expected `ValueEstimate.reliability` at ``"half"``, ``"same"`` and ``"double"`` the
             fine-tunings; empty where too little was measured to predict it.
+        execution: How steps are gone through; None where the utility can't tell.
     """
 
     players: int
@@ -55,6 +58,7 @@ class Plan:
     seconds: float
     memory_bytes: int
     reliability: Mapping[str, float] = field(default_factory=dict)
+    execution: Execution | None = None
 
     def __str__(self) -> str:
         lines = [
@@ -63,6 +67,7 @@ class Plan:
             f"{self.rows_trained:,} rows trained" + (f", {self.tokens:,} tokens" if self.tokens else "")
             + (f", {self.flops:.2g} FLOPs" if self.flops else ""),
             f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**30:.2f} GiB",
+            *([] if self.execution is None else [str(self.execution)]),
         ]  # fmt: skip
         predicted = ", ".join(f"{share} {value:.2f}" for share, value in self.reliability.items())
         lines.append(f"reliability to expect: {predicted or 'unknown; pass pilot=16 to measure a little beforehand'}")
@@ -95,12 +100,8 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     speed = _timed(game)
     cost = _cost(prepared, game, speed)
     if pilot:  # the first coalitions that the run itself will ask for
-        n_pairs = max((cost.fine_tunings - 3) // 2, int(pilot) // 2)  # v(N) and its repeats are no coalitions
-        game.ends()
-        coalitions = draw_pairs(game.n_players, n_pairs, prepared.streams.for_values)[: int(pilot) // 2 * 2]
-        if len(coalitions):
-            game.outcomes(coalitions)
-    credited = prepared.candidates.rows if prepared.merit.kind == "credit" else rows[:0]
+        _measure_pilot(prepared, game, int(pilot), _budget(prepared, game, speed))
+    credited = prepared.candidates.rows if _credits_rows(prepared) else rows[:0]
     share = cost.players_trained / game.n_players
     tokens = share * game.utility.n_tokens(rows) + (game.utility.n_tokens(credited) if len(credited) else 0)
     return Plan(
@@ -114,13 +115,35 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         seconds=speed.seconds(cost, game.n_players) + len(credited) * speed.training / len(rows),
         memory_bytes=_memory(),
         reliability=_predicted(game, cost.fine_tunings),
+        execution=execution_of(game.utility, rows),
     )
 
 
+def _measure_pilot(prepared: PreparedCuration, game: Game, pilot: int, budget: int | None) -> None:
+    """Measures the first coalitions that the regression will ask for, or as many as it would for a larger budget."""
+    wanted = pilot // 2 * 2
+    estimator = prepared.estimator if isinstance(prepared.estimator, LeastSquares) else LeastSquares()
+    if 2 * estimator.n_pairs(game.n_players, budget) < wanted:
+        estimator, budget = LeastSquares(max(wanted, 2)), None
+    _, coalitions = estimator.begin(game, prepared.streams.for_values, budget)
+    if len(coalitions):
+        game.outcomes(coalitions[:wanted])
+
+
+def _credits_rows(prepared: PreparedCuration) -> bool:
+    """Whether a training run over all rows follows what each does."""
+    of_sampler = isinstance(prepared.sampler, RowSelector) and "credits" in prepared.sampler.needs
+    return of_sampler or prepared.merit.kind == "credit"
+
+
 def _cost(prepared: PreparedCuration, game: Game, speed: Speed) -> Cost:
-    """What the estimator asks for within the budget, with v(N) repeated as valuing does."""
-    most = fine_tunings_of(prepared.budget, prepared.estimator, game.n_players, lambda: speed)
-    return cost_of(prepared.estimator, game.n_players, most)[0]
+    """What the estimator and the check on halves ask for within the budget."""
+    return checked_on_halves(prepared.estimator, game).cost(game.n_players, _budget(prepared, game, speed))
+
+
+def _budget(prepared: PreparedCuration, game: Game, speed: Speed) -> int | None:
+    checked = checked_on_halves(prepared.estimator, game)
+    return fine_tunings_of(prepared.budget, checked, game.n_players, lambda: speed)
 
 
 def _timed(game: Game) -> Speed:

@@ -9,6 +9,7 @@ from shed_hf.clustering.clusterers import Clusterer, Given, cluster, clusterer_f
 from shed_hf.clustering.clusters import Clustering
 from shed_hf.curation.problem import Problem, bind, warm_up
 from shed_hf.curation.request import Request
+from shed_hf.curation.row_signals import check_signals
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import Workers
 from shed_hf.embedding.decontamination import Candidates, decontaminate
@@ -22,8 +23,9 @@ from shed_hf.game.game import Aggregate, Game
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.players import Players, send_players
 from shed_hf.game.utility import SupportsWarmUp
+from shed_hf.sampling.registry import AnySampler, rows_to_choose, sampler_from
 from shed_hf.sampling.row_ranking import Merit, check_merit, merit_of
-from shed_hf.sampling.samplers import Sampler, sampler_from
+from shed_hf.sampling.selectors import RowSelector
 from shed_hf.sampling.stability import selection_rule
 from shed_hf.types import IntVector
 from shed_hf.utils.random_streams import Streams
@@ -48,7 +50,8 @@ class PreparedCuration:
         warmup_rows: The rows that the model was trained on before the game.
         estimator: What values the players.
         budget: The most that measuring may take; None for the estimator's own.
-        sampler: What draws rows from valued clusters.
+        sampler: What draws rows from valued clusters, or chooses rows by what is known of each.
+        size: How many rows are chosen.
     """
 
     request: Request
@@ -65,7 +68,8 @@ class PreparedCuration:
     warmup_rows: IntVector
     estimator: Estimator
     budget: Budget | None
-    sampler: Sampler
+    sampler: AnySampler
+    size: int
 
     def ledger(self) -> Ledger:
         """The ledger of this game, opened where one was named, with the outcomes that other ranks find on their disks.
@@ -105,9 +109,7 @@ class PreparedCuration:
             self.problem.training_seed,
             aggregate,
             positions=self.clustering.centroids[self.players.clusters].astype(np.float64),
-            settled=selection_rule(
-                self.sampler, self.players.clusters, [len(n) for n in self.nearest], self.problem.size
-            ),
+            settled=selection_rule(self.sampler, self.players.clusters, [len(n) for n in self.nearest], self.size),
             workers=self.workers,
         )
 
@@ -129,23 +131,21 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
     features = features_from(request.features)
     budget = parse_budget(request.budget)
     streams = Streams(request.seed)
-    problem = bind(request, streams)
+    problem = bind(request, streams, workers)
     pool, utility = problem.pool, problem.utility
-    check_merit(request.merit, features, utility, len(pool))
+    merit_asked = _merit_asked(request.merit, sampler)
+    check_merit(merit_asked, features, utility, len(pool))
+    check_signals(sampler, problem)
 
     candidates = decontaminate(pool, problem.items, request.embedder, workers)
-    if problem.size > len(candidates.rows):
-        raise InputError(
-            f"size={problem.size} exceeds the {len(candidates.rows)} rows left ({candidates.left_out_in_words}); "
-            "pass a smaller size"
-        )
+    size = rows_to_choose(sampler, request.size, len(pool), len(candidates.rows), candidates.left_out_in_words)
     clusterer = clusterer_from(request.clusterer, lambda name: _column(pool, name), candidates.rows, len(pool))
     if features is not None and isinstance(clusterer, Given):
         raise InputError(
             f"features={list(features.names)} are for a clusterer that looks at them, and the labels are given; pass "
             'features=None, or a clusterer such as "kmeans"'
         )
-    merit = merit_of(request.merit, features, utility, candidates.rows, len(pool), workers)
+    merit = merit_of(merit_asked, features, utility, candidates.rows, len(pool), workers)
     wide = (
         None
         if features is None
@@ -170,7 +170,13 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
         estimator=estimator,
         budget=budget,
         sampler=sampler,
+        size=size,
     )
+
+
+def _merit_asked(merit: Any, sampler: AnySampler) -> Any:
+    """Where single rows are chosen, no order within clusters is paid for unless it is asked for."""
+    return None if isinstance(merit, str) and merit == "auto" and isinstance(sampler, RowSelector) else merit
 
 
 def _column(pool: Pool, name: str) -> list[Any] | None:

@@ -12,9 +12,13 @@ from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool, read_pool
 from shed_hf.data.preambles import preambles_of
 from shed_hf.data.unread_columns import refuse_media, warn_of_unread_text
-from shed_hf.errors import InputError
+from shed_hf.distributed.ranks import SingleProcess, Workers
+from shed_hf.errors import InputError, RankError
 from shed_hf.evaluation.item_groups import Grouped, OverGroups, split
 from shed_hf.evaluation.objectives import Objective
+from shed_hf.game.execution import ChoosesPrecision, Precision
+from shed_hf.game.ledger_header import recorded_header
+from shed_hf.game.orders import order_entry
 from shed_hf.game.utility import (
     AlignsWithPool,
     HasEvaluation,
@@ -26,7 +30,7 @@ from shed_hf.game.utility import (
     as_trainable_utility,
 )
 from shed_hf.results.tables import check_columns
-from shed_hf.sampling.samplers import resolve_size
+from shed_hf.sampling.registry import size_asked
 from shed_hf.types import IntVector
 from shed_hf.utils.random_streams import Streams
 
@@ -44,18 +48,16 @@ class Problem:
     Attributes:
         source: The dataset as it was given.
         pool: Its rows, read.
-        size: How many rows are to be kept.
         tuner: What bound the utility to the pool, such as `FineTune`; None for a utility that needs neither pool nor
             items.
         items: What is evaluated on; None where only the utility knows.
         utility: What measures sets of rows.
         grouping: How outcomes are aggregated over groups of items; None for their mean.
-        training_seed: The seed of the order in which rows are trained.
+        training_seed: The seed of the orders in which rows are trained.
     """
 
     source: "Dataset"
     pool: Pool
-    size: int
     tuner: "UtilityFactory | None"
     items: EvaluationItems | None
     utility: TrainableUtility
@@ -66,17 +68,18 @@ class Problem:
         """What determines an outcome beside the rows, for the ledger's header.
 
         Returns:
-            Plain JSON: the pool's digest, the seed of the training order, and what the utility says of itself.
+            Plain JSON: the pool's digest, the orders of training with their seed, and what the utility says of itself.
         """
-        return {"dataset": self.pool.digest, "order": self.training_seed, **self.utility.describe()}
+        return {"dataset": self.pool.digest, "order": order_entry(self.training_seed), **self.utility.describe()}
 
 
-def bind(request: "Request", streams: Streams) -> Problem:
+def bind(request: "Request", streams: Streams, workers: Workers | None = None) -> Problem:
     """Read the pool and the items, and bind the utility to them.
 
     Args:
         request: The arguments of `curate`.
         streams: One random generator per purpose, seeded alike on every rank.
+        workers: The ranks of the launch; by default this process alone.
 
     Returns:
         The problem.
@@ -87,7 +90,7 @@ def bind(request: "Request", streams: Streams) -> Problem:
     source = load_source(request.dataset, request.split)
     check_columns(source)
     pool = read_pool(source, request.columns, request.drop_invalid)
-    size = resolve_size(request.size, len(source))
+    size_asked(request.size, len(source))
 
     objective, grouped = split(request.objective)
     tuner = _tuner(request.utility, request.model, objective)
@@ -97,11 +100,11 @@ def bind(request: "Request", streams: Streams) -> Problem:
     if items is not None:
         pool = pool.with_preambles(items.preambles)
     training_seed = int(streams.for_training.integers(2**31))
+    tuner = _settled(tuner, request, SingleProcess() if workers is None else workers)
     utility = _utility(tuner, request.utility, pool, items, training_seed)
     return Problem(
         source=source,
         pool=pool,
-        size=size,
         tuner=tuner,
         items=items,
         utility=utility,
@@ -126,6 +129,21 @@ def _tuner(
     for name in (name for name, argument in given.items() if argument is not None):
         raise InputError(f'{name}= goes with utility="fine-tune"; put it into the utility, as in FineTune({name}=…)')
     return utility if isinstance(utility, UtilityFactory) else None
+
+
+def _settled(tuner: "UtilityFactory | None", request: "Request", workers: Workers) -> "UtilityFactory | None":
+    """The fine-tuning in the precision that rank 0 chooses, or finds in its ledger."""
+    settles = tuner if isinstance(tuner, ChoosesPrecision) else None
+    precision: Any = workers.broadcast(lambda: _chosen(settles, request))
+    if not isinstance(precision, Precision | None):
+        raise RankError(f"rank 0 sent a {type(precision).__name__} for the precision; start the same command again")
+    return tuner if settles is None or precision is None else settles.in_precision(precision)
+
+
+def _chosen(tuner: ChoosesPrecision | None, request: "Request") -> Precision | None:
+    if tuner is None:
+        return None
+    return tuner.choose_precision(None if request.ledger is None else recorded_header(request.ledger))
 
 
 def _items(request: "Request", pool: Pool, tuner: "UtilityFactory | None", streams: Streams) -> EvaluationItems | None:

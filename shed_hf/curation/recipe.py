@@ -14,8 +14,19 @@ import numpy as np
 from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.provenance import HubSource, source_of
 from shed_hf.evaluation.item_groups import OverGroups
+from shed_hf.game.execution import Precision, execution_of
 from shed_hf.game.game import Game
-from shed_hf.results.recipe import Bill, EvaluationEntry, FormatEntry, GroupingEntry, HubEntry, Recipe, TunerEntry
+from shed_hf.results.recipe import (
+    Bill,
+    EvaluationEntry,
+    FormatEntry,
+    GroupingEntry,
+    HubEntry,
+    Recipe,
+    StepsEntry,
+    TunerEntry,
+)
+from shed_hf.sampling.selectors import Selection
 from shed_hf.utils.console import plural
 from shed_hf.utils.naming import plain, to_recipe_entry
 
@@ -51,7 +62,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float) -> Recipe:
+def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float, selection: Selection | None = None) -> Recipe:
     """The recipe of a finished curation: its arguments, the components used, where the rows came from, versions and
     the bill.
 
@@ -59,6 +70,7 @@ def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float) -> Rec
         prepared: What the game was made from.
         game: The game, with everything measured.
         seconds: How long the run took.
+        selection: What a selector of rows chose; None where rows are sampled from clusters.
 
     Returns:
         The recipe, plain JSON.
@@ -67,7 +79,7 @@ def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float) -> Rec
     pool = problem.pool
     info, hub = pool.dataset.info, source_of(pool.dataset)
     recipe: Recipe = {
-        "size": problem.size,
+        "size": prepared.size,
         "sampling_seed": plain(request.seed),
         "seed": plain(request.seed),
         "budget": plain(request.budget),
@@ -101,6 +113,8 @@ def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float) -> Rec
     }
     if request.eval_columns is not None:
         recipe["eval_columns"] = plain(request.eval_columns)
+    if selection is not None and selection.notes:
+        recipe["selection_notes"] = list(selection.notes)
     return recipe
 
 
@@ -133,7 +147,7 @@ def bill_of(game: Game, seconds: float) -> Bill:
     prefixes = {entry.blocks[:length] for entry in entries for length in range(1, len(entry.blocks))}
     runs = [entry for entry in entries if any(entry.blocks) and entry.blocks not in prefixes]
     rows = [np.array([row for block in run.blocks for row in block], dtype=np.int64) for run in runs] + game.extra_runs
-    return {
+    bill: Bill = {
         "fine_tunings": game.n_fine_tunings,
         "outcomes": game.n_evaluations,
         "seconds": round(seconds, 2),
@@ -141,6 +155,23 @@ def bill_of(game: Game, seconds: float) -> Bill:
         "measuring_seconds": round(sum(entry.seconds for entry in entries), 2),
         "tokens": int(sum(game.utility.n_tokens(of_run) for of_run in rows)),
         "device": device(),
+    }
+    steps = _steps(game)
+    return bill if steps is None else {**bill, "steps": steps}
+
+
+def _steps(game: Game) -> StepsEntry | None:
+    """How the utility went through steps; None where it can't tell."""
+    told = execution_of(game.utility, np.concatenate(game.players))
+    if told is None:
+        return None
+    return {
+        "precision": told.precision.name,
+        "reason": told.precision.reason,
+        "speeds": {name: round(speed, 1) for name, speed in told.precision.speeds.items()},
+        "grouped_by_length": told.grouped_by_length,
+        "padding_as_given": None if told.padding_as_given is None else round(told.padding_as_given, 4),
+        "padding": None if told.padding is None else round(told.padding, 4),
     }
 
 
@@ -184,12 +215,14 @@ def tuner_entry(tuner: "UtilityFactory | None") -> TunerEntry | None:
     if Path(name).is_dir() and not name.startswith((".", "/", "~")):
         name = f"./{name}"  # not to be taken for a name on the Hub
     adapter = tuner.peft_config
-    return {
+    precision = tuner.precision.name if isinstance(tuner.precision, Precision) else tuner.precision
+    entry: TunerEntry = {
         "model": name,
         "objective": tuner.objective if isinstance(tuner.objective, str) else _described(tuner.objective),
         "args": None if tuner.args is None else _differing(tuner.args),
         "peft_config": None if adapter is None else _differing(adapter),
     }
+    return entry if precision == "auto" else {**entry, "precision": precision}
 
 
 def _described(objective: Any) -> dict[str, Any] | None:

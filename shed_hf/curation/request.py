@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.evaluation.item_groups import Grouped
 from shed_hf.evaluation.objectives import Objective
 from shed_hf.game.utility import TrainableUtility, Utility
-from shed_hf.sampling.samplers import Sampler
+from shed_hf.sampling.registry import AnySampler
 from shed_hf.utils.checks import check_flag, check_whole
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Request:
 
     Attributes:
         dataset: The rows to choose from.
-        size: How many rows to keep: a number, a share or a percentage.
+        size: How many rows to keep: a number, a share, a percentage, or ``"auto"``.
         eval_dataset: What models are evaluated on; None to hold rows out.
         model: The model to fine-tune; None for the default.
         embedder: What makes vectors of rows.
@@ -37,7 +38,7 @@ class Request:
         estimator: What values the players.
         budget: The most fine-tunings or time; None for the estimator's own.
         require_signal: Whether values that can't be told from noise raise.
-        sampler: What draws rows from valued clusters.
+        sampler: What draws rows from valued clusters, or chooses rows by what is known of each.
         merit: Which rows of a cluster are taken first.
         seed: The seed of every random draw.
         ledger: Where outcomes are written and resumed from; None for memory.
@@ -62,7 +63,7 @@ class Request:
     estimator: str | Estimator
     budget: int | str | None
     require_signal: bool
-    sampler: str | Sampler
+    sampler: str | AnySampler | Given
     merit: Any
     seed: int
     ledger: str | os.PathLike[str] | None

@@ -3,16 +3,17 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 
 from shed_hf.errors import NoSignal
 from shed_hf.estimators import Estimator, ValueEstimate
 from shed_hf.estimators.base import Cost
-from shed_hf.estimators.budget import Budget, cost_of, fine_tunings_of, speed_of
-from shed_hf.estimators.significance import failed_checks, is_significant, suggestion, untested_reason
+from shed_hf.estimators.budget import Budget, fine_tunings_of, speed_of
+from shed_hf.estimators.row_spread import checked_on_halves
+from shed_hf.estimators.significance import verdict_of
 from shed_hf.game.comparison import compare_ranks
+from shed_hf.game.execution import execution_of
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger, read_ledger, rescue
 from shed_hf.game.utility import concurrency_of
@@ -47,8 +48,7 @@ def value(
 ) -> ValueEstimate:
     """Run the estimator on the game, with the bill before it and a progress bar during it.
 
-    v(N) is measured twice more with its rows in other orders where the budget has room for it. Values that can't be
-    told from noise are warned of.
+    Values that can't be told from noise are warned of.
 
     Args:
         game: The game to be valued.
@@ -65,20 +65,19 @@ def value(
         NoSignal: With ``require_signal``, for values that can't be told from noise.
     """
     compare_ranks(game)
+    named, estimator = repr(estimator), checked_on_halves(estimator, game)
     # as when v(∅) and v(N) were measured, so that a run that goes on has the budget it began with
     most = fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game))
-    cost, repeats = cost_of(estimator, game.n_players, most)
-    left = None if most is None else most - repeats
+    cost = estimator.cost(game.n_players, most)
     rows = np.concatenate(game.players)
-    say(bill(repr(estimator), cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
-    for line in parallelism_note(game):
+    say(bill(named, cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
+    for line in [*parallelism_note(game), *steps_note(game)]:
         say(line)
     with progress(max(cost.fine_tunings + 1 - len(game.ledger), 1)) as advance:
         game.watch = advance
         speed = speed_of(game)
         say(f"time: about {duration(speed.seconds(cost, game.n_players))}, judged by v(∅) and v(N)")
-        estimate = estimator(game, rng, left)
-        estimate = replace(estimate, noise_floor=_noise_floor(game, repeats))
+        estimate = estimator(game, rng, most)
     _judge(estimate, require_signal)
     return estimate
 
@@ -102,33 +101,36 @@ def parallelism_note(game: Game) -> list[str]:
     return [*lines, note] if note else lines
 
 
-def _noise_floor(game: Game, repeats: int) -> float:
-    if not repeats:
-        return float("nan")
-    again = np.append(game.in_other_orders(repeats), game.ends()[1])
-    return float(again.std(ddof=1)) if len(again) > 1 else float("nan")
+def steps_note(game: Game) -> list[str]:
+    """In which precision, and through how much padding, the steps of fine-tunings go.
+
+    Args:
+        game: The game with its utility.
+
+    Returns:
+        One line; none where the utility can't tell.
+    """
+    told = execution_of(game.utility, np.concatenate(game.players))
+    return [] if told is None else [str(told)]
 
 
 def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
-    problem = failed_checks(estimate)
-    if require_signal and not is_significant(estimate):
+    verdict = verdict_of(estimate)
+    if verdict.passes:
+        return
+    if require_signal:
         raise NoSignal(
-            f"the values cannot be told from noise ({problem or untested_reason(estimate)}), and require_signal=True; "
-            f"{suggestion(estimate)}, or pass require_signal=False to choose by them all the same"
+            f"{verdict.claim} ({verdict.failed or verdict.unknown}), and require_signal=True; {verdict.advice}, or "
+            "pass require_signal=False to choose by them all the same"
         )
-    if problem is None and not is_significant(estimate):
-        warnings.warn(
-            f"{untested_reason(estimate)} whether the values are more than noise; {suggestion(estimate)}", stacklevel=4
-        )
-    if problem and len(estimate.values) > 1:
-        same = not np.ptp(estimate.values)
-        what = "use smaller blocks of players, or an evaluation set that the rows can move"
-        noise = (
-            f"{problem}, so the choice among them is arbitrary"
-            if same
-            else (f"the values cannot be told from noise ({problem})")
-        )
-        warnings.warn(f"{noise}; {what if same else suggestion(estimate)}", stacklevel=4)
+    if not verdict.failed:
+        warnings.warn(f"{verdict.unknown} whether the values are more than noise; {verdict.advice}", stacklevel=4)
+    elif verdict.equal:
+        if len(estimate.values) > 1:
+            what = "use smaller blocks of players, or an evaluation set that the rows can move"
+            warnings.warn(f"{verdict.equal}, so the choice among them is arbitrary; {what}", stacklevel=4)
+    else:
+        warnings.warn(f"{verdict.claim} ({verdict.failed}); {verdict.advice}", stacklevel=4)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from shed_hf.embedding.encoders import FittedLexical
 from shed_hf.estimators import ValueEstimate
 from shed_hf.game.comparison import Probe
 from shed_hf.game.entry import Entry
+from shed_hf.game.execution import Execution, Precision
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.measurement import Batch
 from shed_hf.game.players import Players
@@ -43,6 +44,7 @@ def _preambles(content: Any) -> Preambles:
 CODEC = Codec(
     [
         *(record(kind) for kind in (Batch, Entry, Probe, Plan, CurationResult, ValuedPool)),
+        *(record(kind) for kind in (Precision, Execution)),
         *(record(kind) for kind in (Clustering, Players, ValueEstimate, EmbeddingMap, RowFormat, FittedLexical)),
         RecordType(Preambles, lambda preambles: {"content": preambles.as_json()}, _preambles),
         RecordType(Ledger, lambda ledger: {"header": ledger.header, "entries": list(ledger)}, Ledger.of),

@@ -180,7 +180,7 @@ def to_workers(curated: CuratedDataset) -> CurationResult:
 def _worker(request: Request, workers: MultiProcess) -> Worker:
     with _silently():
         encoder = encoder_from(request.embedder)
-        problem = bind(request, Streams(request.seed))
+        problem = bind(request, Streams(request.seed), workers)
     return Worker(request, workers.rank, problem, None if isinstance(encoder, Lexical) else encoder)
 
 

@@ -188,13 +188,30 @@ def warn_of_cuts(tokens: Sequence[Tokens], max_length: int, what: str) -> None:
         what: What the rows are, as the warning's noun.
     """
     cut = [row for row in tokens if row.cut]
-    if cut:
-        without = sum(row.n_learned == 0 for row in cut)
+    without = sum(row.n_learned == 0 for row in cut)
+    _warn_of_cuts(len(cut), len(tokens), what, f"{without} lost their whole completion and take no part", max_length)
+
+
+def warn_of_cut_items(items: Sequence[Sequence[Tokens]], n_kept: int, max_length: int) -> None:
+    """One warning that counts the evaluation items with a candidate longer than ``max_length``.
+
+    Args:
+        items: The candidates of each item, after cutting.
+        n_kept: How many items are evaluated.
+        max_length: The most tokens of a candidate.
+    """
+    n_cut = sum(any(candidate.cut for candidate in candidates) for candidates in items)
+    why = "their whole answer was lost, or one of their options was cut"
+    lost = f"{len(items) - n_kept} take no part, since {why}"
+    _warn_of_cuts(n_cut, len(items), "evaluation items", lost, max_length)
+
+
+def _warn_of_cuts(n_cut: int, n: int, what: str, lost: str, max_length: int) -> None:
+    if n_cut:
         warnings.warn(
-            f"{len(cut)} of {len(tokens)} {what} are longer than max_length={max_length} tokens and were cut; "
-            f"{without} lost their whole completion and take no part; raise max_length in args=SFTConfig(max_length=…) "
-            "to keep them whole",
-            stacklevel=2,
+            f"{n_cut} of {n} {what} are longer than max_length={max_length} tokens and were cut; {lost}; raise "
+            "max_length in args=SFTConfig(max_length=…) to keep them whole",
+            stacklevel=3,
         )
 
 

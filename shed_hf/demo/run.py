@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,89 +10,15 @@ from shed_hf.clustering.clusterers import KMeans
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.curate import curate
 from shed_hf.data.pool import read_pool
-from shed_hf.demo import models
 from shed_hf.demo import pool as demo_pool
-from shed_hf.errors import InputError
-from shed_hf.estimators import Estimator, LeastSquares
+from shed_hf.demo.choice import choose_model, rows_of
+from shed_hf.demo.settings import COMPARISONS, SHARE
 from shed_hf.sampling.samplers import QWCS
 from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.console import Stopwatch, say
 
 if TYPE_CHECKING:
     from shed_hf.finetuning.fine_tune import FineTune
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How the demo curates with one of its models.
-
-    Attributes:
-        name: The model's name for messages.
-        damages: The damages that this model can tell, one topic each.
-        n_clusters: How many clusters the pool is divided into.
-        proxies: How many rows stand for a cluster.
-        estimator: The estimator of the values.
-        learning_rate: The learning rate of every fine-tuning.
-        batch_size: Rows in a training step.
-        n_items: Rows to value on.
-        n_test: Rows for the comparison at the end.
-        merit: How rows of a cluster are ranked, as in `curate`.
-        targets: The modules that get a LoRA adapter.
-    """
-
-    name: str
-    damages: tuple[str, ...]
-    n_clusters: int
-    proxies: int
-    estimator: Estimator
-    learning_rate: float
-    batch_size: int
-    n_items: int
-    n_test: int
-    merit: str | None
-    targets: str | tuple[str, ...] = "all-linear"
-
-
-SMOLLM2 = Setting(
-    name="SmolLM2-135M-Instruct",
-    damages=("answers shuffled", "words shuffled", "boilerplate"),
-    n_clusters=9,
-    proxies=3,
-    estimator=LeastSquares(n_coalitions=14),
-    learning_rate=4e-3,
-    batch_size=4,
-    n_items=15,
-    n_test=27,
-    merit=None,
-    targets=("q_proj", "v_proj"),
-)
-
-
-SMALL = Setting(
-    name="the small model shipped with shed_hf",
-    damages=("words shuffled", "words shuffled", "boilerplate"),
-    n_clusters=9,
-    proxies=8,
-    estimator=LeastSquares(n_coalitions=32),
-    learning_rate=3e-3,
-    batch_size=8,
-    n_items=48,
-    n_test=80,
-    merit="credit",
-)
-
-
-SHARE = 0.1
-
-
-COMPARISONS = 3
-
-
-# SmolLM2's own template puts a system prompt of 20 tokens before every row; without it a row takes half the time.
-SHORT_TEMPLATE = (
-    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' "
-    "}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +69,7 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
 
     Args:
         model: ``"smollm2"``, ``"small"`` for the model that ships with the package, or ``"auto"``: SmolLM2-135M where
-            it can be had and this machine is fast enough for it.
+            it can be had and the demo takes at most 90 s with it on this machine.
         seed: Which topics are damaged, and every other draw.
 
     Returns:
@@ -153,16 +78,14 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
     from datasets import Dataset
 
     watch = Stopwatch()
-    chosen = _chosen(model)
-    setting = chosen.setting
-    rows = demo_pool.damaged(demo_pool.rows("pool"), setting.damages, seed)
-    dev, test = _spread(demo_pool.rows("dev"), setting.n_items), _spread(demo_pool.rows("test"), setting.n_test)
+    chosen = choose_model(model, seed)
+    setting, tuner = chosen.setting, chosen.tuner
+    rows, dev, test = rows_of(setting, seed)
     say(
         f"model: {setting.name}; {len(rows)} rows of {len(demo_pool.topics(rows))} topics, damaged: "
         f"{', '.join(setting.damages)}"
     )
     pool = Dataset.from_list(rows)
-    tuner = _tuner(chosen)
     curated = curate(
         pool,
         SHARE,
@@ -174,6 +97,7 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         estimator=setting.estimator,
         sampler=QWCS(sharpness=3),
         merit=setting.merit,
+        budget=setting.budget,
         seed=seed,
     )
     say(
@@ -199,37 +123,6 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         damaged=hurt,
         topics=[row["topic"] for row in rows],
     )
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    setting: Setting
-    folder: Path
-    precision: models.Precision
-
-
-def _chosen(model: str) -> _Chosen:
-    """The model to take, after saying which and why."""
-    small = _Chosen(SMALL, models.SMALL_MODEL, "float32")
-    if model == "small":
-        return small
-    precision, speed = models.fastest_precision()
-    measured = f"this machine multiplies {precision} at {speed:.0f} GFLOP/s"
-    if model == "auto" and speed < models.FAST_ENOUGH:
-        say(
-            f"{measured}, too slow for SmolLM2-135M in two minutes; using {SMALL.name} (--model smollm2 takes the "
-            "large one all the same)"
-        )
-        return small
-    try:
-        found = models.locate_smollm2()
-    except InputError as error:
-        if model == "smollm2":
-            raise
-        say(f"{error}; using {SMALL.name}")
-        return small
-    say(f"{SMOLLM2.name} from {found.origin}, in {precision}: {measured}")
-    return _Chosen(SMOLLM2, found.folder, precision)
 
 
 def damaged_in(curated: CuratedDataset, damaged: Sequence[str]) -> list[float]:
@@ -266,25 +159,6 @@ def auc(curated: CuratedDataset, damaged: Sequence[str]) -> float:
     return float((higher + 0.5 * level).mean())
 
 
-def _tuner(chosen: _Chosen) -> "FineTune":
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from shed_hf.finetuning.fine_tune import FineTune
-    from shed_hf.finetuning.trainer_settings import default_args, default_peft_config
-
-    setting = chosen.setting
-    peft_config = default_peft_config()
-    peft_config.target_modules = setting.targets if isinstance(setting.targets, str) else set(setting.targets)
-    args = default_args()
-    args.learning_rate, args.per_device_train_batch_size = setting.learning_rate, setting.batch_size
-    tokenizer = AutoTokenizer.from_pretrained(chosen.folder)
-    if setting is SMOLLM2:
-        tokenizer.chat_template = SHORT_TEMPLATE
-    model = AutoModelForCausalLM.from_pretrained(chosen.folder, dtype=getattr(torch, chosen.precision))
-    return FineTune(model, "loss", tokenizer, args, peft_config)
-
-
 def _compare(
     tuner: "FineTune", pool: Any, test: Any, rows: IntVector, seed: int
 ) -> tuple[FloatVector, FloatVector, float]:
@@ -296,16 +170,6 @@ def _compare(
     chance = [rng.choice(len(pool), size=len(rows), replace=False) for _ in range(COMPARISONS)]
     losses = -utility([np.empty(0, np.int64), *kept, *chance]).mean(axis=1)
     return losses[1 : 1 + COMPARISONS], losses[1 + COMPARISONS :], float(losses[0])
-
-
-def _spread(rows: Sequence[demo_pool.Row], count: int) -> list[demo_pool.Row]:
-    """``count`` rows, taken in turn from the topics."""
-    places: dict[str, int] = {}
-    turns = []
-    for row in rows:
-        places[row["topic"]] = places.get(row["topic"], 0) + 1
-        turns.append(places[row["topic"]])
-    return [rows[place] for place in np.argsort(turns, kind="stable")[:count]]
 
 
 def _share(damaged: Sequence[str], rows: IntVector) -> float:

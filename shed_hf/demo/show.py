@@ -6,7 +6,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from shed_hf.demo.run import COMPARISONS, DemoResult, damaged_in
+from shed_hf.demo.run import DemoResult, damaged_in
+from shed_hf.demo.settings import COMPARISONS
 
 
 def show(result: DemoResult) -> None:

@@ -48,6 +48,8 @@ class Workers(Protocol):
 
     def on_every_rank(self, kind: str, task: Task, run: Callable[[Task], Result]) -> list[Result]: ...
 
+    def broadcast(self, make: Callable[[], Result]) -> Result: ...
+
 
 class SingleProcess:
     """One process alone."""
@@ -80,6 +82,17 @@ class SingleProcess:
             Its result, in a list.
         """
         return [run(task)]
+
+    def broadcast(self, make: Callable[[], Result]) -> Result:
+        """Rank 0's value.
+
+        Args:
+            make: What makes it.
+
+        Returns:
+            The value.
+        """
+        return make()
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +130,7 @@ class MultiProcess:
         self._mail = Mailbox(store, rank, Codec() if codec is None else codec, self._patience)
         self._heartbeat = Heartbeat(store, f"alive/{rank}", self._patience.beat)
         self._silence = Silence(range(1, size) if rank == 0 else [0], self._patience)
-        self._n_jobs = 0
+        self._n_jobs, self._n_broadcasts = 0, 0
 
     @property
     def is_main(self) -> bool:
@@ -165,6 +178,25 @@ class MultiProcess:
         job = self._post(kind, None, task)
         mine = run(task)
         return [mine, *(self._received(f"{job}/by/{rank}", type(mine)) for rank in range(1, self.size))]
+
+    def broadcast(self, make: Callable[[], Result]) -> Result:
+        """Rank 0's value on every rank; all ranks call this, in the same order.
+
+        Args:
+            make: What makes the value, on rank 0 alone.
+
+        Returns:
+            The value.
+        """
+        key = f"broadcast/{self._n_broadcasts}"
+        self._n_broadcasts += 1
+        if self.is_main:
+            value = make()
+            self._mail.send(key, value)
+            return value
+        self._wait(key)
+        received: Result = self._mail.read(key)
+        return received
 
     def end(self, result: object) -> None:
         """Send rank 0's result to the workers, and wait until all have it, since the store may end with this process.

@@ -17,8 +17,10 @@ import numpy as np
 from shed_hf.estimators.base import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
 from shed_hf.estimators.bayesian_regression import Observed, Posterior
 from shed_hf.estimators.least_squares import LeastSquares, estimate_from_values
-from shed_hf.estimators.outcomes import measure, outcomes_in_ledger
+from shed_hf.estimators.luck import widening
+from shed_hf.estimators.outcomes import Outcomes, measure_ends, measurements_of, merged, outcomes_in_ledger
 from shed_hf.estimators.permutation_test import p_value_of_coalitions
+from shed_hf.estimators.replicates import Allotment, allot_random, depends_on_order, measured_again, with_luck
 from shed_hf.game.game import Game
 from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 
@@ -40,7 +42,7 @@ class BanzhafMSR:
         check_coalitions(self.n_coalitions)
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """The coalitions, with half of the players in each, and v(N).
+        """The coalitions, with half of the players in each, v(N), and replicates of both.
 
         Args:
             n_players: How many players the game has.
@@ -52,38 +54,26 @@ class BanzhafMSR:
         Raises:
             InputError: For a budget below 3.
         """
-        n = self._pairs(n_players, budget) * 2
-        return Cost(n + 1, n * n_players / 2 + n_players)
+        return self._allotment(n_players, budget).cost(n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
         """Means over the coalitions with and without each player."""
-        pairs = self._pairs(game.n_players, budget)
-        half = rng.random((pairs, game.n_players)) < 0.5
-        v_empty, v_grand = game.ends()
-        inside, outside = game.outcomes(half), game.outcomes(~half)
-        difference = game.aggregate(inside) - game.aggregate(outside)  # (pairs,)
-        sign = np.where(half, 1.0, -1.0)  # (pairs, n_players)
-        contributions = sign * difference[:, None]
-        per_item = sign.T @ (inside - outside) / pairs
-        spread = contributions.std(axis=0, ddof=1) / np.sqrt(pairs) if pairs > 1 else np.full(game.n_players, np.nan)
-        return ValueEstimate(
-            values=contributions.mean(axis=0),
-            stderr=np.hypot(spread, spread_over_items(per_item, game)),
-            counts=np.full(game.n_players, pairs, dtype=np.int64),
-            semivalue="banzhaf",
-            v_empty=v_empty,
-            v_grand=v_grand,
-            n_evaluations=game.n_evaluations,
-            replicates=_parts(contributions),
-            per_item=per_item,
-            p_value=p_value_of_coalitions(measure(game, np.concatenate([half, ~half])).observed(game)),
-        )
+        allotment = self._allotment(game.n_players, budget)
+        measured = measure_ends(game, allotment.repeats)
+        has_luck = depends_on_order(measured)
+        spared = allotment.again // 2 if budget is not None and not has_luck else 0
+        half = rng.random((allotment.pairs + spared, game.n_players)) < 0.5
+        coalitions = np.stack([half, ~half], axis=1).reshape(-1, game.n_players)
+        measured += measurements_of(game, coalitions, [0] * len(coalitions))
+        if has_luck:
+            measured += measured_again(game, coalitions, allotment, measured)
+        return _from_pairs(game, half, merged(game, measured))
 
     def from_ledger(self, game: Game) -> ValueEstimate:
         """Banzhaf values from whatever the game's ledger holds, by regression.
 
         Another estimator's coalitions are neither uniform nor independent, so those with a player differ from those
-        without by more than the player. Differences between players are read off a posterior as in `LeastSquares`, with
+        without by more than the player. Differences between players are read off `LeastSquares(prior=None)`, with
         coalitions weighted towards the sizes that most of all 2ⁿ have; the mean over players, off how the mean utility
         grows from one size to the next.
 
@@ -99,15 +89,42 @@ class BanzhafMSR:
         found = outcomes_in_ledger(game)
         observed = replace(found.observed(game), weigh=uniform_weights)
         _warn_of_gaps(observed.coalitions)
-        fit = LeastSquares().fit(game, observed)
+        fit = LeastSquares(prior=None).fit(game, observed)
         weights, variance = _banzhaf(observed, fit)
-        per_item = found.per_item(weights)
-        total = (observed.v_grand - observed.v_empty) / game.n_players
-        values = total + weights @ observed.beyond_size
-        return estimate_from_values(game, observed, fit, values, variance, per_item, "banzhaf")
+        return estimate_from_values(game, found, fit, observed, weights, variance, "banzhaf")
 
-    def _pairs(self, n_players: int, budget: int | None) -> int:
-        return pairs_within(self.n_coalitions or max(4 * n_players, 32), budget)
+    def _allotment(self, n_players: int, budget: int | None) -> Allotment:
+        wanted = self.n_coalitions or max(4 * n_players, 32)
+        return allot_random(2 * pairs_within(wanted, budget), budget)
+
+
+def _from_pairs(game: Game, half: CoalitionMatrix, found: Outcomes) -> ValueEstimate:
+    """The mean over pairs of coalitions ``half`` and their complements, with its error from the spread over pairs."""
+    mean_of = {line.tobytes(): outcome for line, outcome in zip(found.coalitions, found.outcomes, strict=True)}
+    mean_of |= {np.zeros(game.n_players, np.bool_).tobytes(): found.empty}
+    mean_of |= {np.ones(game.n_players, np.bool_).tobytes(): found.grand}
+    inside, outside = (np.stack([mean_of[line.tobytes()] for line in lines]) for lines in (half, ~half))
+    difference = game.aggregate(inside) - game.aggregate(outside)  # (pairs,)
+    sign, pairs = np.where(half, 1.0, -1.0), len(half)  # (pairs, n_players)
+    contributions = sign * difference[:, None]
+    per_item = sign.T @ (inside - outside) / pairs
+    spread = np.full(game.n_players, np.nan)
+    if pairs > 1:
+        spread = widening(pairs - 1) * contributions.std(axis=0, ddof=1) / np.sqrt(pairs)
+    observed = found.observed(game)
+    estimate = ValueEstimate(
+        values=contributions.mean(axis=0),
+        stderr=np.hypot(spread, spread_over_items(per_item, game)),
+        counts=np.full(game.n_players, pairs, dtype=np.int64),
+        semivalue="banzhaf",
+        v_empty=observed.v_empty,
+        v_grand=observed.v_grand,
+        n_evaluations=game.n_evaluations,
+        replicates=_parts(contributions),
+        per_item=per_item,
+        p_value=p_value_of_coalitions(observed),
+    )
+    return with_luck(estimate, game, found)
 
 
 def uniform_weights(coalitions: CoalitionMatrix) -> FloatVector:

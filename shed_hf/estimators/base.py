@@ -31,8 +31,20 @@ class ValueEstimate:
         halves: ``(2·splits, n_players)`` values by one half of the coalitions and, in the next line, by the other.
         per_item: ``(n_players, n_items)`` values by evaluation item.
         p_value: How often players who are all alike would have values that spread as far; NaN where it was not tested.
-        noise_floor: The standard deviation of v(N) when its rows are trained in other orders; NaN where unknown.
+        noise_floor: The standard deviation of a utility when the same rows are trained in other orders; NaN where
+            nothing was measured in two orders.
         stopped: Why measuring ended before the budget did; empty where it did not.
+        noise_freedom: The degrees of freedom of the noise floor; 0 where it is unknown.
+        agreement: The share of the variance among coalitions of one size that a second measurement finds again, 0 or
+            less where replicates agree no better than different coalitions; NaN where unknown.
+        gain_stderr: The standard error of v(N) − v(∅); NaN where unknown.
+        shared_orders: In how many training orders the coalitions were measured, where they share orders, so that luck
+            they share may look like worth; 0 where each has its own.
+        starts_untrained: Whether v(∅) is the model before training, so that values above 0 are improvements. What a
+            callable returns for no rows may be any number.
+        row_spread: The standard deviation of the values of clusters that are all alike, because each sends other rows
+            (`shed_hf.estimators.row_spread`); NaN where it was not measured.
+        row_pairs: How many pairs of halves of the rows this is from.
     """
 
     values: FloatVector
@@ -48,6 +60,13 @@ class ValueEstimate:
     p_value: float = float("nan")
     noise_floor: float = float("nan")
     stopped: str = ""
+    noise_freedom: int = 0
+    agreement: float = float("nan")
+    gain_stderr: float = float("nan")
+    shared_orders: int = 0
+    starts_untrained: bool = False
+    row_spread: float = float("nan")
+    row_pairs: int = 0
 
     @property
     def efficiency_gap(self) -> float:
@@ -66,6 +85,20 @@ class ValueEstimate:
             return float("nan")
         mean = float(np.mean([_correlation(a, b) for a, b in zip(halves[::2], halves[1::2], strict=True)]))
         return max(2 * mean / (1 + mean), -1.0) if mean > -1 else -1.0
+
+    @property
+    def row_p_value(self) -> float:
+        """How often clusters that are all alike would have values that vary as much, because of the rows they send.
+
+        An F test of the values' variance over that of `row_spread`; NaN where this is unknown or nothing varies.
+        """
+        from scipy.stats import f  # slow to import
+
+        n, between, within = len(self.values), float(np.var(self.values)), self.row_spread**2
+        if n < 2 or not self.row_pairs or np.isnan(within) or not (between or within):
+            return float("nan")
+        ratio = between * n / (n - 1) / within if within else float("inf")
+        return float(f.sf(ratio, n - 1, self.row_pairs))
 
     def values_for(self, weights: FloatVector) -> FloatVector:
         """The players' values when the evaluation items count differently.

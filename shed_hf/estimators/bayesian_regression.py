@@ -2,32 +2,42 @@
 
 The utility of a coalition S of s of the n players is modelled as::
 
-    v(S) = v(∅) + s/n·Δ + q(s) + Σ_{i∈S} aᵢ + Σ_{i∈S} bᵢ·(s/n − (n+1)/2n) + ε,    Δ = v(N) − v(∅)
+    v(S) = v(∅) + s/n·Δ + Σ_{i∈S} (uᵢ(s) − ū(s)) + q(s) + g(S) + ε,    Δ = v(N) − v(∅)
 
-where q, zero at both ends, is how utility saturates with size, aᵢ is what player *i* adds beyond the mean player, and
-bᵢ how that changes with the size of the coalition; a and b sum to zero. Its Shapley value is linear in both::
-
-    φᵢ = Δ/n + aᵢ − bᵢ/2n
-
-so any set of measured coalitions gives a posterior over the values, and these add up to Δ. The prior of a is
-N(0, τσ²·C), that of b is ω times as wide; C says which players are alike. We average over a grid of priors (C, τ, ω),
-weighted by marginal likelihood; σ² is integrated out.
+where uᵢ(s) is what player *i* adds to a coalition of this size, constant or changing with it, q how utility saturates
+with size, and g interactions of all orders. All are Gaussian processes that vanish at ∅ and N (`coalition_kernels`), so
+any set of measured coalitions gives a posterior over the Shapley values, which add up to Δ, in closed form. We average
+over a grid of priors (`priors`): which players are alike, and how large each part and the noise ε are, weighted by
+marginal likelihood; the scale of them all is integrated out. The values are linear in the utilities, but for the
+weights of the priors.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
-from shed_hf.estimators.priors import RATIOS, SIZE_EFFECT_SCALES, Prior
+from shed_hf.estimators.gaussian_process import Mixture, Sample, log_likelihoods
+from shed_hf.estimators.priors import Prior, additive_prior, priors_of
 from shed_hf.types import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector
 
-LEAST_WEIGHT = 1e-3
+LEAST_WEIGHT = 2e-3
+"""Priors with a smaller share of the marginal likelihood than this are left out."""
+
+MOST_PRIORS = 8
+"""So many priors at most are averaged, those with the largest shares."""
+
+WEIGHED_BY = 240
+"""The priors' shares are learned from so many coalitions at most."""
+
+ROUNDING = 1e-12
+"""Utilities that depart from the line by no more, relative to the largest, depart from it by rounding."""
 
 
 def kernel_weights(coalitions: CoalitionMatrix) -> FloatVector:
-    """How much each coalition weighs in the regression for Shapley values.
+    """How much each coalition weighs in the least squares for Shapley values.
 
     The Shapley kernel's weight of all coalitions of a size (Lundberg & Lee 2017), over how many of these have it.
 
@@ -54,7 +64,10 @@ class Observed:
         times: ``(m,)`` how often each was measured.
         v_empty: v(∅).
         v_grand: v(N).
-        weigh: From coalitions ``(m, n)`` to how much one measurement of each weighs in the regression ``(m,)``.
+        weigh: From coalitions ``(m, n)`` to how much one measurement of each weighs in least squares ``(m,)``.
+        noise_variance: The variance of one measurement, from coalitions that were measured repeatedly; NaN where none
+            was.
+        noise_freedom: The degrees of freedom of this variance.
     """
 
     coalitions: CoalitionMatrix
@@ -63,6 +76,8 @@ class Observed:
     v_empty: float
     v_grand: float
     weigh: Callable[[CoalitionMatrix], FloatVector] = kernel_weights
+    noise_variance: float = float("nan")
+    noise_freedom: int = 0
 
     def part(self, chosen: BoolVector) -> "Observed":
         """Some of the coalitions.
@@ -88,6 +103,49 @@ class Observed:
         sizes = self.coalitions.mean(axis=1)
         return np.asarray(self.utilities - self.v_empty - sizes * (self.v_grand - self.v_empty), dtype=np.float64)
 
+    @property
+    def sample(self) -> Sample:
+        """The utilities beyond the line, with a mean square of 1; zeros where they depart from it by rounding."""
+        target = self.beyond_size
+        largest = max(float(np.abs(self.utilities).max(initial=0.0)), abs(self.v_empty), abs(self.v_grand))
+        if not len(target) or np.abs(target).max() <= ROUNDING * largest:
+            target = np.zeros_like(target)
+        unit = float(np.mean(target**2)) if target.any() else 0.0
+        return Sample(
+            coalitions=self.coalitions,
+            target=target / math.sqrt(unit) if unit else target,
+            unit=unit,
+            counts=self.times,
+            noise_squares=self.noise_freedom * self.noise_variance / unit if unit and self.noise_freedom else 0.0,
+            noise_freedom=self.noise_freedom if unit else 0,
+        )
+
+
+class Surrogate(Protocol):
+    """What a fit expects of coalitions that were not measured, linear in the observations."""
+
+    def of_players(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        """What players add to coalitions beyond their size.
+
+        Args:
+            coalitions: ``(k, n)`` boolean.
+
+        Returns:
+            ``(k, m)`` weights of the observations.
+        """
+        ...
+
+    def expectation(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        """The expected utility of coalitions beyond the line over the size.
+
+        Args:
+            coalitions: ``(k, n)`` boolean.
+
+        Returns:
+            ``(k, m)`` weights of the observations.
+        """
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
@@ -96,23 +154,17 @@ class Posterior:
     Attributes:
         mean: ``(n,)`` the values.
         covariance: ``(n, n)`` of the values.
-        effects: ``(2n + 2, m)`` the weights of the observations in a, b and the two coefficients of q.
+        weights: The weights ``(n, m)`` of the observations in the values: mean = Δ/n + weights ·
+            `Observed.beyond_size`. They turn the outcomes of one evaluation item into values for that item.
+        surrogate: What is expected of other coalitions.
         models: The priors with a noticeable share of the marginal likelihood, each behind its share.
     """
 
     mean: FloatVector
     covariance: FloatMatrix
-    effects: FloatMatrix
+    weights: FloatMatrix
+    surrogate: Surrogate
     models: tuple[tuple[float, Prior], ...]
-
-    @property
-    def weights(self) -> FloatMatrix:
-        """The weights ``(n, m)`` of the observations in the values: mean = Δ/n + weights · `Observed.beyond_size`.
-
-        The same weights turn the outcomes of one evaluation item into values for that item.
-        """
-        n = len(self.mean)
-        return np.asarray(values_of_effects(n) @ self.effects[: 2 * n], dtype=np.float64)
 
     def of_players(self, coalitions: CoalitionMatrix) -> FloatMatrix:
         """What players add to coalitions beyond their size, as weights of the observations.
@@ -123,7 +175,7 @@ class Posterior:
         Returns:
             ``(k, m)`` weights.
         """
-        return np.asarray(_design(coalitions) @ self.effects[: 2 * len(self.mean)], dtype=np.float64)
+        return self.surrogate.of_players(coalitions)
 
     def expectation(self, coalitions: CoalitionMatrix) -> FloatMatrix:
         """The expected utility of coalitions beyond the straight line over the size, as weights of the observations.
@@ -134,7 +186,7 @@ class Posterior:
         Returns:
             ``(k, m)`` weights.
         """
-        return np.asarray(np.hstack([_design(coalitions), size_terms(coalitions)]) @ self.effects, dtype=np.float64)
+        return self.surrogate.expectation(coalitions)
 
 
 def posterior(observed: Observed, roots: Sequence[FloatMatrix]) -> Posterior:
@@ -147,18 +199,51 @@ def posterior(observed: Observed, roots: Sequence[FloatMatrix]) -> Posterior:
     Returns:
         Values, covariance and the weights of the observations in them.
     """
-    problem = _Regression(observed)
-    fits = [
-        fit
-        for root in roots
-        for size_effect_scale in SIZE_EFFECT_SCALES[: 1 if observed.coalitions.shape[1] < 3 else None]
-        for fit in problem.fits(root, size_effect_scale)
-    ]
-    log_likelihoods = np.array([log for log, _ in fits])
-    shares = np.exp(log_likelihoods - log_likelihoods.max())
+    sample = observed.part(np.arange(len(observed.coalitions)) < WEIGHED_BY).sample
+    priors = [priors_of(root) for root in roots]
+    likely = np.concatenate([log_likelihoods(sample, *of_root) for of_root in zip(roots, priors, strict=True)])
+    likely[len(priors[0]) :] -= math.log(max(len(roots) - 1, 1))  # one covariance in two is that of independent players
+    shares = np.exp(likely - likely.max())
     shares /= shares.sum()
-    kept = [(share, model) for share, (_, model) in zip(shares.tolist(), fits, strict=True) if share >= LEAST_WEIGHT]
-    return _mixed(problem, kept)
+    largest = np.argsort(-shares, kind="stable")[:MOST_PRIORS]
+    every = [prior for of_root in priors for prior in of_root]
+    kept = [(float(shares[place]), every[place]) for place in largest if shares[place] >= LEAST_WEIGHT]
+    return posterior_under(observed, kept)
+
+
+def refit(observed: Observed, models: Sequence[tuple[float, Prior]]) -> FloatVector:
+    """The values by other coalitions, under priors that are already weighted.
+
+    Args:
+        observed: The coalitions.
+        models: Priors, each behind its share.
+
+    Returns:
+        ``(n,)`` values.
+    """
+    return posterior_under(observed, models).mean
+
+
+def posterior_under(observed: Observed, models: Sequence[tuple[float, Prior]]) -> Posterior:
+    """The posterior under priors that are already weighted.
+
+    Args:
+        observed: The measured coalitions.
+        models: Priors, each behind its share.
+
+    Returns:
+        Values, covariance and the weights of the observations in them.
+    """
+    total = sum(share for share, _ in models)
+    mixture = Mixture(observed.sample, [(share / total, prior) for share, prior in models])
+    line = (observed.v_grand - observed.v_empty) / observed.coalitions.shape[1]
+    return Posterior(
+        mean=line + mixture.weights @ observed.beyond_size,
+        covariance=mixture.covariance,
+        weights=mixture.weights,
+        surrogate=mixture,
+        models=tuple(models),
+    )
 
 
 def exact_posterior(observed: Observed) -> Posterior:
@@ -173,121 +258,53 @@ def exact_posterior(observed: Observed) -> Posterior:
     n, sizes = observed.coalitions.shape[1], observed.coalitions.sum(axis=1)
     share = np.array([1 / (n * math.comb(n - 1, size)) for size in range(n)])
     weights = np.where(observed.coalitions.T, share[sizes - 1], -share[sizes])  # (n, m)
-    line = (observed.v_grand - observed.v_empty) / n
     return Posterior(
-        mean=line + weights @ observed.beyond_size,
+        mean=(observed.v_grand - observed.v_empty) / n + weights @ observed.beyond_size,
         covariance=np.zeros((n, n)),
-        effects=np.vstack([weights, np.zeros((n + 2, len(sizes)))]),
-        models=((1.0, Prior(np.eye(n) - 1 / n, float(RATIOS[-1]), 0.0)),),
+        weights=weights,
+        surrogate=LinearSurrogate(weights, np.zeros((2, len(sizes)))),
+        models=((1.0, additive_prior(n, 1e-3)),),
     )
 
 
-def refit(observed: Observed, models: Sequence[tuple[float, Prior]]) -> FloatVector:
-    """The values by other coalitions, under priors that are already weighted.
+@dataclass(frozen=True, eq=False)
+class LinearSurrogate:
+    """A sum of what players add and a curve over the size.
 
-    Args:
-        observed: The coalitions.
-        models: Priors, each behind its share.
-
-    Returns:
-        ``(n,)`` values.
+    Attributes:
+        effects: ``(n, m)`` weights of the observations in what each player adds beyond the mean player.
+        curve: ``(2, m)`` weights of the observations in the two terms of `size_terms`.
     """
-    return _mixed(_Regression(observed), models).mean
 
+    effects: FloatMatrix
+    curve: FloatMatrix
 
-class _Regression:
-    """The sums of the regression that all priors share, with the two coefficients of q projected out."""
+    def of_players(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        """What players add to coalitions beyond their size.
 
-    def __init__(self, observed: Observed) -> None:
-        self.observed = observed
-        self.n = observed.coalitions.shape[1]
-        weights = observed.times * observed.weigh(observed.coalitions)
-        scale = np.sqrt(weights)[:, None]
-        self.design, self.size = _design(observed.coalitions) * scale, size_terms(observed.coalitions) * scale
-        self.to_size = np.linalg.pinv(self.size)  # (2, m)
-        self.target = observed.beyond_size * scale[:, 0]
-        self.scale = scale[:, 0]
-        self.left = self.design - self.size @ (self.to_size @ self.design)  # (m, 2n), q projected out
-        rest = self.target - self.size @ (self.to_size @ self.target)
-        self.gram, self.moment = self.left.T @ self.left, self.left.T @ rest
-        self.squares = float(rest @ rest)
-        self.freedom = max(len(self.target) - min(2, len(self.target)), 1)
-        self.floor = 1e-12 * max(self.squares, float(self.target @ self.target), 1e-300)
-        self._spread = 0.05 * self.squares / self.freedom + self.floor
+        Args:
+            coalitions: ``(k, n)`` boolean.
 
-    def fits(self, root: FloatMatrix, size_effect_scale: float) -> list[tuple[float, Prior]]:
-        """The log marginal likelihood of every τ, with σ² ~ inverse gamma integrated out."""
-        factor = self.factor(root, size_effect_scale)
-        eigenvalues, vectors = np.linalg.eigh(factor.T @ self.gram @ factor)
-        eigenvalues = np.maximum(eigenvalues, 0)
-        squared = (vectors.T @ (factor.T @ self.moment)) ** 2
-        found = []
-        for ratio in RATIOS:
-            shrunk = ratio / (1 + ratio * eigenvalues)
-            log_volume = float(np.log1p(ratio * eigenvalues).sum())
-            misfit = max(self.squares - float(shrunk @ squared), 0.0)
-            likelihood = -0.5 * log_volume - 0.5 * (self.freedom + 1) * np.log(misfit + self._spread)
-            found.append((float(likelihood), Prior(root, float(ratio), size_effect_scale)))
-        return found
+        Returns:
+            ``(k, m)`` weights of the observations.
+        """
+        inside = coalitions - coalitions.mean(axis=1, keepdims=True)
+        return np.asarray(inside @ self.effects, dtype=np.float64)
 
-    def factor(self, root: FloatMatrix, size_effect_scale: float) -> FloatMatrix:
-        """(2n, n) or (2n, 2n): a and b from independent standard normals, but for τσ²."""
-        n = self.n
-        if not size_effect_scale:
-            return np.vstack([root, np.zeros((n, n))])
-        return np.block([[root, np.zeros((n, n))], [np.zeros((n, n)), np.sqrt(size_effect_scale) * root]])
+    def expectation(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        """The expected utility of coalitions beyond the straight line over the size.
 
-    def solve(self, model: Prior) -> tuple[FloatMatrix, FloatMatrix]:
-        """(2n, m) weights of the observations in a and b, and their covariance (2n, 2n)."""
-        factor = self.factor(model.root, model.size_effect_scale)
-        core = np.linalg.inv(np.eye(factor.shape[1]) / model.ratio + factor.T @ self.gram @ factor)
-        inner = factor @ core @ factor.T
-        misfit = max(self.squares - float(self.moment @ inner @ self.moment), 0.0)
-        noise = (misfit + self._spread) / (self.freedom + 1)
-        return inner @ self.left.T, noise * inner
+        Args:
+            coalitions: ``(k, n)`` boolean.
 
-
-def _mixed(problem: _Regression, models: Sequence[tuple[float, Prior]]) -> Posterior:
-    to_values = values_of_effects(problem.n)
-    total = sum(share for share, _ in models)
-    parts = [(share / total, *problem.solve(model)) for share, model in models]
-    effects = np.sum([share * of_model for share, of_model, _ in parts], axis=0)  # (2n, m)
-    away = [(effects - of_model) @ problem.target for _, of_model, _ in parts]
-    spreads = [share * (spread + np.outer(a, a)) for (share, _, spread), a in zip(parts, away, strict=True)]
-    of_q = problem.to_size - problem.to_size @ problem.design @ effects
-    observed = problem.observed
-    # The priors' shares are themselves learned from m utilities of n players, which widens what they leave open.
-    wider = 1 + problem.n / max(len(problem.target), 1)
-    return Posterior(
-        mean=(observed.v_grand - observed.v_empty) / problem.n + to_values @ effects @ problem.target,
-        covariance=wider * (to_values @ np.sum(spreads, axis=0) @ to_values.T),
-        effects=np.vstack([effects, of_q]) * problem.scale,
-        models=tuple(models),
-    )
-
-
-def values_of_effects(n: int) -> FloatMatrix:
-    """The linear map from a and b to values beyond Δ/n.
-
-    Args:
-        n: How many players there are.
-
-    Returns:
-        ``(n, 2n)``.
-    """
-    return np.hstack([np.eye(n), -np.eye(n) / (2 * n)])
-
-
-def _design(coalitions: CoalitionMatrix) -> FloatMatrix:
-    """Which players are in, less the mean player, and the same times the size ``(m, 2n)``."""
-    n = coalitions.shape[1]
-    sizes = coalitions.sum(axis=1, keepdims=True)
-    inside = coalitions - sizes / n
-    return np.hstack([inside, inside * (sizes / n - (n + 1) / (2 * n))])
+        Returns:
+            ``(k, m)`` weights of the observations.
+        """
+        return np.asarray(self.of_players(coalitions) + size_terms(coalitions) @ self.curve, dtype=np.float64)
 
 
 def size_terms(coalitions: CoalitionMatrix) -> FloatMatrix:
-    """The two terms of q, how utility saturates with size; both are zero for ∅ and N.
+    """Two terms of how utility saturates with size; both are zero for ∅ and N.
 
     Args:
         coalitions: ``(m, n)`` boolean.

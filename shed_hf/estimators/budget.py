@@ -126,52 +126,6 @@ def fine_tunings_within(seconds: float, estimator: Estimator, n_players: int, sp
     return low
 
 
-REPEATS = 2
-"""How often v(N) is measured again, its rows in other orders, to see how far chance alone moves a utility."""
-
-
-AFFORDS_REPEATS = 20
-"""The least budget that pays for these as well."""
-
-
-def cost_of(estimator: Estimator, n_players: int, budget: int | None) -> tuple[Cost, int]:
-    """What valuing takes, repeats of v(N) included.
-
-    Args:
-        estimator: The estimator that will measure.
-        n_players: How many players the game has.
-        budget: The most fine-tunings; None for the estimator's own number.
-
-    Returns:
-        The cost, and how often v(N) is repeated: 0 where the estimator needs the whole budget.
-
-    Raises:
-        InputError: For a budget below the least that the estimator needs.
-    """
-    if budget is None:
-        return with_repeats(estimator.cost(n_players, None), REPEATS, n_players), REPEATS
-    if budget >= AFFORDS_REPEATS:
-        try:
-            return with_repeats(estimator.cost(n_players, budget - REPEATS), REPEATS, n_players), REPEATS
-        except InputError:
-            pass
-    return estimator.cost(n_players, budget), 0
-
-
-def with_repeats(cost: Cost, repeats: int, n_players: int) -> Cost:
-    """The cost with further measurements of v(N).
-
-    Args:
-        cost: The cost without them.
-        repeats: How many more times v(N) is measured.
-        n_players: How many players the game has.
-
-    Returns:
-        The sum.
-    """
-    return Cost(cost.fine_tunings + repeats, cost.players_trained + repeats * n_players)
-
-
 def speed_of(game: Game) -> Speed:
     """How fast this machine measures, from the two outcomes that every game begins with.
 

@@ -2,19 +2,40 @@
 
 import numpy as np
 
-from shed_hf.types import BoolVector, CoalitionMatrix
+from shed_hf.estimators.coalition_kernels import Interactions, PlayerEffects
+from shed_hf.types import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 
 MOST_TRIES = 50
 
+DESIGNED = 128
+"""So many pairs are chosen with care; of more, the choice matters little."""
+
+POOL = 320
+"""Among how many random pairs the next ones are chosen; afterwards among as many new ones."""
+
+CHOSEN_AT_ONCE = 32
+"""How many pairs are chosen from one pool."""
+
+EVERY = 4
+"""Every fourth pair is of a size that was not chosen yet, if any: what happens at one size only shows at that size."""
+
+MOST_SIZES = 16
+"""How many sizes of coalitions there are in a pool."""
+
+EFFECTS, CHANGING_EFFECTS, INTERACTIONS, NOISE = 0.8, 0.2, 0.3, 0.1
+"""The variances of the game for which coalitions are chosen; the noise is that of v(N) and grows with the size."""
+
+SIZES_ALIKE, DECAY = 0.3, 2.2
+
 
 def draw_pairs(n_players: int, n_pairs: int, rng: np.random.Generator) -> CoalitionMatrix:
-    """Different random coalitions, each followed by its complement.
+    """Different coalitions, each followed by its complement, that leave the Shapley values least uncertain.
 
     A coalition and its complement tell the odd part of v, the only one that Shapley values depend on, without the even
-    one. Size s is drawn with probability ∝ √(s·(n − s)): between the leverage scores of the Shapley regression, under
-    which every size is equally likely (Musco & Witter 2025, arXiv 2410.01917), and coalitions of half the players,
-    whose differences stand out most from noise. On recorded games it ranked as well as the first and found damaged
-    clusters nearly as well as the second.
+    one. From a pool of random pairs the one is taken that reduces the variance of the values most, given those before
+    (a greedy A-optimal design), for a typical game: a Gaussian process of effects that change with the size,
+    interactions, and noise. No outcome is needed for that. Every fourth pair is of a size that was not chosen yet, so
+    that all sizes occur. A larger number of pairs begins with those of a smaller number.
 
     Args:
         n_players: How many players the game has.
@@ -24,39 +45,152 @@ def draw_pairs(n_players: int, n_pairs: int, rng: np.random.Generator) -> Coalit
     Returns:
         ``(2·pairs, n_players)`` boolean; fewer pairs where there are not as many.
     """
-    if n_players < 2:
-        return np.zeros((0, n_players), dtype=np.bool_)
-    wanted = min(n_pairs, 2 ** (n_players - 1) - 1)
-    seen: set[bytes] = set()
-    lines: list[BoolVector] = []
-    for size in _sizes(n_players, wanted, rng):
-        coalition = _unseen(n_players, size, seen, rng)
-        pair = [coalition, ~coalition]
-        seen.update(line.tobytes() for line in pair)
-        lines += pair
-    return np.stack(lines) if lines else np.zeros((0, n_players), dtype=np.bool_)
+    wanted = min(n_pairs, 2 ** min(n_players - 1, 62) - 1) if n_players > 1 else 0
+    places, seen = rng.permutation(n_players), set[bytes]()
+    chosen = np.zeros((0, n_players), dtype=np.bool_)
+    while len(chosen) < min(wanted, DESIGNED):
+        pool = _pool(n_players, seen, rng)
+        best = pool[choose_pairs(pool, min(CHOSEN_AT_ONCE, len(pool)), chosen)]
+        chosen = np.concatenate([chosen, best])
+        seen |= {line.tobytes() for line in (*best, *~best)}
+    more = [_unseen(n_players, seen, rng) for _ in range(wanted - len(chosen))]
+    # Coalitions that tell as much are told apart by rounding only, so the players are dealt their places at random.
+    firsts = np.concatenate([chosen[:wanted], *more])[:, places]
+    return np.stack([firsts, ~firsts], axis=1).reshape(-1, n_players)
 
 
-def _sizes(n_players: int, n_pairs: int, rng: np.random.Generator) -> list[int]:
-    """The size of the smaller coalition of each pair, in random order: every size at least once where there are pairs
-    enough.
+def random_pairs(n_players: int, n_pairs: int, rng: np.random.Generator) -> CoalitionMatrix:
+    """Different random coalitions, each followed by its complement, those of one size equally likely.
+
+    Size s is drawn with probability ∝ √(s·(n − s)): between the leverage scores of the Shapley regression, under which
+    every size is equally likely (Musco & Witter 2025, arXiv 2410.01917), and coalitions of half the players; every size
+    occurs where there are pairs enough.
+
+    Args:
+        n_players: How many players the game has.
+        n_pairs: How many coalitions to draw, beside their complements.
+        rng: The generator to draw from.
+
+    Returns:
+        ``(2·pairs, n_players)`` boolean; fewer pairs where there are not as many.
     """
+    wanted = min(n_pairs, 2 ** min(n_players - 1, 62) - 1) if n_players > 1 else 0
     sizes = np.arange(1, n_players // 2 + 1)
     share = np.sqrt(sizes * (n_players - sizes))
-    share /= share.sum()
-    counts = np.maximum(np.floor(share * n_pairs).astype(np.int64), n_pairs >= 2 * len(sizes))
-    listed = np.repeat(sizes, counts)[:n_pairs]
-    drawn = np.append(listed, rng.choice(sizes, size=n_pairs - len(listed), p=share))
-    return [int(size) for size in rng.permutation(drawn)]
+    counts = np.floor(share / max(share.sum(), 1) * wanted).astype(np.int64)
+    listed = np.repeat(sizes, np.maximum(counts, wanted >= 2 * len(sizes)))[:wanted]
+    if wanted > len(listed):
+        listed = np.append(listed, rng.choice(sizes, size=wanted - len(listed), p=share / share.sum()))
+    seen: set[bytes] = set()
+    lines = [_unseen(n_players, seen, rng, int(size)) for size in rng.permutation(listed)]
+    firsts = np.concatenate([np.zeros((0, n_players), dtype=np.bool_), *lines])
+    return np.stack([firsts, ~firsts], axis=1).reshape(-1, n_players)
 
 
-def _unseen(n_players: int, size: int, seen: set[bytes], rng: np.random.Generator) -> BoolVector:
-    """A new coalition of this size, or of any where hardly one of this size is left."""
-    for _ in range(MOST_TRIES):
+def choose_pairs(pool: CoalitionMatrix, wanted: int, chosen: CoalitionMatrix) -> IntVector:
+    """The coalitions of a pool that, with their complements, reduce the variance of the Shapley values most.
+
+    Args:
+        pool: ``(k, n)`` boolean, one coalition of every pair.
+        wanted: How many to choose, at most k.
+        chosen: ``(m, n)`` boolean, one coalition of every pair that is measured anyway.
+
+    Returns:
+        ``(wanted,)`` their positions in the pool, the most telling first.
+    """
+    return _Design(chosen, pool).best(wanted)
+
+
+def _pool(n_players: int, seen: set[bytes], rng: np.random.Generator) -> CoalitionMatrix:
+    """New pairs, as many of every size as of any other where there are as many; one coalition of each."""
+    pool: dict[bytes, BoolVector] = {}
+    sizes = np.unique(np.linspace(1, n_players // 2, MOST_SIZES).round().astype(np.int64))
+    for size in np.repeat(sizes, -(-POOL // len(sizes))):
         coalition = np.isin(np.arange(n_players), rng.permutation(n_players)[:size])
         if coalition.tobytes() not in seen:
-            return coalition
+            pool.setdefault(min(coalition.tobytes(), (~coalition).tobytes()), coalition)
+    return np.stack(list(pool.values())) if pool else _unseen(n_players, seen, rng)
+
+
+def _unseen(n_players: int, seen: set[bytes], rng: np.random.Generator, size: int | None = None) -> CoalitionMatrix:
+    """One new coalition of a size, which then counts as seen; of any where hardly one of this size is left."""
+    tries = 0
     while True:
+        tries += 1
         coalition = rng.random(n_players) < 0.5
+        if size is not None and tries <= MOST_TRIES:
+            coalition = np.isin(np.arange(n_players), rng.permutation(n_players)[:size])
         if coalition.any() and not coalition.all() and coalition.tobytes() not in seen:
-            return coalition
+            seen |= {coalition.tobytes(), (~coalition).tobytes()}
+            return coalition[None]
+
+
+def _smaller(coalitions: CoalitionMatrix) -> IntVector:
+    """How many players the smaller coalition of each pair has ``(m,)``."""
+    sizes = coalitions.sum(axis=1)
+    return np.asarray(np.minimum(sizes, coalitions.shape[1] - sizes), dtype=np.int64)
+
+
+class _Design:
+    """How much each pair of a pool would tell about the Shapley values, given the pairs that are chosen."""
+
+    def __init__(self, chosen: CoalitionMatrix, pool: CoalitionMatrix) -> None:
+        self.n_pool, self.sizes = len(pool), _smaller(pool)
+        self.measured = np.bincount(_smaller(chosen), minlength=pool.shape[1])
+        known = np.concatenate([chosen, ~chosen])
+        self.lines = np.concatenate([pool, ~pool])
+        self.noise = NOISE * self.lines.mean(axis=1)
+        self.covariance, self.with_values = self._prior(self.lines, self.lines), self._with_values(self.lines)
+        if len(known):
+            across = self._prior(self.lines, known)
+            own = self._prior(known, known) + NOISE * np.diag(known.mean(axis=1))
+            told = np.linalg.solve(own, across.T)  # (chosen, pool)
+            self.covariance -= across @ told
+            self.with_values -= self._with_values(known) @ told
+
+    def best(self, wanted: int) -> IntVector:
+        """The pairs ``(wanted,)`` of the pool to take next, one after another."""
+        taken: list[int] = []
+        for _ in range(wanted):
+            gains = self._gains()
+            gains[taken] = -1.0
+            if self.measured.sum() % EVERY == EVERY - 1:
+                gains[self.measured[self.sizes] > 0] -= gains.max() + 1
+            taken.append(int(np.argmax(gains)))
+            self.measured[self.sizes[taken[-1]]] += 1
+            self._learn(np.array([taken[-1], taken[-1] + self.n_pool]))
+        return np.array(taken)
+
+    def _gains(self) -> FloatVector:
+        """By how much each pair would reduce the sum of the values' variances ``(pool,)``."""
+        n, values = self.n_pool, self.with_values
+        own = np.diag(self.covariance) + self.noise
+        across = self.covariance[np.arange(n), np.arange(n) + n]
+        first, second = (values[:, :n] ** 2).sum(axis=0), (values[:, n:] ** 2).sum(axis=0)
+        both = (values[:, :n] * values[:, n:]).sum(axis=0)
+        gains = first * own[n:] - 2 * both * across + second * own[:n]
+        return np.asarray(gains / np.maximum(own[:n] * own[n:] - across**2, 1e-12), dtype=np.float64)
+
+    def _learn(self, pair: IntVector) -> None:
+        """What is left uncertain once this pair is measured."""
+        across = self.covariance[:, pair]
+        told = np.linalg.solve(across[pair] + np.diag(self.noise[pair]), across.T)  # (2, pool)
+        self.with_values = self.with_values - self.with_values[:, pair] @ told
+        self.covariance = self.covariance - across @ told
+
+    def _kernels(self) -> "list[tuple[float, PlayerEffects | Interactions]]":
+        n = self.lines.shape[1]
+        independent = np.eye(n) - 1 / n
+        return [
+            (EFFECTS, PlayerEffects(independent)),
+            (CHANGING_EFFECTS, PlayerEffects(independent, SIZES_ALIKE)),
+            (INTERACTIONS, Interactions(n, DECAY)),
+        ]
+
+    def _prior(self, first: CoalitionMatrix, second: CoalitionMatrix) -> FloatMatrix:
+        parts = [weight * kernel.covariance(first, second) for weight, kernel in self._kernels()]
+        return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
+
+    def _with_values(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        parts = [weight * kernel.with_values(coalitions) for weight, kernel in self._kernels()]
+        return np.asarray(np.sum(parts, axis=0), dtype=np.float64)

@@ -1,36 +1,79 @@
 """Exact Shapley values from all 2ⁿ coalitions (Shapley 1953): ground truth for small games."""
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
-from shed_hf.estimators.outcomes import measure
-from shed_hf.estimators.permutation_test import p_value_of_coalitions
+from shed_hf.estimators.base import Cost, ValueEstimate, check_budget
+from shed_hf.estimators.bayesian_regression import exact_posterior
+from shed_hf.estimators.least_squares import estimate_from_posterior
+from shed_hf.estimators.outcomes import Outcomes, measure_ends, measurements_of, merged, outcomes_in_ledger
+from shed_hf.estimators.replicates import Allotment, allot_all, depends_on_order, measured_again
 from shed_hf.game.game import Game
+from shed_hf.utils.console import plural
 
 MOST_PLAYERS = 14
 
 
 @dataclass(frozen=True)
 class Exact:
-    """φᵢ = Σ_{S ∌ i} |S|!(n−|S|−1)!/n! · (v(S ∪ i) − v(S)) over every coalition S, for at most 14 players."""
+    """φᵢ = Σ_{S ∌ i} |S|!(n−|S|−1)!/n! · (v(S ∪ i) − v(S)) over every coalition S, for at most 14 players.
+
+    What is left to chance is how each coalition was trained. Coalitions are therefore measured again in other training
+    orders: v(N) and an eighth of the others without a budget, as many as it pays for with one.
+    """
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """All coalitions: 2ⁿ − 1 fine-tunings.
+        """All coalitions, 2ⁿ − 1 fine-tunings, and replicates.
 
         Args:
             n_players: How many players the game has.
             budget: The most fine-tunings, or None.
 
         Returns:
-            The cost, whatever the budget.
+            What ``__call__`` will ask for at most.
 
         Raises:
             InputError: Beyond 14 players, or for a budget below 2ⁿ − 1.
         """
+        return self._allotment(n_players, budget).cost(n_players)
+
+    def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
+        """The Shapley value of every player; ``rng`` is not used."""
+        n = game.n_players
+        allotment = self._allotment(n, budget)
+        measured = measure_ends(game, allotment.repeats)
+        below = np.arange(1, 2 ** (n - 1))
+        masks = np.stack([below, 2**n - 1 - below], axis=1).ravel()  # each coalition is followed by its complement
+        coalitions = (masks[:, None] >> np.arange(n)) & 1 == 1
+        measured += measurements_of(game, coalitions, [0] * len(coalitions))
+        if depends_on_order(measured):
+            measured += measured_again(game, coalitions, allotment, measured)
+        return _estimate(game, merged(game, measured))
+
+    def from_ledger(self, game: Game) -> ValueEstimate:
+        """Shapley values from whatever the game's ledger holds of all coalitions.
+
+        Args:
+            game: The game, whose ledger is read.
+
+        Returns:
+            The values.
+
+        Raises:
+            InputError: Where the ledger lacks a coalition.
+        """
+        found = outcomes_in_ledger(game)
+        lacking = 2 ** min(game.n_players, 62) - 2 - len(found.coalitions)
+        if lacking:
+            raise InputError(
+                f"the ledger lacks {plural(lacking, 'coalition')} of the {2**game.n_players} that exact values take; "
+                'pass estimator="least-squares" or "banzhaf", which use whatever was measured'
+            )
+        return _estimate(game, found)
+
+    def _allotment(self, n_players: int, budget: int | None) -> Allotment:
         if n_players > MOST_PLAYERS:
             raise InputError(
                 f"exact values of {n_players} players take 2^{n_players} fine-tunings; use at most {MOST_PLAYERS} "
@@ -40,32 +83,8 @@ class Exact:
         fine_tunings = 2**n_players - 1
         if budget is not None:
             check_budget(budget, fine_tunings, f"all coalitions of {n_players} players")
-        return Cost(fine_tunings, n_players * 2 ** (n_players - 1))
+        return allot_all(n_players, budget)
 
-    def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
-        """The Shapley value of every player; ``rng`` is not used."""
-        n = game.n_players
-        self.cost(n, budget)
-        masks = np.arange(2**n)
-        coalitions = (masks[:, None] >> np.arange(n)) & 1 == 1  # (2^n, n)
-        outcomes = game.outcomes(coalitions)
-        v = game.aggregate(outcomes)
-        sizes = coalitions.sum(axis=1)
-        weights = np.array([1 / (n * comb(n - 1, size)) for size in range(n)])
-        values, per_item = np.empty(n), np.empty((n, outcomes.shape[1]))
-        for player in range(n):
-            without = masks[~coalitions[:, player]]
-            joining, of_size = without | (1 << player), weights[sizes[without]]
-            values[player] = np.sum(of_size * (v[joining] - v[without]))
-            per_item[player] = of_size @ (outcomes[joining] - outcomes[without])
-        return ValueEstimate(
-            values=values,
-            stderr=spread_over_items(per_item, game),
-            counts=np.full(n, 2 ** (n - 1), dtype=np.int64),
-            semivalue="shapley",
-            v_empty=float(v[0]),
-            v_grand=float(v[-1]),
-            n_evaluations=game.n_evaluations,
-            per_item=per_item,
-            p_value=p_value_of_coalitions(measure(game, coalitions[1:-1]).observed(game)),
-        )
+
+def _estimate(game: Game, found: Outcomes) -> ValueEstimate:
+    return estimate_from_posterior(game, found, exact_posterior(found.observed(game)))

@@ -86,6 +86,7 @@ class InRun:
             v_empty=v_empty,
             v_grand=v_grand,
             n_evaluations=game.n_evaluations,
+            starts_untrained=True,
         )
 
 

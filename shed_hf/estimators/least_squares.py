@@ -6,8 +6,9 @@ outcomes support that; with ``prior="independent"`` they are not; ``prior=None``
 2017): least squares with the Shapley kernel's weights and a ridge chosen by cross-validation.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -15,14 +16,33 @@ from shed_hf.errors import InputError
 from shed_hf.estimators.base import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
 from shed_hf.estimators.bayesian_regression import Observed, Posterior, exact_posterior, posterior, refit
 from shed_hf.estimators.coalition_design import draw_pairs
-from shed_hf.estimators.outcomes import Outcomes, complement_pairs, measure_in_parts, outcomes_in_ledger
+from shed_hf.estimators.outcomes import (
+    Measurement,
+    Outcomes,
+    complement_pairs,
+    measure_ends,
+    measurements_of,
+    merged,
+    outcomes_in_ledger,
+)
 from shed_hf.estimators.permutation_test import p_value_of_coalitions
 from shed_hf.estimators.priors import covariance_roots
+from shed_hf.estimators.replicates import (
+    Allotment,
+    allot,
+    depends_on_order,
+    measured_again,
+    variance_by_luck,
+    with_luck,
+)
 from shed_hf.estimators.ridge import ridge
 from shed_hf.game.game import Game
-from shed_hf.types import FloatMatrix, FloatVector
+from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector
 
 PriorName = Literal["embedding", "independent"]
+
+
+Draw: TypeAlias = Callable[[int, int, np.random.Generator], CoalitionMatrix]
 
 
 PER_PLAYER, AT_LEAST = 3, 24
@@ -37,10 +57,12 @@ class LeastSquares:
     """Shapley values from coalitions in complementary pairs.
 
     Standard errors are those of the posterior, which counts the noise of measuring and the coalitions that were not
-    measured, and of the choice of evaluation items.
+    measured, of v(N), and of the choice of evaluation items. About an eighth of a budget of 20 or more measures v(N)
+    and coalitions again in other training orders; where all coalitions are measured, the rest of it does.
 
     Attributes:
-        n_coalitions: How many coalitions without a budget; None is three for every player, at least 24.
+        n_coalitions: How many coalitions without a budget; None is three for every player, at least 24. Replicates come
+            on top.
         prior: ``"embedding"``, ``"independent"``, or None for a ridge.
     """
 
@@ -53,7 +75,7 @@ class LeastSquares:
             raise InputError(f"prior={self.prior!r} is unknown; pass one of {list(get_args(PriorName))} or None")
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """The coalitions, with half of the players in each on average, and v(N).
+        """The coalitions, with half of the players in each on average, v(N), and replicates of both.
 
         Args:
             n_players: How many players the game has.
@@ -65,21 +87,69 @@ class LeastSquares:
         Raises:
             InputError: For a budget below 3.
         """
-        n = 2 * self._pairs(n_players, budget)
-        return Cost(n + 1, n * n_players / 2 + n_players)
+        return self._allotment(n_players, budget).cost(n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
         """The values of the posterior; measuring ends early once more of it would not change the selection."""
-        coalitions = draw_pairs(game.n_players, self._pairs(game.n_players, budget), rng)
+        ends, coalitions = self.begin(game, rng, budget)
+        measured, told = self._until_settled(game, ends, coalitions)
+        found = self.with_replicates(game, measured, coalitions, budget)
+        return estimate_from_posterior(game, found, self.fit(game, found.observed(game)), told)
+
+    def begin(
+        self, game: Game, rng: np.random.Generator, budget: int | None = None, draw: Draw = draw_pairs
+    ) -> tuple[list[Measurement], CoalitionMatrix]:
+        """Measures ∅ and N, N in other training orders too, and draws the coalitions.
+
+        Where the order makes no difference, what replicates would have taken of a budget pays for more coalitions.
+
+        Args:
+            game: The game.
+            rng: The generator that coalitions are drawn with.
+            budget: The most fine-tunings; None for ``n_coalitions``.
+            draw: From the number of players, that of pairs and the generator to the coalitions.
+
+        Returns:
+            The measurements of ∅ and N, and the coalitions ``(m, n)``, not yet measured.
+        """
+        allotment = self._allotment(game.n_players, budget)
+        ends = measure_ends(game, allotment.repeats)
+        spared = allotment.again // 2 if budget is not None and not depends_on_order(ends) else 0
+        return ends, draw(game.n_players, allotment.pairs + spared, rng)
+
+    def with_replicates(
+        self, game: Game, measured: list[Measurement], coalitions: CoalitionMatrix, budget: int | None = None
+    ) -> Outcomes:
+        """Measures coalitions again in other training orders, where the order makes a difference.
+
+        Args:
+            game: The game.
+            measured: What was measured so far, N in other orders with it.
+            coalitions: ``(m, n)`` boolean, as they were drawn.
+            budget: The most fine-tunings; None for ``n_coalitions``.
+
+        Returns:
+            All outcomes, equal coalitions merged.
+        """
+        if not depends_on_order(measured):
+            return merged(game, measured)
+        again = measured_again(game, coalitions, self._allotment(game.n_players, budget), measured)
+        return merged(game, [*measured, *again])
+
+    def _until_settled(
+        self, game: Game, ends: list[Measurement], coalitions: CoalitionMatrix
+    ) -> tuple[list[Measurement], str]:
+        """The measurements, and in words why they ended early; empty where they did not."""
         step = 2 * max(game.n_players // 4, 4)
-        ends = [] if game.settled is None else list(range(2 * step, len(coalitions), step))
-        found = measure_in_parts(game, np.split(coalitions, ends))
-        for end, known in zip(ends, found, strict=False):
-            fit = self.fit(game, known.observed(game))
-            if game.settled is not None and game.settled(fit.mean, fit.covariance):
-                told = f"the choice was settled after {end} of {len(coalitions)} coalitions"
-                return estimate_from_posterior(game, known, fit, told)
-        return self._estimate(game, next(found))
+        stops = [] if game.settled is None else list(range(2 * step, len(coalitions), step))
+        measured = list(ends)
+        for part, stop in zip(np.split(coalitions, stops), [*stops, 0], strict=True):
+            measured += measurements_of(game, part, [0] * len(part))
+            if stop and game.settled is not None:
+                fit = self.fit(game, merged(game, measured).observed(game))
+                if game.settled(fit.mean, fit.covariance):
+                    return measured, f"the choice was settled after {stop} of {len(coalitions)} coalitions"
+        return measured, ""
 
     def from_ledger(self, game: Game) -> ValueEstimate:
         """Shapley values from whatever the game's ledger holds.
@@ -93,11 +163,21 @@ class LeastSquares:
         Raises:
             InputError: Where v(∅), v(N) or every coalition between them is missing.
         """
-        return self._estimate(game, outcomes_in_ledger(game))
+        found = outcomes_in_ledger(game)
+        return estimate_from_posterior(game, found, self.fit(game, found.observed(game)))
 
-    def _pairs(self, n_players: int, budget: int | None) -> int:
+    def n_pairs(self, n_players: int, budget: int | None = None) -> int:
+        """How many coalitions are drawn beside their complements.
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings; None for ``n_coalitions``.
+        """
+        return self._allotment(n_players, budget).pairs
+
+    def _allotment(self, n_players: int, budget: int | None) -> Allotment:
         wanted = self.n_coalitions or max(PER_PLAYER * n_players, AT_LEAST)
-        return int(min(pairs_within(wanted, budget), 2 ** min(n_players - 1, 62) - 1))
+        return allot(n_players, 2 * pairs_within(wanted, budget), budget)
 
     def fit(self, game: Game, observed: Observed) -> Posterior:
         """The posterior of the players' values; exact where every coalition was measured.
@@ -116,9 +196,6 @@ class LeastSquares:
         positions = game.positions if self.prior == "embedding" else None
         return posterior(observed, covariance_roots(positions, game.n_players))
 
-    def _estimate(self, game: Game, found: Outcomes) -> ValueEstimate:
-        return estimate_from_posterior(game, found, self.fit(game, found.observed(game)))
-
 
 def estimate_from_posterior(game: Game, found: Outcomes, fit: Posterior, stopped: str = "") -> ValueEstimate:
     """An estimate from a posterior, with its reliability and p-value.
@@ -132,48 +209,71 @@ def estimate_from_posterior(game: Game, found: Outcomes, fit: Posterior, stopped
     Returns:
         The posterior's Shapley values.
     """
-    per_item, variance = found.per_item(fit.weights), np.diag(fit.covariance).clip(0)
-    return estimate_from_values(game, found.observed(game), fit, fit.mean, variance, per_item, "shapley", stopped)
+    variance = np.diag(fit.covariance).clip(0)
+    return estimate_from_values(game, found, fit, found.observed(game), fit.weights, variance, "shapley", stopped)
 
 
 def estimate_from_values(
     game: Game,
-    observed: Observed,
+    found: Outcomes,
     fit: Posterior,
-    values: FloatVector,
+    observed: Observed,
+    weights: FloatMatrix,
     variance: FloatVector,
-    per_item: FloatMatrix,
     semivalue: str,
     stopped: str = "",
 ) -> ValueEstimate:
-    """An estimate from values that come from a posterior; the spread over evaluation items is added to their variance.
+    """An estimate from values that are linear in the outcomes.
+
+    Their variance has the luck of v(N) added to it, that of all coalitions where all were measured, and the spread over
+    evaluation items.
 
     Args:
         game: The game.
-        observed: The coalitions that the posterior was fitted to.
-        fit: The posterior.
-        values: ``(n,)`` values.
-        variance: ``(n,)`` their variances, without the choice of evaluation items.
-        per_item: ``(n, n_items)`` values by evaluation item.
+        found: The outcomes.
+        fit: The posterior behind the values.
+        observed: The coalitions as the posterior was fitted to them.
+        weights: ``(n, m)`` of the coalitions' utilities in the values beyond Δ/n.
+        variance: ``(n,)`` of the values, without luck of v(N) and the choice of evaluation items.
         semivalue: ``"shapley"`` or ``"banzhaf"``.
         stopped: Why measuring ended early; empty where it did not.
 
     Returns:
         The estimate, with its reliability and p-value.
     """
-    return ValueEstimate(
-        values=values,
-        stderr=np.sqrt(variance + spread_over_items(per_item, game) ** 2),
-        counts=(observed.coalitions * observed.times[:, None]).sum(axis=0).astype(np.int64) + 1,
-        semivalue=semivalue,
-        v_empty=observed.v_empty,
-        v_grand=observed.v_grand,
-        n_evaluations=observed.n_evaluations,
-        halves=_halves_of(observed, fit),
-        per_item=per_item,
-        p_value=p_value_of_coalitions(observed),
-        stopped=stopped,
+    per_item, halves = found.per_item(weights), _halves_of(observed, fit)
+    total = (observed.v_grand - observed.v_empty) / game.n_players
+    if len(observed.coalitions) < 2 ** min(game.n_players, 62) - 2:
+        variance = _as_halves_show(variance, halves)
+    variance = variance + variance_by_luck(found, observed, weights) + spread_over_items(per_item, game) ** 2
+    return with_luck(
+        ValueEstimate(
+            values=total + weights @ observed.beyond_size,
+            stderr=np.sqrt(variance),
+            counts=(observed.coalitions * observed.times[:, None]).sum(axis=0).astype(np.int64) + found.grand_times,
+            semivalue=semivalue,
+            v_empty=observed.v_empty,
+            v_grand=observed.v_grand,
+            n_evaluations=int(observed.times.sum()) + found.grand_times + 1,
+            halves=halves,
+            per_item=per_item,
+            p_value=p_value_of_coalitions(observed),
+            stopped=stopped,
+        ),
+        game,
+        found,
     )
+
+
+def _as_halves_show(variance: FloatVector, halves: FloatMatrix) -> FloatVector:
+    """Variances that are not below what halves of the coalitions show, on the mean over the players.
+
+    A posterior is too sure of itself where the game is of none of the kinds that its priors know. How far two halves
+    are apart does not depend on that: half of their difference varies as their mean does.
+    """
+    shown = float(np.mean((halves[::2] - halves[1::2]) ** 2)) / 4 if len(halves) else 0.0
+    mean = float(variance.mean())
+    return variance * max(1.0, shown / mean) if mean > 0 else variance + shown
 
 
 def _halves_of(observed: Observed, fit: Posterior) -> FloatMatrix:

@@ -4,18 +4,32 @@ A player's Shapley value is its marginal contribution v(S ∪ i) − v(S), avera
 before *i* (Shapley 1953; by Monte Carlo: Castro et al. 2009; truncated: Ghorbani & Zou 2019). Adding a block of g
 players at a time costs g times fewer fine-tunings; its contribution is shared equally among them. SHED (He et al. 2024,
 arXiv 2405.00705, Algorithm 1) takes the same steps from the other end: it removes blocks from the grand coalition.
+
+Equal shares in a block shrink values towards their mean. Of n players in k blocks, player *i* is in a block of any size
+g with probability g/n, and each other player is in it with probability (g − 1)/(n − 1), so an additive game with the
+values φ gives in expectation::
+
+    φ̄ + (φᵢ − φ̄)·(k − 1)/(n − 1)
+
+whatever the sizes of the blocks; for k = n/g the factor is 1/g − (g − 1)/(g(n − 1)). Values and standard errors are
+divided by it, which the paper does not do. It changes no ranking.
+
+All coalitions along an order of the players, and along its reverse, share one training order, so that little luck is in
+their differences; other orders of the players go with other training orders, so that they are independent replicates.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
-from shed_hf.estimators.outcomes import measure
-from shed_hf.estimators.permutation_test import p_value_of_coalitions, p_value_of_replicates
+from shed_hf.estimators.luck import luck_among, widening
+from shed_hf.estimators.outcomes import Outcomes, measure_ends, merged
+from shed_hf.estimators.permutation_test import p_value_of_replicates
+from shed_hf.estimators.replicates import with_luck
 from shed_hf.game.game import Game
 from shed_hf.types import FloatMatrix, IntVector
 from shed_hf.utils.checks import check_flag, check_whole, is_finite_number
@@ -72,7 +86,7 @@ class Permutation:
             InputError: For a budget that does not pay for one order and v(N).
         """
         sizes = [len(block) for block in _blocks(np.arange(n_players), self.block_size)]
-        return _cost(sizes, self._orders(n_players, budget), self.continuing)
+        return _cost(sizes, self._orders(n_players, budget), self.continuing, self.antithetic)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
         """The mean marginal contribution of every player over the orders."""
@@ -88,7 +102,7 @@ class Permutation:
 
     def _orders(self, n_players: int, budget: int | None) -> int:
         n_blocks = -(-n_players // self.block_size)
-        orders = _affordable(self, n_players, n_blocks, budget, self.n_orders, self.continuing)
+        orders = _affordable(self, n_players, n_blocks, budget, self.n_orders)
         return (
             orders - orders % 2 if self.antithetic and orders > 1 else orders
         )  # an order without its reverse is no pair
@@ -98,8 +112,8 @@ class Permutation:
 class Shed:
     """The paper's estimator: blocks of players are removed from the grand coalition along random orders.
 
-    Unlike in the published scripts the base is the measured v(∅), and a block's contribution is divided by its size. A
-    budget sets ``iterations``.
+    Unlike in the published scripts the base is the measured v(∅), a block's contribution is divided by its size, and
+    what equal shares shrink the values by is undone. A budget sets ``iterations``.
 
     Attributes:
         iterations: How many orders; k in the paper.
@@ -147,7 +161,7 @@ class Shed:
 
     def _iterations(self, n_players: int, budget: int | None) -> int:
         n_blocks = -(-n_players // self._group(n_players))
-        return _affordable(self, n_players, n_blocks, budget, self.iterations, self.continuing)
+        return _affordable(self, n_players, n_blocks, budget, self.iterations)
 
 
 def draw_orders(n_players: int, n_orders: int, rng: np.random.Generator, antithetic: bool = False) -> list[IntVector]:
@@ -180,8 +194,8 @@ def _removed(order: IntVector, group: int) -> Order:
 def _estimate(
     game: Game, orders: Sequence[Order], *, truncation: float = 0.0, continuing: bool = False, paired: bool = False
 ) -> ValueEstimate:
-    v_empty, v_grand = game.ends()
-    outcomes = _continued(game, orders) if continuing else _retrained(game, orders, truncation)
+    numbers = [place // 2 if paired else place for place in range(len(orders))]
+    outcomes, ends = _continued(game, orders, numbers) if continuing else _retrained(game, orders, numbers, truncation)
     walk = np.stack([game.aggregate(along) for along in outcomes])
     marginals = np.zeros((len(orders), game.n_players))
     per_item = np.zeros((game.n_players, outcomes.shape[-1]))
@@ -189,58 +203,77 @@ def _estimate(
         for block, contribution, by_item in zip(order, np.diff(v), np.diff(along, axis=0), strict=True):
             line[block] = contribution / len(block)
             per_item[block] += by_item / len(block) / len(orders)
-    replicates = _pair_means(marginals) if paired else marginals
-    n = len(replicates)
-    spread = replicates.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.full(game.n_players, np.nan)
-    return ValueEstimate(
-        values=marginals.mean(axis=0),
+    replicates = unshrunk(_pair_means(marginals) if paired else marginals, len(orders[0]))
+    per_item = unshrunk(per_item.T, len(orders[0])).T
+    n, observed = len(replicates), ends.observed(game)
+    spread = widening(n - 1) * replicates.std(axis=0, ddof=min(n - 1, 1)) / np.sqrt(n)
+    estimate = ValueEstimate(
+        values=replicates.mean(axis=0),
         stderr=np.hypot(spread, spread_over_items(per_item, game)),
         counts=np.full(game.n_players, len(orders), dtype=np.int64),
         semivalue="shapley",
-        v_empty=v_empty,
-        v_grand=float(np.mean(walk[:, -1])) if continuing else v_grand,
+        v_empty=observed.v_empty,
+        v_grand=observed.v_grand,
         n_evaluations=game.n_evaluations,
         replicates=replicates,
         per_item=per_item,
-        p_value=p_value_of_replicates(replicates) if continuing else _p_value(game, orders),
+        p_value=p_value_of_replicates(replicates),
     )
+    return with_luck(estimate, game, ends)
 
 
-def _retrained(game: Game, orders: Sequence[Order], truncation: float) -> FloatMatrix:
-    """Outcomes after each step of each order ``(n_orders, n_blocks + 1, n_items)``, one fine-tuning a prefix; all
-    orders advance together, one batch a step.
+def unshrunk(shares: FloatMatrix, n_blocks: int) -> FloatMatrix:
+    """Equal shares in random blocks of players, spread about their mean as far as an additive game's values are.
+
+    Args:
+        shares: ``(r, n_players)`` what each player got of its block.
+        n_blocks: How many blocks the players were in.
+
+    Returns:
+        ``(r, n_players)`` with the same means; unchanged for a single block, which tells nothing of its players.
     """
-    n_blocks = len(orders[0])
+    n = shares.shape[1]
+    if n_blocks in (1, n):
+        return shares
+    mean = shares.mean(axis=1, keepdims=True)
+    return np.asarray(mean + (shares - mean) * (n - 1) / (n_blocks - 1), dtype=np.float64)
+
+
+def _retrained(
+    game: Game, orders: Sequence[Order], numbers: Sequence[int], truncation: float
+) -> tuple[FloatMatrix, Outcomes]:
+    """Outcomes after each step of each order ``(n_orders, n_blocks + 1, n_items)``, one fine-tuning a prefix, and those
+    of ∅ and N; all orders advance together, one batch a step.
+    """
+    n_blocks, training_orders = len(orders[0]), np.array(numbers)
+    ends = merged(game, measure_ends(game, max(numbers)))
     inside = np.zeros((len(orders), game.n_players), dtype=np.bool_)
     outcomes = np.repeat(game.outcomes(inside)[:, None], n_blocks + 1, axis=1)
-    v_empty, v_grand = game.ends()
-    tolerance = truncation * abs(v_grand - v_empty)
+    grand = game.outcomes(~inside, numbers, common=True)
+    ends = replace(ends, grand=grand.mean(axis=0))  # of few rows there are fewer orders than numbers
+    v_empty, v_grand = game.aggregate(outcomes[:, 0]), game.aggregate(grand)
+    tolerance = truncation * np.abs(v_grand - v_empty)
     for step in range(n_blocks):
         away = np.abs(v_grand - game.aggregate(outcomes[:, step]))
-        going = away > tolerance if tolerance else np.ones(len(orders), np.bool_)
+        going = away > tolerance if truncation else np.ones(len(orders), np.bool_)
         for order in np.flatnonzero(going).tolist():
             inside[order, orders[order][step]] = True
         outcomes[:, step + 1] = outcomes[:, step]
         if going.any():
-            outcomes[going, step + 1] = game.outcomes(inside[going])
-    return outcomes
+            outcomes[going, step + 1] = game.outcomes(inside[going], training_orders[going].tolist(), common=True)
+    return outcomes, ends
 
 
-def _continued(game: Game, orders: Sequence[Order]) -> FloatMatrix:
+def _continued(game: Game, orders: Sequence[Order], numbers: Sequence[int]) -> tuple[FloatMatrix, Outcomes]:
     """The same, from one training run through each order."""
+    game.ends()
     empty = game.outcomes(np.zeros((1, game.n_players), dtype=np.bool_))
-    return np.stack([np.concatenate([empty, along]) for along in game.outcomes_along(orders)])
-
-
-def _p_value(game: Game, orders: Sequence[Order]) -> float:
-    """By the coalitions along the orders: orders share some of them, so they are not independent replicates."""
-    inside = [
-        np.isin(np.arange(game.n_players), np.concatenate(order[:end]))
-        for order in orders
-        for end in range(1, len(order))
-    ]
-    known = [coalition for coalition in inside if game.knows(coalition)]  # a truncated walk has not measured its end
-    return p_value_of_coalitions(measure(game, np.stack(known)).observed(game)) if known else float("nan")
+    outcomes = np.stack([np.concatenate([empty, along]) for along in game.outcomes_along(orders, numbers)])
+    grand = outcomes[:, -1]
+    nobody = np.zeros((0, game.n_players), dtype=np.bool_)
+    luck = luck_among(np.ones((len(grand), game.n_players), np.bool_), game.aggregate(grand))
+    ends = Outcomes(nobody, empty[:0], np.empty(0), empty[0], grand.mean(axis=0), len(grand), luck)
+    return outcomes, ends
 
 
 def _pair_means(marginals: FloatMatrix) -> FloatMatrix:
@@ -249,20 +282,23 @@ def _pair_means(marginals: FloatMatrix) -> FloatMatrix:
     return np.stack(pairs)
 
 
-def _cost(sizes: Sequence[int], n_orders: int, continuing: bool) -> Cost:
+def _cost(sizes: Sequence[int], n_orders: int, continuing: bool, paired: bool = False) -> Cost:
     n_players, prefixes = sum(sizes), np.cumsum(sizes)
     if continuing:
         return Cost(n_orders + 1, float(n_players * (n_orders + 1)))
-    return Cost(n_orders * (len(sizes) - 1) + 1, float(n_orders * prefixes[:-1].sum() + n_players))
+    grand = -(-n_orders // 2) if paired else n_orders  # v(N) once in each training order
+    return Cost(n_orders * (len(sizes) - 1) + grand, float(n_orders * prefixes[:-1].sum() + n_players * grand))
 
 
-def _affordable(
-    estimator: Permutation | Shed, n_players: int, n_blocks: int, budget: int | None, default: int, continuing: bool
-) -> int:
-    """How many orders the budget pays for; v(N) is paid once."""
+def _affordable(estimator: Permutation | Shed, n_players: int, n_blocks: int, budget: int | None, default: int) -> int:
+    """How many orders the budget pays for, with v(N) in each training order."""
     if budget is None:
         return default
-    each = 1 if continuing else n_blocks - 1
-    if budget is not None:
-        check_budget(budget, 1 + each, f"one order of {estimator} with {n_players} players and v(N)")
-    return min((budget - 1) // each, MOST_ORDERS) if each else default
+    least = 2 if estimator.continuing else n_blocks
+    check_budget(budget, least, f"one order of {estimator} with {n_players} players and v(N)")
+    if estimator.continuing:
+        return min(budget - 1, MOST_ORDERS)
+    most = default if n_blocks == 1 else MOST_ORDERS
+    if isinstance(estimator, Permutation) and estimator.antithetic:
+        return min(max(budget // (2 * n_blocks - 1) * 2, 1), most)
+    return min(budget // n_blocks, most)

@@ -6,10 +6,12 @@ coalitions' residuals (Witter et al. 2025, arXiv 2506.11849, algorithm 1)::
     φ̃ᵢ = φᵢ(f) + Σ_S (v(S) − f(S)) · (1[i ∈ S]/s − 1[i ∉ S]/(n − s)) / m_s
 
 over the m_s coalitions measured of each size s. Each residual is taken from an f that did not see that coalition
-(cross-fitting), so where every size was measured the estimate is unbiased however wrong f is, and the better f is the
-smaller its variance. Unbiased is not most accurate: on few coalitions `LeastSquares` alone errs less.
+(cross-fitting; the weights of the priors alone are learned from all), so where every size was measured the estimate is
+unbiased however wrong f is, and the better f is the smaller its variance. Unbiased is not most accurate: on few
+coalitions `LeastSquares` alone errs less. The coalitions of a size must be equally likely, so they are drawn at random.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -18,11 +20,12 @@ import numpy as np
 from shed_hf.errors import InputError
 from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
 from shed_hf.estimators.bayesian_regression import Observed, Posterior, posterior
-from shed_hf.estimators.coalition_design import draw_pairs
+from shed_hf.estimators.coalition_design import random_pairs
 from shed_hf.estimators.in_run import InRun
 from shed_hf.estimators.least_squares import LeastSquares, estimate_from_posterior
-from shed_hf.estimators.outcomes import complement_pairs, measure
+from shed_hf.estimators.outcomes import complement_pairs, measurements_of
 from shed_hf.estimators.priors import covariance_roots
+from shed_hf.estimators.replicates import variance_by_luck
 from shed_hf.game.game import Game
 from shed_hf.types import CoalitionMatrix, FloatMatrix
 
@@ -66,10 +69,11 @@ class RegressionAdjusted:
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
         """The adjusted values, with standard errors from the spread of the residuals over pairs."""
-        pairs = (self.cost(game.n_players, budget).fine_tunings - 1 - self._runs) // 2
-        coalitions = draw_pairs(game.n_players, pairs, rng)
+        self.cost(game.n_players, budget)
         guess = self.surrogate(game, rng).values if isinstance(self.surrogate, InRun) else None
-        found = measure(game, coalitions)
+        ends, coalitions = self._regression.begin(game, rng, self._left(budget), random_pairs)
+        measured = [*ends, *measurements_of(game, coalitions, [0] * len(coalitions))]
+        found = self._regression.with_replicates(game, measured, coalitions, self._left(budget))
         observed = found.observed(game)
 
         def fit(part: Observed) -> Posterior:
@@ -77,12 +81,14 @@ class RegressionAdjusted:
                 return self.surrogate.fit(game, part)
             return posterior(part, covariance_roots(game.positions, game.n_players, guess))
 
-        plain = estimate_from_posterior(game, found, fit(observed))
+        of_all = fit(observed)
+        plain = estimate_from_posterior(game, found, of_all)
         if len(coalitions) < 2 * FOLDS:
             return plain
         weights, covariance = _adjusted(observed, fit)
         per_item = found.per_item(weights)
-        variance = covariance.diagonal() + spread_over_items(per_item, game) ** 2
+        variance = covariance.diagonal() + variance_by_luck(found, observed, weights)
+        variance = variance + spread_over_items(per_item, game) ** 2
         total = (observed.v_grand - observed.v_empty) / game.n_players
         return replace(
             plain, values=total + weights @ observed.beyond_size, stderr=np.sqrt(variance), per_item=per_item
@@ -103,17 +109,25 @@ class RegressionAdjusted:
 def _adjusted(observed: Observed, fit: Callable[[Observed], Posterior]) -> tuple[FloatMatrix, FloatMatrix]:
     """The weights ``(n, m)`` of the observations in the adjusted values beyond Δ/n, and their covariance ``(n, n)``
     from the spread of the pairs' corrections.
+
+    What a surrogate misses is the mean over all coalitions of a size. Coalitions are drawn without replacement, so
+    those left out stand for the ones that the surrogate has not seen; what it misses of those it has seen is known.
     """
     m, n = observed.coalitions.shape
     pairs = complement_pairs(observed.coalitions)
     folds = np.random.default_rng(0).permutation(int(pairs.max()) + 1)[pairs] % FOLDS
+    sizes = observed.coalitions.sum(axis=1)
+    seen = (1 - 1 / FOLDS) * np.bincount(sizes)[sizes] / np.array([math.comb(n, int(size)) for size in sizes])
     credit = _credit(observed.coalitions)  # (n, m)
+    of_seen, credit = credit * seen / (1 - 1 / FOLDS), credit * (1 - seen)
     surrogate, missed = np.zeros((n, m)), np.eye(m)
     for fold in range(FOLDS):
         inside, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         of_fold = fit(observed.part(folds != fold))
         surrogate[:, others] += of_fold.weights / FOLDS
         missed[np.ix_(inside, others)] -= of_fold.expectation(observed.coalitions[inside])
+        known = np.eye(len(others)) - of_fold.expectation(observed.coalitions[others])
+        surrogate[:, others] += of_seen[:, others] @ known / FOLDS
     residuals = missed @ observed.beyond_size
     of_pairs = np.zeros((int(pairs.max()) + 1, n))
     np.add.at(of_pairs, pairs, (credit * residuals).T)

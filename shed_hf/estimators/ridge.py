@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from shed_hf.estimators.bayesian_regression import Observed, Posterior, kernel_weights, size_terms
-from shed_hf.estimators.priors import Prior
+from shed_hf.estimators.bayesian_regression import LinearSurrogate, Observed, Posterior, size_terms
+from shed_hf.estimators.priors import additive_prior
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 RIDGES = np.geomspace(1e-4, 1e4, 25)
@@ -13,7 +13,7 @@ FOLDS = 10
 
 
 def ridge(observed: Observed, pairs: IntVector) -> Posterior:
-    """Shapley values by ridge regression with the Shapley kernel's weights.
+    """Shapley values by ridge regression, with the Shapley kernel's weights where no others are given.
 
     They minimise Σ w(S)·(v(S) − v(∅) − Σ_{i∈S} φᵢ)² + λ·Σ(φᵢ − Δ/n)² with Σφ = Δ (Lundberg & Lee 2017, arXiv
     1705.07874, theorem 2). λ is chosen by cross-validation over pairs. Where a size was measured more often than the
@@ -27,7 +27,7 @@ def ridge(observed: Observed, pairs: IntVector) -> Posterior:
         The values, with the covariance that the ridge gives when read as a prior.
     """
     n = observed.coalitions.shape[1]
-    scale = np.sqrt(kernel_weights(observed.coalitions) * observed.times)
+    scale = np.sqrt(observed.weigh(observed.coalitions) * observed.times)
     inside = (observed.coalitions - observed.coalitions.mean(axis=1, keepdims=True)) * scale[:, None]
     size = size_terms(observed.coalitions) * scale[:, None]
     to_size = np.linalg.pinv(size)
@@ -42,12 +42,12 @@ def ridge(observed: Observed, pairs: IntVector) -> Posterior:
     prior = min(penalty, float(np.median(np.linalg.eigvalsh(gram)[1:]))) if n > 1 else penalty
     centring = np.eye(n) - 1 / n
     covariance = float(missed @ missed) / freedom * np.linalg.inv(gram + max(prior, 1e-9) * np.eye(n))
-    effects = np.vstack([solver, np.zeros_like(solver), to_size - to_size @ inside @ solver])
     return Posterior(
         mean=(observed.v_grand - observed.v_empty) / n + solver @ target,
         covariance=centring @ covariance @ centring,
-        effects=effects * scale,
-        models=((1.0, Prior(centring, 1 / penalty, 0.0)),),
+        weights=solver * scale,
+        surrogate=LinearSurrogate(solver * scale, (to_size - to_size @ inside @ solver) * scale),
+        models=((1.0, additive_prior(n, penalty)),),
     )
 
 

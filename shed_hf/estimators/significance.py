@@ -1,4 +1,6 @@
-"""Whether the ranking of the values is more than noise."""
+"""Whether the ranking of the values is more than noise, and whether training on anything helps at all: one verdict."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,79 +24,195 @@ IN_RUN = "in-run"
 UNKNOWN = "too little was measured to say"
 
 
+LEAST_CHECKED = 32
+"""The least budget that pays for a check on halves of the rows."""
+
+
 REMEDY = (
     "use more evaluation items, fewer clusters, more proxies_per_cluster, a higher learning rate or a larger budget "
     "before trusting the ranking"
 )
 
+NO_HELP_REMEDY = (
+    "use a lower learning rate, other rows, or evaluation items that the rows can help with before choosing by the "
+    "values"
+)
 
-def failed_checks(estimate: ValueEstimate) -> str | None:
-    """The checks that the ranking fails.
 
-    The values must differ, be reliable (`ValueEstimate.reliability` of at least 0.5) and spread further than those of
-    players who are all alike (p-value of at most 0.05). What is unknown (NaN) does not count as a failure.
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of an estimate's ranking. Everything that tells of it tells this.
+
+    Attributes:
+        equal: Why there is no ranking at all, in words; empty where there is one.
+        noise: The checks against noise that the ranking fails, in words.
+        no_help: Why choosing by the values would not help, in words.
+        unknown: Why the ranking could not be judged, in words; empty where it could.
+        notes: What else is to be known of the standard errors.
+        advice: What to do about a ranking that does not pass; empty where it does.
+        reliability: The reliability of the values; NaN where unknown.
+        figures: The figures behind the verdict, in words; empty where there are none.
+    """
+
+    equal: str
+    noise: tuple[str, ...]
+    no_help: tuple[str, ...]
+    unknown: str
+    notes: tuple[str, ...]
+    advice: str
+    reliability: float
+    figures: str
+
+    @property
+    def passes(self) -> bool:
+        """Whether the ranking is shown to be more than noise, of values of which some help."""
+        return not (self.failed or self.unknown)
+
+    @property
+    def failed(self) -> str:
+        """The checks that fail, in words; empty where none does."""
+        return self.equal or " and ".join((*self.noise, *self.no_help))
+
+    @property
+    def claim(self) -> str:
+        """What is wrong with values that do not pass, in words."""
+        only_no_help = self.no_help and not (self.noise or self.equal)
+        return "choosing by the values would not help" if only_no_help else "the values cannot be told from noise"
+
+    @property
+    def in_short(self) -> str:
+        """The verdict in a few words, with its figures."""
+        if self.failed:
+            what = "NOT to be told from noise" if self.equal or self.noise else f"NOT of use: {self.failed}"
+            return f"{what} ({self.figures or self.unknown or self.failed})"
+        if self.unknown:
+            return f"{self.unknown} whether it is real ({self.figures or 'one replicate'})"
+        return f"real as far as can be told ({self.figures})"
+
+
+def verdict_of(estimate: ValueEstimate) -> Verdict:
+    """The verdict on an estimate.
+
+    To pass, values must differ, be reliable (`ValueEstimate.reliability` of at least 0.5) and spread further than those
+    of players who are all alike (p-value of at most 0.05), and coalitions that were measured again must agree better
+    than different ones. Where halves of the rows were measured, values must also spread further than those of like
+    clusters that send other rows. What is unknown (NaN) does not count as a failure, but the p-value must be known, and
+    the coalitions must not have shared their training orders. Where v(∅) is the model before training, training on
+    everything must not make it worse by more than the standard error, and the best value must exceed its own.
 
     Args:
-        estimate: The estimate to check.
+        estimate: The estimate to judge.
 
     Returns:
-        The failures in words; None where there are none.
+        The verdict.
     """
+    equal = _no_ranking(estimate)
+    noise, no_help, unknown = tuple(_noise(estimate)), tuple(_no_help(estimate)), _unknown(estimate)
+    return Verdict(
+        equal=equal,
+        noise=() if equal else noise,
+        no_help=no_help,
+        unknown=unknown,
+        notes=tuple(_notes(estimate)),
+        advice=_advice(estimate, bool(equal or noise), bool(no_help), unknown),
+        reliability=estimate.reliability,
+        figures=_figures(estimate),
+    )
+
+
+def _no_ranking(estimate: ValueEstimate) -> str:
     if len(estimate.values) < 2:
         return "there is only one value"
     if not np.ptp(estimate.values):
         return f"all {len(estimate.values)} clusters have the same value {estimate.values[0]:.4g}"
+    return ""
+
+
+def _noise(estimate: ValueEstimate) -> list[str]:
     found = []
     if estimate.reliability < UNRELIABLE:
         found.append(f"reliability {_beside(estimate.reliability, UNRELIABLE)} < {UNRELIABLE}")
     if estimate.p_value > CHANCE:
         found.append(f"p = {_beside(estimate.p_value, CHANCE)} > {CHANCE} that chance made the ranking")
-    return " and ".join(found) or None
+    if len(estimate.values) >= LEAST_CLUSTERS and estimate.row_p_value > CHANCE:
+        found.append(
+            f"p = {_beside(estimate.row_p_value, CHANCE)} > {CHANCE} that rows dealt to the clusters by chance would "
+            "be ranked so"
+        )
+    if estimate.agreement <= 0:
+        found.append(
+            "coalitions measured again in another training order agree no better than different ones "
+            f"({estimate.agreement:.2f} <= 0)"
+        )
+    return found
 
 
-def is_significant(estimate: ValueEstimate) -> bool:
-    """Whether the ranking is shown to be more than noise: the permutation test was made, and no check failed.
-
-    Args:
-        estimate: The estimate to check.
-
-    Returns:
-        False also where too little was measured for the test.
-    """
-    return not np.isnan(estimate.p_value) and failed_checks(estimate) is None
-
-
-def untested_reason(estimate: ValueEstimate) -> str | None:
-    """Why the permutation test was not made.
-
-    Args:
-        estimate: The estimate to check.
-
-    Returns:
-        The reason in words; None where it was made.
-    """
-    if not np.isnan(estimate.p_value):
-        return None
-    if len(estimate.values) < LEAST_CLUSTERS:
-        return f"fewer than {LEAST_CLUSTERS} clusters make too few coalitions to say"
-    return "a single run with credits is too little to say" if estimate.semivalue == IN_RUN else UNKNOWN
+def _no_help(estimate: ValueEstimate) -> list[str]:
+    if not estimate.starts_untrained or not len(estimate.values):
+        return []
+    gain, error = estimate.v_grand - estimate.v_empty, float(np.nan_to_num(estimate.gain_stderr))
+    best = int(np.argmax(estimate.values))
+    value, of_value = float(estimate.values[best]), float(np.nan_to_num(estimate.stderr[best]))
+    found = []
+    if gain < -error:
+        found.append(f"fine-tuning on everything makes the model worse (v(N) − v(∅) = {gain:.4f} ± {error:.4f})")
+    if value <= of_value:
+        found.append(f"the best value, {value:+.4f} ± {of_value:.4f}, is within its standard error of nothing")
+    return found
 
 
-def suggestion(estimate: ValueEstimate) -> str:
-    """What to do about a ranking that is not significant.
+def _unknown(estimate: ValueEstimate) -> str:
+    if np.isnan(estimate.p_value):
+        if len(estimate.values) < LEAST_CLUSTERS:
+            return f"fewer than {LEAST_CLUSTERS} clusters make too few coalitions to say"
+        return "a single run with credits is too little to say" if estimate.semivalue == IN_RUN else UNKNOWN
+    if estimate.shared_orders and estimate.noise_floor != 0:
+        orders = "one training order" if estimate.shared_orders == 1 else f"{estimate.shared_orders} training orders"
+        return (
+            f"all outcomes were measured in {orders}, and luck that coalitions share cannot be told from worth, so "
+            "nothing says"
+        )
+    return ""
 
-    Args:
-        estimate: An estimate for which `is_significant` is False.
 
-    Returns:
-        The advice in words.
-    """
+def _notes(estimate: ValueEstimate) -> list[str]:
+    found = []
+    if np.isnan(estimate.noise_floor) and estimate.semivalue != IN_RUN:
+        found.append(
+            "nothing was measured in another training order, so how far chance moves a utility is known only from what "
+            "players do not explain"
+        )
+    if not estimate.row_pairs and estimate.semivalue != IN_RUN:
+        found.append(
+            "whether other rows of the same clusters would be ranked alike was not measured: that takes two proxies a "
+            f"cluster and a budget of at least {LEAST_CHECKED} fine-tunings"
+        )
+    if not estimate.starts_untrained and estimate.v_grand < estimate.v_empty:
+        found.append(
+            "v(N) is below v(∅): if the utility of no rows is that of the untouched model, training makes it worse"
+        )
+    return found
+
+
+def _advice(estimate: ValueEstimate, is_noise: bool, is_no_help: bool, unknown: str) -> str:
+    if not (is_noise or is_no_help or unknown):
+        return ""
     if len(estimate.values) < LEAST_CLUSTERS:
         return f"cluster the rows into at least {LEAST_CLUSTERS} before trusting the ranking"
-    if failed_checks(estimate):
+    if is_noise:
         return REMEDY
+    if is_no_help:
+        return NO_HELP_REMEDY
+    if estimate.shared_orders and not np.isnan(estimate.p_value):
+        return "measure the clusters anew before trusting the ranking"
     enough = 'estimator="least-squares"' if estimate.semivalue == IN_RUN else "a larger budget"
     return f"use {enough} before trusting the ranking"
+
+
+def _figures(estimate: ValueEstimate) -> str:
+    known = {"reliability": estimate.reliability, "p": estimate.p_value, "p of rows": estimate.row_p_value}
+    known |= {"noise floor": estimate.noise_floor}
+    return ", ".join(f"{name} {figure:.2g}" for name, figure in known.items() if not np.isnan(figure))
 
 
 def _beside(number: float, bound: float) -> str:

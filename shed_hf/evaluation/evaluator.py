@@ -7,9 +7,10 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from shed_hf.data.formats import Example
-from shed_hf.data.tokenization import Tokens, check_tokenizer, split_at_completion, tokenise, warn_of_cuts
+from shed_hf.data.tokenization import Tokens, check_tokenizer, split_at_completion, tokenise, warn_of_cut_items
 from shed_hf.errors import InputError
-from shed_hf.evaluation.log_likelihood import Candidate, LikelihoodBatches
+from shed_hf.evaluation.batches import Candidate
+from shed_hf.evaluation.log_likelihood import LikelihoodBatches
 from shed_hf.evaluation.objectives import Accuracy, Choice, LikelihoodObjective, Likelihoods, Objective
 from shed_hf.types import FloatVector, IntVector
 
@@ -130,14 +131,15 @@ class Evaluation:
     def _lay_out(self, objective: LikelihoodObjective, max_length: int, rng: np.random.Generator) -> None:
         candidates = objective.candidates(self.items, rng)
         tokens = tokenise([one.as_item() for item in candidates for one in item], self.tokenizer, max_length)
-        warn_of_cuts(tokens, max_length, "evaluation candidates")
         sizes = [len(item) for item in candidates]
         grouped = _grouped([_candidate(row, self.tokenizer.eos_token_id) for row in tokens], sizes)
-        uncut = [len(group) == 1 or not any(row.cut for row in group) for group in _grouped(tokens, sizes)]
+        of_items = _grouped(tokens, sizes)
+        uncut = [len(group) == 1 or not any(row.cut for row in group) for group in of_items]
         whole = [
             fair and all(one.n_completion > 0 for one in group) for fair, group in zip(uncut, grouped, strict=True)
         ]
         self.kept = np.flatnonzero(whole)
+        warn_of_cut_items(of_items, len(self.kept), max_length)
         self.items = [self.items[place] for place in self.kept]
         if not self.items:
             raise InputError(

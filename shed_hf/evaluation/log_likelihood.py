@@ -1,14 +1,12 @@
 """Log-likelihoods of completions under a model, at the least cost.
 
-A prompt is read once for all its completions, batches are sorted by length, and logits are computed only where
-completions are.
+What all prompts begin with is read once, a prompt once for all its completions, lines of like length together, and
+logits are computed only where completions are.
 """
 
 import copy
 import inspect
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,84 +14,41 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from shed_hf.evaluation.batches import Batch, Candidate, batched
 from shed_hf.evaluation.memory import Budget, budget_on, evaluated_within_memory
 from shed_hf.evaluation.objectives import Likelihoods
-from shed_hf.types import IntVector
+from shed_hf.evaluation.shared_prefix import ahead_of, plain_cache, shared_prefix
 
 TOKENS_PER_BATCH = 4096
 LOGITS_PER_BATCH = 2**26
 
 
-PADDING_WORTH_A_PASS, PADDING_WORTH_A_PASS_ON_CPU = 2**14, 64
-"""How many tokens of padding must be saved for the completions of a batch to be read in one more forward pass."""
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """A prompt with one completion of it, tokenised.
-
-    Attributes:
-        ids: Token ids of prompt and completion ``(t,)``.
-        start: The position at which the completion begins.
-    """
-
-    ids: IntVector
-    start: int
-
-    @property
-    def n_completion(self) -> int:
-        """The number of tokens of the completion."""
-        return len(self.ids) - self.start
-
-
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """Prompts padded on the left, so that all end in one column, and their completions padded on the right."""
-
-    places: list[int]
-    prompts: torch.Tensor  # (P, T)
-    mask: torch.Tensor  # (P, T)
-    owner: torch.Tensor  # (B,) the prompt of each completion
-    labels: torch.Tensor  # (B, K)
-    counted: torch.Tensor  # (B, K) True where a label counts, K the longest completion
-    parts: list[tuple[torch.Tensor, int]]  # completions of like length: their lines, and the longest of them
-
-    @property
-    def n_tokens(self) -> int:
-        return self.prompts.numel() + self.labels.numel()
-
-    @property
-    def n_logits(self) -> int:
-        return self.labels.numel() + len(self.labels)
-
-    def copies(self, n: int) -> "_Batch":
-        """The batch n times over, one whole copy after the other."""
-        owner = torch.cat([self.owner + copy * len(self.prompts) for copy in range(n)])
-        tensors = (part.repeat(n, 1) for part in (self.prompts, self.mask, self.labels, self.counted))
-        prompts, mask, labels, counted = tensors
-        size = len(self.owner)
-        parts = [(torch.cat([lines + copy * size for copy in range(n)]), longest) for lines, longest in self.parts]
-        return _Batch(self.places, prompts, mask, owner, labels, counted, parts)
-
-
 class LikelihoodBatches:
     """Candidates laid out once, in padded batches, for the evaluation of many models.
 
-    Candidates with the same prompt share one reading of it where the model keeps keys and values; other models read
-    each candidate whole.
+    Where the model keeps keys and values, what all prompts begin with is read once for each state of the model, and
+    candidates with the same prompt share one reading of it; other models read each candidate whole.
 
     Args:
         candidates: What to read.
         vocabulary: The size of the model's vocabulary.
         device: Where the model is.
         budget: How large a batch may be; by default `TOKENS_PER_BATCH` and `LOGITS_PER_BATCH`.
+        share_prompts: Whether readings are shared. Without, every candidate has a line of its own, as where gradients
+            are needed line by line.
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], vocabulary: int, device: torch.device, budget: Budget | None = None
+        self,
+        candidates: Sequence[Candidate],
+        vocabulary: int,
+        device: torch.device,
+        budget: Budget | None = None,
+        share_prompts: bool = True,
     ) -> None:
         self.tokens = np.array([candidate.n_completion for candidate in candidates], dtype=np.int64)
         self._candidates, self._vocabulary, self._device = candidates, vocabulary, device
+        self._share_prompts = share_prompts
         self._lay_out(budget or Budget(TOKENS_PER_BATCH, LOGITS_PER_BATCH))
 
     @classmethod
@@ -137,8 +92,9 @@ class LikelihoodBatches:
 
     def _lay_out(self, budget: Budget) -> None:
         self.budget = budget
-        groups = _batched(self._candidates, self._vocabulary, budget)
-        self._batches = [_padded(self._candidates, batch, self._device) for batch in groups]
+        self._batches = batched(self._candidates, self._vocabulary, self._device, budget, self._share_prompts)
+        n_lines = sum(len(batch.lines) for batch in self._batches) if self._share_prompts else 0
+        self._prefix = torch.from_numpy(shared_prefix(self._candidates, n_lines, self._device)).to(self._device)
 
     def _halve(self) -> bool:
         if len(self._batches) == len(self.tokens):
@@ -146,19 +102,24 @@ class LikelihoodBatches:
         self._lay_out(self.budget.halved())
         return True
 
-    def sums(self, model: PreTrainedModel) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+    def sums(
+        self, model: PreTrainedModel, before: Callable[[list[int]], None] | None = None
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """Log-likelihoods batch by batch, on the model's device. Gradients flow where they are enabled.
 
         Args:
             model: The model, in eval mode.
+            before: Called with the candidates' positions before each batch is read.
 
         Yields:
             The candidates' positions, their summed log-likelihoods ``(B,)`` in nats, and whether greedy decoding gives
             them ``(B,)``.
         """
-        narrow = _can_limit_logits(model)
+        narrow, prefix = _can_limit_logits(model), self._read_prefix(model)
         for batch in self._batches:
-            yield batch.places, *_sums_of(model, batch, narrow)
+            if before is not None:
+                before(batch.places)
+            yield batch.places, *_sums_of(model, batch, narrow, prefix)
 
     @torch.no_grad()
     def of_adapters(
@@ -180,8 +141,9 @@ class LikelihoodBatches:
         for start in range(0, n_adapters, at_once):
             stop = min(start + at_once, n_adapters)
             select(start, stop)
+            prefix = self._read_prefix(model, stop - start)
             parts += [
-                (start, stop, batch.places, *_sums_of(model, batch.copies(stop - start), narrow))
+                (start, stop, batch.places, *_sums_of(model, batch.copies(stop - start), narrow, prefix))
                 for batch in self._batches
             ]
         total = np.zeros((n_adapters, len(self.tokens)))
@@ -190,6 +152,15 @@ class LikelihoodBatches:
             total[start:stop, places] = sums.double().cpu().numpy().reshape(stop - start, -1)
             greedy[start:stop, places] = matches.cpu().numpy().reshape(stop - start, -1)
         return [Likelihoods(of_adapter, self.tokens, right) for of_adapter, right in zip(total, greedy, strict=True)]
+
+    def _read_prefix(self, model: PreTrainedModel, n_copies: int = 1) -> DynamicCache | None:
+        """The keys and values of what all prompts begin with, a line for each copy; None where nothing is shared."""
+        if not len(self._prefix) or torch.is_grad_enabled():
+            return None
+        ids = self._prefix.repeat(n_copies, 1)
+        return plain_cache(
+            _read(model, ids, torch.ones_like(ids), 1 if _can_limit_logits(model) else 0, use_cache=True)
+        )
 
     def _copies_at_once(self, model: PreTrainedModel) -> int:
         """How many copies of every batch may be read at once: an accelerator is full with a few, a CPU with one."""
@@ -204,22 +175,25 @@ def _can_limit_logits(model: PreTrainedModel) -> bool:
     return "logits_to_keep" in inspect.signature(base_model(model).forward).parameters
 
 
-def _sums_of(model: PreTrainedModel, batch: _Batch, narrow: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def _sums_of(
+    model: PreTrainedModel, batch: Batch, narrow: bool, prefix: DynamicCache | None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Summed log-likelihoods ``(B,)`` of the batch's completions, and whether greedy decoding gives them."""
-    parts = [_of_part(batch, lines, logits) for lines, logits in _logits(model, batch, narrow)]
-    sums, matches, lines = (torch.cat(of_parts) for of_parts in zip(*parts, strict=True))
-    back = torch.argsort(lines)
+    logits = _of_whole(model, batch, narrow, prefix) if batch.whole else _of_shared(model, batch, narrow, prefix)
+    parts = [_of_part(batch, numbers, of_numbers) for numbers, of_numbers in logits]
+    sums, matches, numbers = (torch.cat(of_parts) for of_parts in zip(*parts, strict=True))
+    back = torch.argsort(numbers)
     return sums[back], matches[back]
 
 
 def _of_part(
-    batch: _Batch, lines: torch.Tensor, logits: torch.Tensor
+    batch: Batch, numbers: torch.Tensor, logits: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    labels, counted = (tensor[lines, : logits.shape[1]] for tensor in (batch.labels, batch.counted))
+    labels, counted = (tensor[numbers, : logits.shape[1]] for tensor in (batch.labels, batch.counted))
     chosen = logits.gather(-1, labels[..., None])[..., 0].float()
     log_p = chosen - torch.logsumexp(logits.float(), dim=-1)
     matches = (logits.argmax(-1) == labels) | ~counted
-    return torch.where(counted, log_p, 0.0).sum(-1), matches.all(-1), lines
+    return torch.where(counted, log_p, 0.0).sum(-1), matches.all(-1), numbers
 
 
 def base_model(model: PreTrainedModel) -> PreTrainedModel:
@@ -234,17 +208,26 @@ def base_model(model: PreTrainedModel) -> PreTrainedModel:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def _logits(model: PreTrainedModel, batch: _Batch, narrow: bool) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Lines of the batch with the logits that predict their completions' tokens, ``(b, k, V)``."""
-    shared = len(batch.prompts) < len(batch.owner) and not torch.is_grad_enabled()
-    if shared:
-        first = _read(model, batch.prompts, batch.mask, 1 if narrow else 0, use_cache=True)
-        cache = first.past_key_values
-        if type(cache) is DynamicCache and cache.is_croppable:  # plain keys and values: one line per prompt
-            for lines, longest in batch.parts:
-                yield lines, _continued(model, batch, lines, longest, first.logits[:, -1:], cache)
-            return
-    ids = torch.cat([batch.prompts[batch.owner], batch.labels], dim=1)
+_Logits = Iterator[tuple[torch.Tensor, torch.Tensor]]
+"""Numbers of completions with the logits that predict their tokens, ``(b, k, V)``."""
+
+
+def _of_whole(model: PreTrainedModel, batch: Batch, narrow: bool, prefix: DynamicCache | None) -> _Logits:
+    """Lines that hold their completions, all of which end in the last column."""
+    keep = batch.labels.shape[1]
+    logits: torch.Tensor = _read_lines(model, batch, keep if narrow else 0, prefix).logits
+    yield batch.owner, logits[:, logits.shape[1] - keep :]
+
+
+def _of_shared(model: PreTrainedModel, batch: Batch, narrow: bool, prefix: DynamicCache | None) -> _Logits:
+    """Prompts, each read once; where the model does not keep their keys and values, once for each completion."""
+    first = _read_lines(model, batch, 1 if narrow else 0, prefix, use_cache=True)
+    cache: Any = getattr(first, "past_key_values", None)  # a recurrent model has none
+    if type(cache) is DynamicCache and cache.is_croppable:  # plain keys and values: one line per prompt
+        for numbers, longest in batch.parts:
+            yield numbers, _continued(model, batch, numbers, longest, first.logits[:, -1:], cache)
+        return
+    ids = torch.cat([batch.lines[batch.owner], batch.labels], dim=1)
     mask = torch.cat([batch.mask[batch.owner], batch.counted.long()], dim=1)
     keep = batch.labels.shape[1] + 1  # the logits before the first completion token predict it
     logits: torch.Tensor = _read(model, ids, mask, keep if narrow else 0).logits[:, -keep:-1]
@@ -252,19 +235,29 @@ def _logits(model: PreTrainedModel, batch: _Batch, narrow: bool) -> Iterator[tup
 
 
 def _continued(
-    model: PreTrainedModel, batch: _Batch, lines: torch.Tensor, longest: int, first: torch.Tensor, cache: DynamicCache
+    model: PreTrainedModel, batch: Batch, numbers: torch.Tensor, longest: int, first: torch.Tensor, cache: DynamicCache
 ) -> torch.Tensor:
     """Go on from the prompts' keys and values with all but the last token of every completion."""
-    owner = batch.owner[lines]
+    owner = batch.owner[numbers]
     if longest == 1:
         return first[owner]
     own = copy.copy(cache)
     own.layers = [copy.copy(layer) for layer in cache.layers]
     own.batch_select_indices(owner)
-    labels, counted = batch.labels[lines, : longest - 1], batch.counted[lines, : longest - 1]
+    labels, counted = batch.labels[numbers, : longest - 1], batch.counted[numbers, : longest - 1]
     mask = torch.cat([batch.mask[owner], counted.long()], dim=1)
     rest = _read(model, labels, mask, 0, past_key_values=own, use_cache=True).logits
     return torch.cat([first[owner], rest], dim=1)
+
+
+def _read_lines(
+    model: PreTrainedModel, batch: Batch, keep: int, prefix: DynamicCache | None, use_cache: bool = False
+) -> Any:
+    """Read the lines of a batch, all of them or what follows the prefix."""
+    if prefix is None:
+        return _read(model, batch.lines, batch.mask, keep, use_cache)
+    ids = batch.lines[:, prefix.get_seq_length() :]
+    return _read(model, ids, batch.mask, keep, use_cache=True, past_key_values=ahead_of(prefix, batch))
 
 
 def _read(
@@ -273,77 +266,3 @@ def _read(
     positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
     extra = {"logits_to_keep": keep} if keep else {}
     return model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=use_cache, **past, **extra)
-
-
-def _batched(candidates: Sequence[Candidate], vocabulary: int, budget: Budget) -> Iterator[list[list[int]]]:
-    """Groups of candidates of one prompt, prompts of like length together, within a budget of tokens and of logits."""
-    of_prompt: dict[bytes, list[int]] = defaultdict(list)
-    for place, candidate in enumerate(candidates):
-        of_prompt[candidate.ids[: candidate.start].tobytes()].append(place)
-
-    def widest(group: list[int]) -> int:
-        return max(candidates[place].n_completion for place in group)
-
-    batch: list[list[int]] = []
-    groups = [part for group in of_prompt.values() for part in _parts(group, candidates, budget)]
-    for group in sorted(groups, key=lambda group: (candidates[group[0]].start, widest(group))):
-        size = sum(map(len, batch)) + len(group)
-        longest = max(widest(other) for other in [*batch, group])
-        tokens = (len(batch) + 1) * candidates[group[0]].start + size * longest
-        if batch and (tokens > budget.tokens or size * (longest + 1) * vocabulary > budget.logits):
-            yield batch
-            batch = []
-        batch.append(group)
-    if batch:
-        yield batch
-
-
-def _parts(group: list[int], candidates: Sequence[Candidate], budget: Budget) -> Iterator[list[int]]:
-    """The completions of one prompt, a batch of like length at a time."""
-    by_length = sorted(group, key=lambda place: candidates[place].n_completion)
-    part: list[int] = []
-    for place in by_length:
-        if part and (len(part) + 1) * len(candidates[place].ids) > budget.tokens:
-            yield part
-            part = []
-        part.append(place)
-    yield part
-
-
-def _padded(candidates: Sequence[Candidate], groups: list[list[int]], device: torch.device) -> _Batch:
-    places = [place for group in groups for place in group]
-    longest = max(candidates[place].start for place in places)
-    widest = max(candidates[place].n_completion for place in places)
-    prompts = torch.zeros(len(groups), longest, dtype=torch.long)
-    mask = torch.zeros(len(groups), longest, dtype=torch.long)
-    labels = torch.zeros(len(places), widest, dtype=torch.long)
-    counted = torch.zeros(len(places), widest, dtype=torch.bool)
-    for line, group in enumerate(groups):
-        prompt = torch.from_numpy(candidates[group[0]].ids[: candidates[group[0]].start])
-        prompts[line, longest - len(prompt) :] = prompt
-        mask[line, longest - len(prompt) :] = 1
-    for line, place in enumerate(places):
-        completion = torch.from_numpy(candidates[place].ids[candidates[place].start :])
-        labels[line, : len(completion)] = completion
-        counted[line, : len(completion)] = True
-    owner = torch.tensor([line for line, group in enumerate(groups) for _ in group])
-    worth = PADDING_WORTH_A_PASS_ON_CPU if device.type == "cpu" else PADDING_WORTH_A_PASS
-    parts = [(lines.to(device), longest) for lines, longest in _by_length(counted.sum(dim=1), worth)]
-    prompts, mask, owner, labels, counted = (part.to(device) for part in (prompts, mask, owner, labels, counted))
-    return _Batch(places, prompts, mask, owner, labels, counted, parts)
-
-
-def _by_length(lengths: torch.Tensor, worth: int) -> list[tuple[torch.Tensor, int]]:
-    """Completions in parts of like length, each with its longest: the split that costs the fewest tokens."""
-    kinds, counts = (tensor.tolist() for tensor in torch.unique(lengths, return_counts=True))
-    least, cut = [0], [0]  # by how many kinds of lengths are done: tokens read, and where their last part begins
-    for stop in range(1, len(kinds) + 1):
-        costs = [least[start] + worth + kinds[stop - 1] * sum(counts[start:stop]) for start in range(stop)]
-        cut.append(int(np.argmin(costs)))
-        least.append(costs[cut[-1]])
-    parts, stop = [], len(kinds)
-    while stop:
-        within = (lengths >= kinds[cut[stop]]) & (lengths <= kinds[stop - 1])
-        parts.append((within.nonzero()[:, 0], int(kinds[stop - 1])))
-        stop = cut[stop]
-    return parts

@@ -17,7 +17,7 @@ from shed_hf.finetuning.tokenized_rows import TokenizedRows
 from shed_hf.utils.identity import digest
 
 if TYPE_CHECKING:
-    from shed_hf.evaluation.log_likelihood import Candidate
+    from shed_hf.evaluation.batches import Candidate
 
 _CHUNK = 2**26  # numbers of a weight that are read at a time
 

@@ -3,8 +3,8 @@
 import copy
 import os
 import tempfile
-from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from shed_hf.evaluation.registry import objective_from
 from shed_hf.finetuning.batched_coalitions import Wanted
 from shed_hf.finetuning.borrowed_model import BorrowedModel
 from shed_hf.finetuning.isolation import Isolation
+from shed_hf.finetuning.precision import PRECISIONS, choose, outline_of, recorded
 from shed_hf.finetuning.sft_trainer import LearnedTokensSFTTrainer
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
 from shed_hf.finetuning.trainer_settings import (
@@ -35,6 +36,7 @@ from shed_hf.finetuning.trainer_settings import (
 )
 from shed_hf.finetuning.trainer_utility import TrainerUtility, warn_of_old_name
 from shed_hf.finetuning.training_arguments import check_fine_tune
+from shed_hf.game.execution import Precision
 from shed_hf.utils.text import first_line
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -66,6 +68,9 @@ class FineTune:
         coalitions_per_batch: How many coalitions a device trains in one batch; ``"auto"`` is as many as a GPU's memory
             has room for, one on a CPU.
         coalitions_abreast: The former name of ``coalitions_per_batch``.
+        precision: What the weights are loaded in: ``"float32"``, ``"bfloat16"``, ``"stored"`` for what the model's
+            files have, or ``"auto"``, the default: the faster of the first two on this device, by a measurement of less
+            than a second, or that of the ledger that is gone on with. A loaded model and ``args`` say it themselves.
     """
 
     model: str | os.PathLike[str] | PreTrainedModel = DEFAULT_MODEL
@@ -76,6 +81,7 @@ class FineTune:
     lockstep: bool | None = field(default=None, repr=False)
     coalitions_per_batch: Wanted = field(default="auto", repr=False)
     coalitions_abreast: InitVar[Wanted | None] = None
+    precision: str | Precision = field(default="auto", repr=False)
 
     def __post_init__(self, coalitions_abreast: Wanted | None) -> None:
         if coalitions_abreast is not None:
@@ -97,6 +103,9 @@ class FineTune:
             InputError: For what cannot be used.
         """
         self._check_settings()
+        chosen = self.choose_precision(None)
+        if chosen is not None:
+            return self.in_precision(chosen).bind(pool, items, seed)
         with Isolation(), quiet_loading():
             together = one_model_for_all() if self.lockstep is None else self.lockstep
             sandbox = AcceleratorSandbox(together)
@@ -108,6 +117,42 @@ class FineTune:
             isolation = Isolation(sandbox, borrowed)
             with isolation:
                 return self._bind(pool, items, seed, model, tokenizer, isolation)
+
+    def choose_precision(self, header: Mapping[str, Any] | None) -> Precision | None:
+        """Measure in which precision this device is faster, where nothing says which to take.
+
+        Args:
+            header: The header of the ledger that is gone on with, whose precision is kept; None for a new run.
+
+        Returns:
+            The precision; None where the model is loaded, ``args`` are given, or a precision was asked for.
+
+        Raises:
+            InputError: For settings, or a model, that cannot be used.
+        """
+        self._check_settings()
+        self._check_model()
+        if not self._leaves_precision_open():
+            return None
+        if header is not None:
+            return recorded(header)
+        with Isolation(), quiet_loading():
+            try:
+                outline = outline_of(str(self.model))
+            except Exception as error:  # damaged files and failing lines make the loader raise anything
+                raise _not_loaded(str(self.model), error) from error
+            return choose(outline)
+
+    def in_precision(self, precision: Precision) -> "FineTune":
+        """The same fine-tuning with the precision settled, where it is open.
+
+        Args:
+            precision: What `choose_precision` found, here or on another rank.
+
+        Returns:
+            A new one, or itself.
+        """
+        return replace(self, precision=precision) if self._leaves_precision_open() else self
 
     def screen(self, pool: Pool, drop_invalid: bool, name: str) -> Pool:
         """Find the rows that the model's chat template refuses, before anything is trained.
@@ -162,6 +207,7 @@ class FineTune:
         rows = TokenizedRows(pool, tokenizer, max_length)
         utility = TrainerUtility(trainer, evaluation, rows, isolation, self.coalitions_per_batch)
         utility.folder = folder
+        utility.precision = self.precision if isinstance(self.precision, Precision) else None
         return utility
 
     def _load(self, copied: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -173,7 +219,7 @@ class FineTune:
             shared = not copied and not _writes_base_weights(self.peft_config)
             model = self.model if shared else copy.deepcopy(self.model)
         else:
-            model = _pretrained(str(self.model), given)
+            model = _pretrained(str(self.model), {**given, **self._dtype()})
         return model, self._load_tokenizer()
 
     def _load_tokenizer(self) -> PreTrainedTokenizerBase:
@@ -204,6 +250,33 @@ class FineTune:
             raise InputError(f"peft_config is a {type(self.peft_config).__name__}; pass a peft.LoraConfig")
         if self.tokenizer is not None and not isinstance(self.tokenizer, PreTrainedTokenizerBase):
             raise InputError(f"tokenizer is a {type(self.tokenizer).__name__}; pass the model's tokenizer")
+        self._check_precision()
+
+    def _leaves_precision_open(self) -> bool:
+        loaded = isinstance(self.model, PreTrainedModel | PeftModel)
+        return self.precision == "auto" and self.args is None and not loaded
+
+    def _check_precision(self) -> None:
+        asked = self.precision
+        if isinstance(asked, Precision) or asked == "auto":
+            return
+        if asked not in (*PRECISIONS, "stored"):
+            raise InputError(f'precision={asked!r} is unknown; pass "auto", "float32", "bfloat16" or "stored"')
+        if isinstance(self.model, PreTrainedModel | PeftModel):
+            raise InputError(
+                f"precision={asked!r} says how to load a model, and the model is loaded; leave it out, or pass the "
+                "model's name"
+            )
+        if {"dtype", "torch_dtype"} & self._init_kwargs().keys():
+            raise InputError(
+                f"precision={asked!r} and model_init_kwargs={self._init_kwargs()} both say what to load the model in; "
+                "pass one of them"
+            )
+
+    def _dtype(self) -> dict[str, str]:
+        """The precision as an argument of ``from_pretrained``; none where the files or the arguments say it."""
+        name = self.precision.name if isinstance(self.precision, Precision) else self.precision
+        return {"dtype": name} if name in PRECISIONS else {}
 
     def _init_kwargs(self) -> dict[str, Any]:
         """What the arguments say of how to load the model."""

@@ -1,7 +1,8 @@
 """The gradient of the mean outcome with respect to the trainable weights, for objectives made of log-likelihoods."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,10 +11,11 @@ from transformers import Trainer
 
 from shed_hf.data.formats import Example
 from shed_hf.errors import InputError
+from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.evaluator import Evaluation
-from shed_hf.evaluation.log_likelihood import Candidate, LikelihoodBatches
+from shed_hf.evaluation.log_likelihood import LikelihoodBatches
 from shed_hf.evaluation.objectives import Accuracy, LikelihoodObjective, Likelihoods, Objective
-from shed_hf.types import FloatVector
+from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.naming import stable_name
 
 TOKENS_AT_ONCE, LOGITS_AT_ONCE = 2048, 2**25
@@ -21,6 +23,16 @@ TOKENS_AT_ONCE, LOGITS_AT_ONCE = 2048, 2**25
 
 
 _NUDGE = 1e-4  # nats
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Items that are read together: their places among all of them, themselves, and how many candidates each has."""
+
+    places: list[int]
+    items: list[Example]
+    sizes: list[int]
+    batches: LikelihoodBatches
 
 
 class OutcomeGradient:
@@ -31,9 +43,11 @@ class OutcomeGradient:
     Args:
         evaluation: The objective and its items.
         trainer: The trainer with the model.
+        only: The positions of the items to take; by default all.
 
     Attributes:
-        n_tokens: How many tokens one gradient reads.
+        n_items: How many items there are.
+        n_tokens: How many tokens one gradient of all items reads.
         maps: The linear maps that are trained.
         weights: Their weights, each once.
 
@@ -41,59 +55,147 @@ class OutcomeGradient:
         InputError: For other objectives, and for trainable parameters that are no weights of linear maps.
     """
 
-    def __init__(self, evaluation: Evaluation, trainer: Trainer) -> None:
+    def __init__(self, evaluation: Evaluation, trainer: Trainer, only: IntVector | None = None) -> None:
         self.objective = differentiable(evaluation.objective)
         self.model, self.autocast = trainer.model, trainer.accelerator.autocast
         self.maps = linear_maps(self.model)
         self.weights = list({id(one.weight): one.weight for one in self.maps}.values())
-        self.n_items, groups = len(evaluation.items), evaluation.candidate_groups
-        self.n_tokens = evaluation.n_tokens
+        numbers = range(len(evaluation.items)) if only is None else [int(number) for number in only]
+        items = [evaluation.items[number] for number in numbers]
+        groups = [evaluation.candidate_groups[number] for number in numbers]
+        self.n_items, self.n_tokens = len(items), evaluation.n_tokens
         vocabulary, device = self.model.config.get_text_config().vocab_size, self.weights[0].device
-        self._parts: list[tuple[list[Example], list[int], LikelihoodBatches]] = []
+        self._parts = []
         for places in _together(groups, vocabulary):
             flat = [candidate for place in places for candidate in groups[place]]
-            items, sizes = [evaluation.items[place] for place in places], [len(groups[place]) for place in places]
-            self._parts.append((items, sizes, LikelihoodBatches(flat, vocabulary, device)))
+            batches = LikelihoodBatches(flat, vocabulary, device, share_prompts=False)
+            sizes = [len(groups[place]) for place in places]
+            self._parts.append(_Part(places, [items[place] for place in places], sizes, batches))
 
     def __call__(self) -> torch.Tensor:
         """∇U at the weights as they are, ``(n_weights,)``; the model is left in the mode it was in."""
-        total = [torch.zeros_like(weight) for weight in self.weights]
-        training, flat = self.model.training, True
+        with self._evaluating():
+            found = [self._gradients(part) for part in self._parts]
+        self._check_slopes(flat for _, flat in found)
+        return torch.stack([gradient for gradient, _ in found]).sum(dim=0) / self.n_items
+
+    def by_item(self) -> torch.Tensor:
+        """∇U_j of every item at the weights as they are, ``(n_items, n_weights)``; their mean is ∇U.
+
+        Items share backward passes: hooks take apart what comes back by the lines of a batch.
+
+        Raises:
+            InputError: Where lines cannot be told apart in what a linear map sees.
+        """
+        sizes = [weight.numel() for weight in self.weights]
+        dtype = torch.promote_types(self.weights[0].dtype, torch.float32)
+        found = torch.zeros(self.n_items, sum(sizes), dtype=dtype, device=self.weights[0].device)
+        flat = []
+        with self._evaluating():
+            for part in self._parts:
+                lines = _Lines(part, found, self.weights)
+                with lines.listening(self.maps):
+                    whole, without = self._gradients(part, lines.expect)
+                flat.append(without)
+                _check_sum(whole, found[part.places].sum(dim=0))
+        self._check_slopes(flat)
+        return found
+
+    @contextlib.contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        training = self.model.training
         self.model.eval()
         try:
-            for part in self._parts:
-                score, slopes = self._score(*part)
-                flat &= not slopes.any()
-                found = torch.autograd.grad(score, self.weights, allow_unused=True)
-                for sum_, gradient in zip(total, found, strict=True):
-                    if gradient is not None:
-                        sum_ += gradient
+            yield
         finally:
             self.model.train(training)
-        if flat:
+
+    def _check_slopes(self, flat: Iterable[bool]) -> None:
+        if all(flat):
             raise InputError(
                 f"objective {stable_name(self.objective)} does not change with the log-likelihoods of its candidates, "
                 'so it has no gradient; pass "loss", "choice" or "contrast"'
             )
-        return torch.cat([gradient.flatten() for gradient in total])
+
+    def _gradients(self, part: _Part, before: Callable[[list[int]], None] | None = None) -> tuple[torch.Tensor, bool]:
+        """The gradient of the sum of a part's outcomes ``(n_weights,)``, and whether they depend on no candidate."""
+        score, slopes = self._score(part, before)
+        found = torch.autograd.grad(score, self.weights, allow_unused=True)
+        whole = [torch.zeros_like(w) if of is None else of for w, of in zip(self.weights, found, strict=True)]
+        return torch.cat([gradient.flatten() for gradient in whole]), not slopes.any()
 
     @torch.enable_grad()
-    def _score(
-        self, items: list[Example], sizes: list[int], batches: LikelihoodBatches
-    ) -> tuple[torch.Tensor, FloatVector]:
-        """A number whose gradient is these items' share of ∇U, and ∂U/∂total of every candidate."""
+    def _score(self, part: _Part, before: Callable[[list[int]], None] | None) -> tuple[torch.Tensor, FloatVector]:
+        """A number whose gradient is that of the sum of the outcomes, and ∂U/∂total of every candidate."""
+        batches = part.batches
         with self.autocast():
-            parts = list(batches.sums(self.model))
+            parts = list(batches.sums(self.model, before))
         totals, greedy = np.zeros(len(batches.tokens)), np.zeros(len(batches.tokens), dtype=np.bool_)
         for places, sums, matches in parts:
             totals[places], greedy[places] = sums.detach().double().cpu().numpy(), matches.cpu().numpy()
-        cuts = np.cumsum(sizes)[:-1]
+        cuts = np.cumsum(part.sizes)[:-1]
         of_items = zip(*(np.split(array, cuts) for array in (totals, batches.tokens, greedy)), strict=True)
         slopes = np.concatenate(
-            [_slopes(self.objective, item, Likelihoods(*of)) for item, of in zip(items, of_items, strict=True)]
+            [_slopes(self.objective, item, Likelihoods(*of)) for item, of in zip(part.items, of_items, strict=True)]
         )
         weighted = [sums @ torch.as_tensor(slopes[places]).to(sums) for places, sums, _ in parts]
-        return torch.stack(weighted).sum() / self.n_items, slopes
+        return torch.stack(weighted).sum(), slopes
+
+
+class _Lines:
+    """Hooks that add the gradient of every line of a batch to that of the line's item.
+
+    Args:
+        part: The items.
+        found: Where the gradients of all items are ``(n_items, n_weights)``.
+        weights: The weights, in the order of the columns of ``found``.
+    """
+
+    def __init__(self, part: _Part, found: torch.Tensor, weights: Sequence[torch.Tensor]) -> None:
+        self._found = found
+        owners = [place for place, size in zip(part.places, part.sizes, strict=True) for _ in range(size)]
+        self._owners = torch.tensor(owners, device=found.device)
+        self._items = self._owners
+        ends = np.cumsum([weight.numel() for weight in weights]).tolist()
+        self._span = {id(w): slice(end - w.numel(), end) for w, end in zip(weights, ends, strict=True)}
+
+    def expect(self, places: list[int]) -> None:
+        """The candidates whose lines are read next."""
+        self._items = self._owners[places]
+
+    @contextlib.contextmanager
+    def listening(self, maps: Sequence[nn.Linear]) -> Iterator[None]:
+        """Within, what the maps read is taken apart."""
+        hooks = [one.register_forward_hook(self._listen) for one in maps]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _listen(self, module: nn.Linear, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        seen, items, columns = inputs[0].detach(), self._items, self._found[:, self._span[id(module.weight)]]
+        if seen.ndim != 3 or len(seen) != len(items):
+            raise InputError(
+                f"a linear map of the adapter sees an input of shape {tuple(seen.shape)} for a batch of {len(items)} "
+                "candidates, so they cannot be told apart; pass target_modules= without it in LoraConfig"
+            )
+
+        def add(given: torch.Tensor) -> None:
+            of_lines = torch.bmm(given.to(columns.dtype).mT, seen.to(columns.dtype))
+            columns.index_add_(0, items, of_lines.flatten(1))
+
+        output.register_hook(add)  # type: ignore[no-untyped-call]
+
+
+def _check_sum(whole: torch.Tensor, summed: torch.Tensor) -> None:
+    """See that the items' gradients add up to that of their sum."""
+    whole = whole.to(summed)
+    if (whole - summed).norm() > 0.05 * whole.norm():
+        raise InputError(
+            "the items' gradients do not add up to that of their sum: the adapter's weights are used otherwise than by "
+            "their linear maps; pass LoraConfig(target_modules=…) with linear layers only"
+        )
 
 
 def linear_maps(model: nn.Module) -> list[nn.Linear]:
@@ -157,14 +259,14 @@ def _slopes(objective: LikelihoodObjective, item: Example, likelihoods: Likeliho
 def _together(groups: Sequence[Sequence[Candidate]], vocabulary: int) -> Iterator[list[int]]:
     """Items of like length together, few enough to keep what a gradient needs of all their candidates, padded."""
     part: list[int] = []
-    n = start = longest = 0
+    n = longest = completion = 0
     for place in sorted(range(len(groups)), key=lambda place: max(len(one.ids) for one in groups[place])):
         group = groups[place]
-        n, start = n + len(group), max(start, *(one.start for one in group))
-        longest = max(longest, *(one.n_completion for one in group))
-        if part and (n * (start + longest) > TOKENS_AT_ONCE or n * (longest + 1) * vocabulary > LOGITS_AT_ONCE):
+        n, longest = n + len(group), max(longest, *(len(one.ids) for one in group))
+        completion = max(completion, *(one.n_completion for one in group))
+        if part and (n * longest > TOKENS_AT_ONCE or n * (completion + 1) * vocabulary > LOGITS_AT_ONCE):
             yield part
             part, n = [], len(group)
-            start, longest = max(one.start for one in group), max(one.n_completion for one in group)
+            longest, completion = max(len(one.ids) for one in group), max(one.n_completion for one in group)
         part.append(place)
     yield part

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shed_hf.data.tokenization import IGNORED, Tokens, split_at_completion
-from shed_hf.evaluation.log_likelihood import LOGITS_PER_BATCH, TOKENS_PER_BATCH, Candidate, LikelihoodBatches
+from shed_hf.evaluation.batches import Candidate
+from shed_hf.evaluation.log_likelihood import LOGITS_PER_BATCH, TOKENS_PER_BATCH, LikelihoodBatches
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 if TYPE_CHECKING:

@@ -1,7 +1,9 @@
 """The schedule of one long training run: which rows are in which step, and where outcomes are due.
 
 A step never straddles a block, and each training sequence starts at a step of its own, so that training it after others
-is the same as training it alone. Nothing here knows torch.
+is the same as training it alone. A block's rows are spread evenly over its steps: a last step of one or two rows would
+weigh these many times as much as others, and an outcome would depend on whether the rows happen to fill the last step.
+Nothing here knows torch.
 """
 
 from collections.abc import Callable, Sequence
@@ -78,7 +80,8 @@ def schedule(
     Args:
         sequences: Blocks of rows, each gone through ``epochs`` times in its order.
         batch_size: The most rows of a micro-batch.
-        accumulation: Micro-batches per step; a step takes up to ``batch_size · accumulation`` rows, spread evenly.
+        accumulation: Micro-batches per step; a step takes up to ``batch_size · accumulation`` rows, spread evenly. A
+            block has as few steps as that allows, whose numbers of rows differ by at most one.
         epochs: How often each block is gone through.
         rank: This rank among those that train together.
         ranks: How many train together; each has its share of every step, so that a step has the same rows however many
@@ -145,7 +148,7 @@ def grouped_by_length(rows: IntVector, by_length: ByLength, most_rows: int) -> l
 
 
 def _chunks(block: IntVector, size: int) -> list[IntVector]:
-    return [block[start : start + size] for start in range(0, len(block), size)]
+    return np.array_split(block, -(-len(block) // size)) if len(block) else []
 
 
 def _micro_batches(chunk: IntVector, accumulation: int) -> list[tuple[int, ...]]:

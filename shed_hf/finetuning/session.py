@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shed_hf.data.tokenization import Tokens
     from shed_hf.evaluation.evaluator import Evaluation
+    from shed_hf.finetuning.schedule import ByLength
 
 
 class InitialWeights:
@@ -69,11 +70,15 @@ class TrainingSession(Protocol):
         evaluation: What is measured.
         rows: The rows by id.
         origin: θ₀.
+        by_length: How the rows of a step are grouped by length; None where they are not.
     """
 
     trainer: "SFTTrainer"
     evaluation: "Evaluation"
     rows: RowSource
     origin: InitialWeights
+
+    @property
+    def by_length(self) -> "ByLength | None": ...
 
     def n_tokens(self, rows: IntVector) -> int: ...

@@ -1,10 +1,9 @@
 """The value function: LoRA fine-tuning by TRL's `SFTTrainer`, measured by `ProxyValueCallback`."""
 
-import contextlib
 import copy
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -17,23 +16,24 @@ from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.finetuning import batched_coalitions
 from shed_hf.finetuning.callback import AutocastEvaluation
 from shed_hf.finetuning.digests import masks_entry
-from shed_hf.finetuning.gradient_credit import creditable, credits_of
+from shed_hf.finetuning.execution import execution_of_steps
 from shed_hf.finetuning.isolation import Isolation
-from shed_hf.finetuning.micro_batches import MicroBatches, by_length, measured_within_memory
+from shed_hf.finetuning.micro_batches import MicroBatches, measured_within_memory
+from shed_hf.finetuning.micro_batches import by_length as grouping_by_length
 from shed_hf.finetuning.prepared_rows import DROPPED, PreparedRows
-from shed_hf.finetuning.row_losses import features_of
 from shed_hf.finetuning.row_matching import places_in_trainer
+from shed_hf.finetuning.row_measures import MeasuresRows
 from shed_hf.finetuning.schedule import ByLength
 from shed_hf.finetuning.session import InitialWeights, RowSource
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
-from shed_hf.finetuning.trainer_settings import gc_frozen, matmul_precision
 from shed_hf.finetuning.training_arguments import check_training
 from shed_hf.finetuning.training_identity import StartingPoint, described
+from shed_hf.game.execution import Execution, Precision
 from shed_hf.game.utility import Concurrency, OutcomeCallback
 from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector, TrainingSequence
 
 
-class TrainerUtility:
+class TrainerUtility(MeasuresRows):
     """A utility measured by an `SFTTrainer`: `FineTune`'s, or one of the user's own.
 
     A trainer of one's own keeps its model, arguments, optimizer and loss, and gets arguments and weights back as they
@@ -77,6 +77,7 @@ class TrainerUtility:
         self.origin, self.steps = InitialWeights(trainer.model), MicroBatches()
         self.coalitions_per_batch = coalitions_per_batch
         self.folder: tempfile.TemporaryDirectory[str] | None = None
+        self.precision: Precision | None = None
         self._start = StartingPoint(trainer)
         self._n_parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
         self._warmed_on = ""
@@ -133,17 +134,26 @@ class TrainerUtility:
             note = f"coalitions are trained one at a time: {self._why_not_batched}"
         return Concurrency(self.lockstep, most, note)
 
+    def execution(self, rows: IntVector) -> Execution:
+        """In which precision, and through how much padding, steps on some rows go.
+
+        Args:
+            rows: Row ids, ``(n,)``.
+        """
+        with self.isolation:
+            apart = self.rows if self._max_batched_coalitions == 1 else None
+            return execution_of_steps(self.trainer, apart, rows, self.precision, self.by_length)
+
     @property
     def _max_batched_coalitions(self) -> int:
         return 1 if self._why_not_batched else batched_coalitions.max_batched(self, self.coalitions_per_batch)
 
     @cached_property
-    def _by_length(self) -> ByLength | None:
+    def by_length(self) -> ByLength | None:
         """How rows of a step are grouped; with dropout other micro-batches would draw other random numbers."""
-        random = batched_coalitions.random_in_training(self.trainer) is not None
-        return (
-            by_length(self.trainer, self.rows.length) if isinstance(self.rows, TokenizedRows) and not random else None
-        )
+        if not isinstance(self.rows, TokenizedRows) or batched_coalitions.random_in_training(self.trainer) is not None:
+            return None
+        return grouping_by_length(self.trainer, self.rows.length)
 
     @cached_property
     def _why_not_batched(self) -> str:
@@ -188,45 +198,6 @@ class TrainerUtility:
         """
         lengths = [len(tokens.ids) for tokens in self.rows.tokens(rows)]
         return int(sum(lengths) * np.ceil(self.trainer.args.num_train_epochs))
-
-    def row_features(self, rows: IntVector) -> FloatMatrix:
-        """Loss, unconditional loss (nats a token) and log length of rows' completions under θ₀.
-
-        Args:
-            rows: Row ids, ``(n,)``.
-
-        Returns:
-            ``(n, 3)``.
-
-        Raises:
-            InputError: Where ranks train one model in lockstep: none has all of it.
-        """
-        self._check_whole("features")
-        with self._at_work(), self.trainer.accelerator.autocast():
-            return features_of(self, rows)
-
-    def can_credit(self) -> bool:
-        """Whether objective, model and training allow for `credit`."""
-        with self.isolation:
-            return not self.lockstep and creditable(self)
-
-    def credit(self, rows: IntVector, *, adam: bool = True, every: int | None = None) -> FloatVector:
-        """What each row does for the mean outcome in one training run, to first order; see `gradient_credit`.
-
-        Args:
-            rows: Row ids in the order they are trained in, ``(n_rows,)``.
-            adam: Whether to divide as Adam does.
-            every: Every how many steps the evaluation's gradient is taken; by default for a tenth of the run's cost.
-
-        Returns:
-            ``(n_rows,)``, in units of the utility.
-
-        Raises:
-            InputError: Where ranks train one model in lockstep, or objective or model allow for no credit.
-        """
-        self._check_whole("credit")
-        with self._at_work(), gc_frozen():
-            return credits_of(self, rows, adam, every)
 
     def flops(self, tokens: float, n_outcomes: int) -> float:
         """Floating-point operations of training and evaluating.
@@ -279,25 +250,6 @@ class TrainerUtility:
         alike.rows = PreparedRows(self.trainer.train_dataset, places)
         return alike
 
-    @contextlib.contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Within, the trainer has the process to itself, and its model is at θ₀ before and after."""
-        with self.isolation, matmul_precision(self.trainer.args.tf32):
-            self.origin.restore(self.trainer.optimizer)
-            training = self.trainer.model.training
-            try:
-                yield
-            finally:
-                self.origin.restore(self.trainer.optimizer)
-                self.trainer.model.train(training)
-
-    def _check_whole(self, wanted: str) -> None:
-        if self.lockstep:
-            raise InputError(
-                f"{wanted} of rows need the whole model on one rank, and the ranks train one model in lockstep; pass "
-                "merit=None and features=None, or FineTune(lockstep=False) where the model fits one device"
-            )
-
     def _measure_untrained(self, sequences: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
         for number, sequence in enumerate(sequences):
             if not len(sequence[0]):
@@ -319,7 +271,7 @@ class TrainerUtility:
         def renumbered(sequence: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
             record(numbers[sequence], block, outcome, beside)
 
-        self.steps.by_length = self._by_length
+        self.steps.by_length = self.by_length
         measured_within_memory(
             self.trainer,
             self.rows,

@@ -44,6 +44,9 @@ _MODEL_LEFT_OUT = frozenset(
 from the tokenizer's.
 """
 
+EVEN_STEPS = "rows spread evenly"
+"""How the rows of a run are divided into steps."""
+
 _NEUTRAL = (DefaultFlowCallback, PrinterCallback, ProgressCallback)
 
 
@@ -77,6 +80,18 @@ def arguments(args: TrainingArguments) -> dict[str, Any]:
     """
     names = [field.name for field in dataclasses.fields(args) if field.init]
     return {name: recorded(getattr(args, name)) for name in names if name not in ARGUMENTS_LEFT_OUT}
+
+
+def weights_precision(model: Any) -> str:
+    """The precision of the weights below an adapter.
+
+    Args:
+        model: The model, with or without an adapter.
+
+    Returns:
+        Such as ``"float32"``.
+    """
+    return str(base_model(model).dtype).removeprefix("torch.")
 
 
 def adapters(model: Any) -> dict[str, Any]:
@@ -255,7 +270,8 @@ def described(
         "warmed up on": warmed_on,
         "tokenizer": tokenizer_digest(tokenizer),
         "vocabulary": vocabulary_digest(tokenizer),
-        "training": arguments(trainer.args),
+        "training": {**arguments(trainer.args), "precision": weights_precision(trainer.model)},
+        "steps": EVEN_STEPS,
         "adapter": adapters(trainer.model),
         "training rows": "" if rows is None else dataset_digest(rows),
         **start.fields,

@@ -4,7 +4,6 @@ Estimators ask for coalitions and never see a dataset. Utilities measure rows an
 the game turns coalitions into rows, looks into the ledger first, and records what is measured anew.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -15,8 +14,9 @@ from shed_hf.errors import InputError
 from shed_hf.game.entry import Entry
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.measurement import Batch, measured, shortened, split_among_ranks
+from shed_hf.game.orders import TrainingOrders, hashed, keys_of
 from shed_hf.game.utility import TrainableUtility, Utility, as_trainable_utility, concurrency_of
-from shed_hf.types import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector, IntVector, TrainingSequence
+from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector, IntVector, TrainingSequence
 
 Aggregate: TypeAlias = Callable[[FloatMatrix], FloatVector]
 """Outcomes ``(m, n_items)`` to the utilities ``(m,)`` that the values are made of."""
@@ -41,15 +41,16 @@ StoppingRule: TypeAlias = Callable[[FloatVector, FloatMatrix], bool]
 class Game:
     """The utilities of coalitions, each measured once and recorded in a ledger.
 
-    Rows train in the order of their seeded digests. This shuffle depends on nothing but content, so a coalition's
-    outcome does not depend on who asks for it or when.
+    Every coalition trains in an order of its own, and each of its replicates in another, so that their luck is
+    independent (`shed_hf.game.orders`). An order depends on nothing but content and seed, so a coalition's outcome does
+    not depend on who asks for it or when.
 
     Args:
         players: The row ids that each player brings; at least one each.
         utility: What measures the outcome of training on rows.
         ledger: Where outcomes are looked up and recorded; a new one in memory by default.
         digests: Row id to the content of its row; by default a row's content is its id.
-        seed: The seed of the order in which rows train.
+        seed: The seed of the orders in which rows train.
         aggregate: Outcomes ``(m, n_items)`` to utilities ``(m,)``; the mean over items by default.
         watch: Called with the utility of every newly measured outcome.
         positions: ``(n_players, d)`` where the players are in embedding space, so that estimators may expect
@@ -96,7 +97,7 @@ class Game:
         self.extra_runs: list[IntVector] = []
         rows = np.unique(np.concatenate(self.players))
         self._digests = hashed({int(row): digests[int(row)] if digests else b"%d" % row for row in rows})
-        self._rank = {row: _hash(digest, key=seed) for row, digest in self._digests.items()}
+        self._orders = TrainingOrders(self._digests, seed)
 
     @property
     def n_players(self) -> int:
@@ -118,11 +119,17 @@ class Game:
         """How many different outcomes were asked for so far, v(∅) included, from the ledger or measured."""
         return len(self.asked)
 
-    def __call__(self, coalitions: CoalitionMatrix) -> FloatVector:
-        """The utilities v(S) of coalitions; each different coalition is fine-tuned once.
+    def __call__(
+        self, coalitions: CoalitionMatrix, replicate: int | Sequence[int] = 0, common: bool = False
+    ) -> FloatVector:
+        """The utilities v(S) of coalitions; each is fine-tuned once in every order that is asked for.
 
         Args:
             coalitions: ``(m, n_players)`` booleans, True where a player takes part.
+            replicate: The number of the training order, one for all or one for each coalition.
+            common: Whether coalitions of one number train in the order of all players' rows with that number, instead
+                of each in its own. The differences of their utilities have less luck in them, and it is not
+                independent.
 
         Returns:
             ``(m,)`` utilities.
@@ -131,16 +138,39 @@ class Game:
             InputError: For coalitions of another type or shape.
             Diverged: When an outcome is not finite; what was measured before is in the ledger.
         """
-        return self.aggregate(self.outcomes(coalitions))
+        return self.aggregate(self.outcomes(coalitions, replicate, common))
 
-    def outcomes(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+    def outcomes(
+        self, coalitions: CoalitionMatrix, replicate: int | Sequence[int] = 0, common: bool = False
+    ) -> FloatMatrix:
         """The outcomes of coalitions, one per evaluation item.
 
         Args:
             coalitions: ``(m, n_players)`` booleans, True where a player takes part.
+            replicate: The number of the training order, one for all or one for each coalition.
+            common: Whether coalitions share the order with that number.
 
         Returns:
             ``(m, n_items)`` outcomes.
+
+        Raises:
+            InputError: For coalitions of another type or shape.
+            Diverged: When an outcome is not finite; what was measured before is in the ledger.
+        """
+        return np.stack([entry.outcome for entry in self.measurements(coalitions, replicate, common)])
+
+    def measurements(
+        self, coalitions: CoalitionMatrix, replicate: int | Sequence[int] = 0, common: bool = False
+    ) -> list[Entry]:
+        """The ledger's entries of coalitions, which are measured where they are not there yet.
+
+        Args:
+            coalitions: ``(m, n_players)`` booleans, True where a player takes part.
+            replicate: The number of the training order, one for all or one for each coalition.
+            common: Whether coalitions share the order with that number.
+
+        Returns:
+            An entry for each coalition. Two replicates have the same entry where rows are too few for another order.
 
         Raises:
             InputError: For coalitions of another type or shape.
@@ -152,10 +182,16 @@ class Game:
                 f"coalitions are {coalitions.dtype} of shape {coalitions.shape}, the game has {self.n_players} "
                 f"players; pass (m, {self.n_players}), True where a player takes part"
             )
-        walks = [[self.rows(np.flatnonzero(coalition))] for coalition in coalitions]
-        return np.stack([outcomes[-1] for outcomes in self._measure(walks)])
+        numbers = np.broadcast_to(np.asarray(replicate, dtype=np.int64), len(coalitions)).tolist()
+        walks = [
+            [self.rows(np.flatnonzero(coalition), number, common)]
+            for coalition, number in zip(coalitions, numbers, strict=True)
+        ]
+        return [entries[-1] for entries in self._measure(walks)]
 
-    def along(self, orders: Sequence[Sequence[IntVector]]) -> list[FloatVector]:
+    def along(
+        self, orders: Sequence[Sequence[IntVector]], replicates: Sequence[int] | None = None
+    ) -> list[FloatVector]:
         """The utilities after each block of players, where one training run continues through each order.
 
         One run measures every prefix of an order, but a prefix's outcome then depends on the order inside it. It is
@@ -163,6 +199,7 @@ class Game:
 
         Args:
             orders: For each training run its blocks of player numbers, in their order of training.
+            replicates: For each training run the number of the order of the rows inside its blocks; 0 by default.
 
         Returns:
             For each order the utilities ``(n_blocks,)``.
@@ -170,13 +207,16 @@ class Game:
         Raises:
             Diverged: When an outcome is not finite; what was measured before is in the ledger.
         """
-        return [self.aggregate(outcomes) for outcomes in self.outcomes_along(orders)]
+        return [self.aggregate(outcomes) for outcomes in self.outcomes_along(orders, replicates)]
 
-    def outcomes_along(self, orders: Sequence[Sequence[IntVector]]) -> list[FloatMatrix]:
+    def outcomes_along(
+        self, orders: Sequence[Sequence[IntVector]], replicates: Sequence[int] | None = None
+    ) -> list[FloatMatrix]:
         """The same as `along`, as outcomes per evaluation item.
 
         Args:
             orders: For each training run its blocks of player numbers, in their order of training.
+            replicates: For each training run the number of the order of the rows inside its blocks; 0 by default.
 
         Returns:
             For each order the outcomes ``(n_blocks, n_items)``.
@@ -184,8 +224,28 @@ class Game:
         Raises:
             Diverged: When an outcome is not finite; what was measured before is in the ledger.
         """
-        walks = [[self.rows(block) for block in order] for order in orders]
-        return [np.stack(outcomes) for outcomes in self._measure(walks)]
+        numbers = [0] * len(orders) if replicates is None else replicates
+        walks = [
+            [self.rows(block, number, common=True) for block in order]
+            for order, number in zip(orders, numbers, strict=True)
+        ]
+        return [np.stack([entry.outcome for entry in entries]) for entries in self._measure(walks)]
+
+    def outcomes_of_halves(self, numbers: Sequence[int]) -> FloatMatrix:
+        """The outcomes of training on one half of every player's rows and on the other (`TrainingOrders.halves`).
+
+        Args:
+            numbers: The ways of dealing rows to the halves.
+
+        Returns:
+            ``(m, 2, n_items)`` outcomes.
+
+        Raises:
+            Diverged: When an outcome is not finite; what was measured before is in the ledger.
+        """
+        walks = [[half] for number in numbers for half in self._orders.halves(self.players, number)]
+        outcomes = np.stack([entries[-1].outcome for entries in self._measure(walks)])
+        return outcomes.reshape(len(numbers), 2, -1)
 
     def note_run(self, rows: IntVector) -> None:
         """Count a training run that was made for this game beside its coalitions.
@@ -202,40 +262,10 @@ class Game:
         grand = self(np.ones((1, self.n_players), np.bool_))
         return float(empty[0]), float(grand[0])
 
-    def in_other_orders(self, n_orders: int) -> FloatVector:
-        """v(N) with its rows trained in other orders: how far chance alone moves a utility.
-
-        Args:
-            n_orders: How many other orders.
-
-        Returns:
-            ``(n_orders,)`` utilities; fewer where the rows have no more orders.
-        """
-        everyone = self.rows(np.arange(self.n_players))
-        orders = {tuple(self._keys([everyone])): everyone}
-        for key in range(2**64, 2**64 + 50 * n_orders):
-            rank = {row: _hash(self._digests[row], key=key) for row in everyone.tolist()}
-            order = np.array(sorted(rank, key=rank.__getitem__), dtype=np.int64)
-            orders.setdefault(tuple(self._keys([order])), order)
-            if len(orders) > n_orders:
-                break
-        walks = [[order] for order in list(orders.values())[1:]]
-        if not walks:
-            return np.empty(0)
-        return self.aggregate(np.stack([outcomes[-1] for outcomes in self._measure(walks)]))
-
     def seconds_of_ends(self) -> tuple[float, float]:
         """How long v(∅) and v(N) took to measure, whenever that was."""
         self.ends()
         return self.entry(np.arange(0)).seconds, self.entry(np.arange(self.n_players)).seconds
-
-    def knows(self, coalition: BoolVector) -> bool:
-        """Whether the outcome of a coalition is in the ledger.
-
-        Args:
-            coalition: ``(n_players,)`` booleans, True where a player takes part.
-        """
-        return self._keys([self.rows(np.flatnonzero(coalition))])[-1] in self.ledger
 
     def entry(self, players: IntVector) -> Entry:
         """What the ledger holds of a coalition that was measured.
@@ -248,25 +278,27 @@ class Game:
         """
         return self.ledger.entry(self._keys([self.rows(players)])[-1])
 
-    def rows(self, players: IntVector) -> IntVector:
+    def rows(self, players: IntVector, replicate: int = 0, common: bool = False) -> IntVector:
         """The row ids that some players bring together, in their order of training.
 
         Args:
             players: The numbers of the players.
+            replicate: The number of the order.
+            common: Whether it is the order of all players' rows, instead of these players' own.
 
         Returns:
             ``(n_rows,)`` row ids, each once.
         """
         brought = {int(row) for player in players for row in self.players[player]}
-        return np.array(sorted(brought, key=self._rank.__getitem__), dtype=np.int64)
+        return self._orders.common(brought, replicate) if common else self._orders.own(brought, replicate)
 
-    def _measure(self, walks: Sequence[TrainingSequence]) -> list[list[FloatVector]]:
+    def _measure(self, walks: Sequence[TrainingSequence]) -> list[list[Entry]]:
         keys = [self._keys(walk) for walk in walks]
         self.asked.update((key, None) for walk_keys in keys for key in walk_keys)
         missing = {k[-1]: w for w, k in enumerate(keys) if any(key not in self.ledger for key in k)}
         if missing:
             self._run(Batch(walks, keys).part(list(missing.values())))
-        return [[self.ledger[key] for key in walk_keys] for walk_keys in keys]
+        return [[self.ledger.entry(key) for key in walk_keys] for walk_keys in keys]
 
     def _run(self, batch: Batch) -> None:
         self._ends = {keys[-1] for keys in batch.keys}
@@ -305,41 +337,5 @@ class Game:
         return keys_of(walk, self._digests)
 
 
-def hashed(contents: Mapping[int, bytes]) -> dict[int, bytes]:
-    """The digests that `keys_of` takes.
-
-    Args:
-        contents: Row id to the content of its row.
-
-    Returns:
-        Row id to a digest of 16 bytes.
-    """
-    return {row: _hash(content) for row, content in contents.items()}
-
-
-def keys_of(walk: TrainingSequence | Sequence[Sequence[int]], digests: Mapping[int, bytes]) -> list[str]:
-    """The ledger's key after each block: the rows' content in their order of training, block by block.
-
-    Args:
-        walk: Blocks of row ids in their order of training.
-        digests: Row id to its digest (`hashed`).
-
-    Returns:
-        One key of 32 hexadecimal digits per block.
-    """
-    keys = []
-    hasher = hashlib.blake2b(digest_size=16)
-    for block in walk:
-        hasher.update(b"|%d:" % len(block))
-        for row in block:
-            hasher.update(digests[int(row)])
-        keys.append(hasher.hexdigest())
-    return keys
-
-
 def _mean(outcomes: FloatMatrix) -> FloatVector:
     return np.asarray(outcomes.mean(axis=1), dtype=np.float64)
-
-
-def _hash(content: bytes, key: int = 0) -> bytes:
-    return hashlib.blake2b(content, digest_size=16, key=key.to_bytes(16, "little")).digest()

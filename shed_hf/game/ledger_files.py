@@ -66,18 +66,20 @@ def rank_files(path: Path) -> list[Path]:
     return [found[rank] for rank in ranks]
 
 
-def read_regular(path: Path) -> bytes:
+def read_regular(path: Path, most_bytes: int = -1) -> bytes:
     """What is in a file.
 
     Args:
         path: The file.
+        most_bytes: How many bytes to read from its start; all by default.
 
     Raises:
         LedgerError: Where there is no file, something else than a file, or one that can't be read.
     """
     try:
         _check_regular(path)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(most_bytes)
     except FileNotFoundError as error:
         raise LedgerError(f"there is no file {path}; pass the path of a ledger") from error
     except OSError as error:

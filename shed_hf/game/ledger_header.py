@@ -1,17 +1,22 @@
 """A ledger's header: what determines an outcome besides the rows, and whether two runs agree in it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from shed_hf.errors import LedgerError
-from shed_hf.game.ledger_format import newer
+from shed_hf.game.ledger_files import path_of, read_regular
+from shed_hf.game.ledger_format import decode, newer
 from shed_hf.game.ledger_text import no_ledger
 from shed_hf.game.recorded_settings import comparable, flat, line_on_unrecorded, unknown
 from shed_hf.utils.console import say
 
 VERSION = 1
 """The version of the header's fields; the format of the file has a number of its own."""
+
+FIRST_BYTES = 2**20
+"""How much of a ledger is read for its header, which is its first record."""
 
 
 def check_version(path: Path, header: Mapping[str, Any]) -> None:
@@ -80,3 +85,18 @@ def differing(
     unequal = (name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
     names = sorted(unequal, key=lambda name: (name.count("."), name))  # a setting of a library says least
     return "; ".join(f"{name}: {there} {left.get(name)!r}, {here} {right.get(name)!r}" for name in names[:3])
+
+
+def recorded_header(path: str | os.PathLike[str]) -> Mapping[str, Any] | None:
+    """The header of a ledger, read without its outcomes.
+
+    Args:
+        path: The ledger's file.
+
+    Returns:
+        The header; None where there is none that can be read. Why not is said where the ledger is opened.
+    """
+    try:
+        return decode(path_of(path), read_regular(path_of(path), FIRST_BYTES)).header
+    except LedgerError:
+        return None

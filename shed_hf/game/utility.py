@@ -75,6 +75,16 @@ class SupportsCredit(Protocol):
 
 
 @runtime_checkable
+class SupportsCreditPerItem(Protocol):
+    """A utility that can credit every row for every evaluation item, ``(n_rows, n_items)``.
+
+    All rows are credited alike, wherever they stand among ``rows``.
+    """
+
+    def credit_per_item(self, rows: IntVector, *, adam: bool = True) -> FloatMatrix: ...
+
+
+@runtime_checkable
 class ChecksCredit(Protocol):
     """A utility that says whether its objective, model and training allow for credits."""
 

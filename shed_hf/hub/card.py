@@ -12,6 +12,7 @@ from shed_hf.hub.card_metadata import card_metadata
 from shed_hf.hub.card_text import (
     bill_in_words,
     chance,
+    choice_in_words,
     estimator_name,
     evaluation_in_words,
     kept_share,
@@ -97,6 +98,7 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         n_kept=f"{len(curated):,}",
         n_rows=f"{recipe['source']['rows']:,}",
         source=source_in_words(recipe),
+        chosen_by=choice_in_words(recipe),
         worth=worth_in_words(recipe),
         verdict=verdict(curated),
         reliability=_number(estimate.reliability, ".2f"),

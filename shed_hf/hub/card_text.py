@@ -5,10 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shed_hf.estimators.significance import UNKNOWN, failed_checks, suggestion, untested_reason
+from shed_hf.errors import InputError
+from shed_hf.estimators.significance import verdict_of
 from shed_hf.game.coalitions import coalitions_of
 from shed_hf.hub.markdown import as_code, escaped, plain_name
-from shed_hf.results.recipe import HubEntry, Recipe
+from shed_hf.results.recipe import HubEntry, Recipe, StepsEntry
+from shed_hf.sampling.given_rows import GivenRows
+from shed_hf.sampling.registry import sampler_of
+from shed_hf.sampling.selectors import RowSelector
 from shed_hf.types import FloatVector
 from shed_hf.utils.console import duration, plural
 
@@ -96,30 +100,28 @@ def verdict(curated: "Curation") -> str:
     Returns:
         One or two sentences of Markdown, the answer in bold.
     """
-    reliability = curated.estimate.reliability
-    if len(curated.estimate.values) < 2:
-        return "**There is none**: only one cluster has a value."
-    if not np.ptp(curated.estimate.values):
-        return "**There is none**: all clusters have the same value, so the choice among them is arbitrary."
-    if estimator_name(curated.recipe) == "Exact":
-        return "**Nothing was left to chance**: every coalition was measured; the noise of the measurement is below."
-    why = untested_reason(curated.estimate)
-    if why is not None and why != UNKNOWN:
-        what = suggestion(curated.estimate)
-        return f"**Unknown.** {why[0].upper()}{why[1:]} whether the values are more than noise; {what}."
-    if np.isnan(reliability):
-        return (
-            "**Unknown.** There is only one replicate of the values, so nothing says whether they would come out alike."
-        )
-    problem = failed_checks(curated.estimate)
-    if problem:
-        return (
-            f"**No.** The values can't be told from noise ({problem}), and the rows are not to be trusted to be better "
-            "than random ones."
-        )
-    if reliability < 0.8:
-        return f"**In part.** With a reliability of {reliability:.2f} some of the ranking would come out otherwise."
-    return f"**It would come out much the same again**: its reliability is {reliability:.2f}."
+    found = verdict_of(curated.estimate)
+    notes = "".join(f" {note[0].upper()}{note[1:]}." for note in found.notes)
+    if found.equal:
+        many = len(curated.estimate.values) > 1
+        what = "all clusters have the same value, so the choice among them is arbitrary" if many else "only one cluster"
+        return f"**There is none**: {what if many else f'{what} has a value'}."
+    if found.noise:
+        rows = ", and the rows are not to be trusted to be better than random ones"
+        trust = rows if by_clusters(curated.recipe) else ""
+        return f"**No.** The values can't be told from noise ({found.failed}){trust}.{notes}"
+    if found.no_help:
+        return f"**Of no use.** Choosing by the values would not help: {found.failed}; {found.advice}.{notes}"
+    if found.unknown:
+        why = f"{found.unknown[0].upper()}{found.unknown[1:]}"
+        return f"**Unknown.** {why} whether the values are more than noise; {found.advice}.{notes}"
+    if np.isnan(found.reliability):
+        again = "how much of it would come out again was not measured"
+        return f"**It is more than chance** ({found.figures}); {again}.{notes}"
+    if found.reliability < 0.8:
+        some = f"With a reliability of {found.reliability:.2f} some of the ranking would come out otherwise."
+        return f"**In part.** {some}{notes}"
+    return f"**It would come out much the same again**: its reliability is {found.reliability:.2f}.{notes}"
 
 
 def ranked_lines(curated: "Curation", n: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -211,6 +213,40 @@ def worth_in_words(recipe: Recipe) -> str:
     return f"for fine-tuning {as_code((tuner['model'] or 'a model without a name').removeprefix('./'))}"
 
 
+def choice_in_words(recipe: Recipe) -> str:
+    """How rows were chosen: by the values of clusters, or one by one, with the paper.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        The beginning of a phrase of Markdown that `worth_in_words` goes on with.
+    """
+    values = "what clusters of them are worth"
+    if recipe["sampler"]["name"] == GivenRows.__name__:
+        return f"the curator, row by row; the page also says {values}"
+    try:
+        sampler = sampler_of(recipe["sampler"])
+    except InputError:  # the curator's own
+        return values
+    if not isinstance(sampler, RowSelector):
+        return values
+    notes = "".join(f" ({escaped(note)})" for note in recipe.get("selection_notes", []))
+    return f"{sampler.paper}{notes}, not by the values of clusters; the page also says {values}"
+
+
+def by_clusters(recipe: Recipe) -> bool:
+    """Whether the values of clusters decided which rows were kept.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        False where rows were chosen one by one.
+    """
+    return choice_in_words(recipe) == "what clusters of them are worth"
+
+
 def estimator_name(recipe: Recipe) -> str:
     """The estimator behind the values: the one that measured, or one that used its outcomes later.
 
@@ -282,15 +318,24 @@ def left_out_in_words(recipe: Recipe) -> str:
 
 
 def bill_in_words(recipe: Recipe) -> str:
-    """Fine-tunings, tokens, time and device.
+    """Fine-tunings, tokens, time and device, and how steps were gone through.
 
     Args:
         recipe: The recipe of the curation.
 
     Returns:
-        A sentence.
+        A sentence or two.
     """
     bill = recipe["bill"]
     tokens = f", {bill['tokens']:,} tokens trained on" if bill["tokens"] else ""
     took, device = duration(bill["measuring_seconds"]), plain_name(bill["device"])
-    return f"{plural(bill['all_fine_tunings'], 'fine-tuning')}{tokens}, {took} of measuring on {device}."
+    measured = f"{plural(bill['all_fine_tunings'], 'fine-tuning')}{tokens}, {took} of measuring on {device}."
+    return measured if "steps" not in bill else f"{measured} {_steps_in_words(bill['steps'])}"
+
+
+def _steps_in_words(steps: StepsEntry) -> str:
+    precision, padding, as_given = plain_name(steps["precision"]), steps["padding"], steps["padding_as_given"]
+    if padding is None or as_given is None:
+        return f"Steps in {precision}."
+    how = f"rows grouped by length, {padding:.0%} of padding instead of {as_given:.0%}"
+    return f"Steps in {precision}; {how if steps['grouped_by_length'] else f'{padding:.0%} of padding'}."

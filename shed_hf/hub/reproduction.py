@@ -9,12 +9,14 @@ from shed_hf.embedding.encoders import Lexical
 from shed_hf.estimators.registry import ESTIMATORS
 from shed_hf.evaluation.registry import OBJECTIVES
 from shed_hf.results.recipe import PART_FIELDS, EvaluationEntry, Recipe, SourceEntry
+from shed_hf.sampling.registry import SAMPLERS, SELECTORS
 from shed_hf.sampling.row_ranking import KINDS
-from shed_hf.sampling.samplers import SAMPLERS
 from shed_hf.utils.text import excerpt
 
 _PARTS = {
-    getattr(kind, "__name__", "") for kinds in (CLUSTERERS, ESTIMATORS, OBJECTIVES, SAMPLERS) for kind in kinds.values()
+    getattr(kind, "__name__", "")
+    for kinds in (CLUSTERERS, ESTIMATORS, OBJECTIVES, SAMPLERS, SELECTORS)
+    for kind in kinds.values()
 } | {"Features", "Metric"}
 _CALLABLE = re.compile(r"#[0-9a-f]{12}$")
 """How the name of a function ends in a recipe: with a digest of its code."""
@@ -27,7 +29,11 @@ _PLAIN: tuple[tuple[str, Any], ...] = (
 """Arguments that are written as they are, with what they are where nothing was said."""
 
 
-_IN_WORDS = {"NoneType": "a matrix of embeddings, one line per row", "Given": "labels, one per row"}
+_IN_WORDS = {
+    "NoneType": "a matrix of embeddings, one line per row",
+    "Given": "labels, one per row",
+    "GivenRows": "shed_hf.Given(the numbers in the column shed_row)",
+}
 
 
 def code_of(recipe: Recipe) -> str:
@@ -161,13 +167,15 @@ def _column(source: str) -> str | None:
 def _tuner(tuner: Mapping[str, Any]) -> dict[str, str]:
     objective = None if tuner["objective"] is None else _objective(tuner["objective"])
     given = {"model": repr(tuner["model"])} | ({} if objective is None else {"objective": objective})
-    if tuner["args"] is None and tuner["peft_config"] is None:
+    if tuner["args"] is None and tuner["peft_config"] is None and "precision" not in tuner:
         return given
     for name, kind in (("args", "SFTConfig"), ("peft_config", "LoraConfig")):
         if tuner[name] is not None:
             known = {field: value for field, value in tuner[name].items() if field.isidentifier()}
             fields = "".join(f"\n            {field}={value!r}," for field, value in known.items())
             given[name] = f"{kind}({fields}\n        )"
+    if "precision" in tuner:
+        given["precision"] = repr(tuner["precision"])
     inside = "".join(f"\n        {name}={value}," for name, value in given.items())
     return {"utility": f"shed_hf.FineTune({inside}\n    )"}
 

@@ -86,7 +86,8 @@ def load(
         folder = fetch(str(name), "model", revision, token, [CONFIG, ARRAYS, WORDS], CONFIG)
     if not (folder / CONFIG).is_file() or not (folder / ARRAYS).is_file():
         raise InputError(
-            f"{name} holds no scorer ({CONFIG} or {ARRAYS} is missing); pass what save_pretrained or push_to_hub wrote"
+            f"{str(name)!r} holds no scorer ({CONFIG} or {ARRAYS} is missing); pass what save_pretrained or "
+            "push_to_hub wrote"
         )
     config = _checked(read_json(folder / CONFIG, str(name)), str(name))
     arrays = _arrays(folder / ARRAYS, str(name))

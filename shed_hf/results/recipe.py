@@ -45,12 +45,13 @@ class FormatEntry(TypedDict):
 
 
 class TunerEntry(TypedDict):
-    """What `FineTune` was given; settings at their default are left out."""
+    """What `FineTune` was given; settings at their default are left out. ``precision`` is what was chosen or given."""
 
     model: str
     objective: str | PartEntry | None
     args: dict[str, Any] | None
     peft_config: dict[str, Any] | None
+    precision: NotRequired[str]
 
 
 class GroupingEntry(TypedDict):
@@ -67,6 +68,19 @@ class ReestimateEntry(TypedDict):
     budget: int | None
 
 
+class StepsEntry(TypedDict):
+    """How steps were gone through: GFLOP/s by precision where that was measured, shares of padding with and without
+    ``grouped_by_length``, None where coalitions are trained in batches; see `shed_hf.game.execution.Execution`.
+    """
+
+    precision: str
+    reason: str
+    speeds: dict[str, float]
+    grouped_by_length: bool
+    padding_as_given: float | None
+    padding: float | None
+
+
 class Bill(TypedDict):
     """What the values cost: in this run, and in ``all_`` runs that the ledger remembers."""
 
@@ -77,6 +91,7 @@ class Bill(TypedDict):
     measuring_seconds: float
     tokens: int
     device: str
+    steps: NotRequired[StepsEntry]
 
 
 class Recipe(TypedDict):
@@ -108,6 +123,7 @@ class Recipe(TypedDict):
     bill: Bill
     versions: dict[str, str]
     eval_columns: NotRequired[dict[str, str | None]]
+    selection_notes: NotRequired[list[str]]
 
 
 PART_FIELDS: tuple[Literal["embedder", "clusterer", "estimator", "sampler"], ...]

@@ -6,18 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.estimators.base import FromLedger
 from shed_hf.estimators.registry import estimator_from
 from shed_hf.evaluation.item_groups import OverGroups
+from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
+from shed_hf.game.ledger import Ledger
+from shed_hf.game.orders import seed_of_entry
 from shed_hf.game.utility import OutcomeCallback
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import updated
 from shed_hf.results.source_rows import with_source
-from shed_hf.results.tables import choose_rows
-from shed_hf.sampling.samplers import Sampler, resolve_size, sampler_from, sampler_of
+from shed_hf.results.tables import choose_rows, curation_of
+from shed_hf.sampling.registry import AnySampler, rows_to_choose, sampler_from, sampler_of
+from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, select_rows
 from shed_hf.types import BoolVector, IntVector, TrainingSequence
 from shed_hf.utils.console import plural
 from shed_hf.utils.naming import plain, to_recipe_entry
@@ -25,13 +30,13 @@ from shed_hf.utils.random_streams import Streams
 
 
 def resample(
-    curated: Curation, size: int | float | str, sampler: str | Sampler, seed: int | None, source: Any
+    curated: Curation, size: int | float | str, sampler: str | AnySampler | Given, seed: int | None, source: Any
 ) -> Curation:
     """Choose rows anew by the values there are.
 
     Args:
         curated: The result.
-        size: A number of rows, a share of the source in (0, 1], or a percentage such as ``"10%"``.
+        size: A number of rows, a share of the source in (0, 1], or a percentage such as ``"10%"``, or ``"auto"``.
         sampler: A sampler or its short name.
         seed: The seed of the draw; None for that of the last choice.
         source: The dataset that was curated, as `curate` takes it; None for the one at hand or the one on the Hub.
@@ -43,18 +48,41 @@ def resample(
         InputError: For arguments that can't be used, and where the source is missing or lacks rows.
     """
     chosen = sampler_from(sampler)
-    wanted = resolve_size(size, curated.recipe["source"]["rows"])
+    recipe = curated.recipe
+    wanted = rows_to_choose(chosen, size, recipe["source"]["rows"], len(curated.pool_rows))
+    of_chance = recipe["sampling_seed"] if seed is None else seed
+    streams = Streams(of_chance)
+    taken = _taken_again(curated, chosen, wanted, of_chance) if isinstance(chosen, RowSelector) else None
     found = with_source(curated, source)
-    of_chance = curated.recipe["sampling_seed"] if seed is None else seed
     changed = {"size": wanted, "sampler": to_recipe_entry(chosen), "sampling_seed": plain(of_chance)}
-    return choose_rows(found.valued, updated(curated.recipe, changed), chosen, Streams(of_chance).for_rows)
+    new = updated(recipe, changed)
+    if taken is None:
+        new.pop("selection_notes", None)
+    return choose_rows(replace(found.valued, taken=taken), new, chosen, streams.for_rows)
+
+
+def _taken_again(curated: Curation, selector: RowSelector, size: int, seed: int) -> IntVector:
+    """The first rows of the choice that was made, or a choice for which the result itself is enough."""
+    valued, recipe = curated.valued, curated.recipe
+    at_hand: set[Need] = {"digests", "format"}
+    if selector.needs <= at_hand:
+        signals = RowSignals(rows=valued.pool_rows, digests=valued.digests, format=valued.format)
+        return valued.pool_rows[select_rows(selector, signals, size, Streams(seed).for_rows).places]
+    same = to_recipe_entry(selector) == recipe["sampler"] and seed == recipe["sampling_seed"]
+    if valued.taken is None or not same or size > len(valued.taken):
+        raise InputError(
+            f"sampler={selector} chooses by the rows' {', '.join(sorted(selector.needs))}, which a result does not "
+            "hold; with the sampler and seed of the curation a smaller size can be had, for another choice call curate "
+            "again with ledger=, which fine-tunes nothing anew"
+        )
+    return valued.taken[:size]
 
 
 def reestimate(
     curated: Curation,
     estimator: str | Estimator,
     budget: int | None,
-    sampler: str | Sampler | None,
+    sampler: str | AnySampler | Given | None,
     source: Any,
 ) -> Curation:
     """Value the clusters anew from the ledger, then choose as many rows as before by those values.
@@ -78,12 +106,13 @@ def reestimate(
     chosen = estimator_from(estimator)
     digests = dict(zip(valued.pool_rows.tolist(), (digest.tobytes() for digest in valued.digests), strict=True))
     players, grouping = valued.players, recipe["grouping"]
+    recorded = LedgerOnly(valued.ledger)
     game = Game(
         players.rows,
-        LedgerOnly(),
-        valued.ledger,
+        recorded,
+        Ledger.of(valued.ledger.header, valued.ledger),
         digests,
-        valued.ledger.header.get("order", 0),
+        seed_of_entry(valued.ledger.header.get("order", 0)),
         None if grouping is None else OverGroups(grouping["kind"], np.array(grouping["groups"], dtype=np.int64)),
         positions=valued.clustering.centroids[players.clusters].astype(np.float64),
     )
@@ -91,32 +120,61 @@ def reestimate(
         raise InputError(f"budget={budget!r} goes with estimators that ask for coalitions; {chosen} uses all there are")
     rng = Streams(recipe["seed"]).for_values
     estimate = chosen.from_ledger(game) if isinstance(chosen, FromLedger) else chosen(game, rng, budget)
-    estimate = replace(estimate, noise_floor=valued.estimate.noise_floor)
-    by = sampler_of(recipe["sampler"]) if sampler is None else sampler_from(sampler)
-    changed = {
-        "reestimate": {"estimator": to_recipe_entry(chosen), "budget": plain(budget)},
-        "sampler": to_recipe_entry(by),
-    }
-    return choose_rows(
-        replace(valued, estimate=estimate), updated(recipe, changed), by, Streams(recipe["sampling_seed"]).for_rows
+    before = valued.estimate
+    estimate = replace(
+        estimate,
+        starts_untrained=before.starts_untrained,
+        row_spread=before.row_spread,
+        row_pairs=before.row_pairs,
     )
+    if recorded.borrowed:  # walks have outcomes in common, and with them luck
+        estimate = replace(estimate, shared_orders=max(estimate.shared_orders, 1), noise_freedom=0)
+    if not estimate.noise_freedom:
+        estimate = replace(estimate, noise_floor=before.noise_floor, noise_freedom=before.noise_freedom)
+    changed = {"reestimate": {"estimator": to_recipe_entry(chosen), "budget": plain(budget)}}
+    again = replace(found, valued=replace(valued, estimate=estimate), recipe=updated(recipe, changed))
+    if sampler is None and valued.taken is not None:  # rows were chosen one by one, and no value has a say in that
+        return curation_of(again.valued, again.recipe, curated.rows)
+    return resample(again, recipe["size"], sampler_of(recipe["sampler"]) if sampler is None else sampler, None, None)
 
 
 class LedgerOnly:
-    """A utility for estimators that run on recorded outcomes: it refuses to measure anything new."""
+    """A utility for estimators that run on recorded outcomes: it refuses to measure anything new.
+
+    Args:
+        ledger: The outcomes.
+
+    Attributes:
+        borrowed: How many outcomes were answered by those of the same rows in another training order.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.borrowed = 0
+        self._of_rows: dict[frozenset[int], Entry] = {}
+        for entry in ledger:
+            if len(entry.blocks) == 1:
+                self._of_rows.setdefault(frozenset(entry.blocks[0]), entry)
 
     def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
-        """Refuse: the game asks only for what the ledger lacks.
+        """Answer with the outcomes of the same rows in another training order; refuse where there are none.
 
         Args:
             walks: The training sequences that were asked for.
-            record: What would take the outcomes.
+            record: Called with each outcome.
 
         Raises:
-            InputError: Always; it says how many coalitions the ledger lacks.
+            InputError: Where the ledger lacks coalitions; it says how many.
         """
+        known = [self._of_rows.get(frozenset(walk[0].tolist())) if len(walk) == 1 else None for walk in walks]
+        for number, entry in enumerate(known):
+            if entry is not None:
+                self.borrowed += 1
+                record(number, 0, entry.outcome, entry.extra_metrics)
+        lacking = sum(entry is None for entry in known)
+        if not lacking:
+            return
         raise InputError(
-            f"the ledger lacks {plural(len(walks), 'coalition')} that this estimator asks for, and nothing is "
+            f"the ledger lacks {plural(lacking, 'coalition')} that this estimator asks for, and nothing is "
             'fine-tuned here; pass estimator="least-squares" or "banzhaf", which use whatever was measured, '
             "or measure them with curate(…, estimator=…, ledger=…)"
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from shed_hf.errors.safe_text import one_line
 from shed_hf.estimators import ValueEstimate
-from shed_hf.estimators.significance import failed_checks, is_significant, untested_reason
+from shed_hf.estimators.significance import verdict_of
 from shed_hf.results.recipe import Recipe
 from shed_hf.results.tables import MIXED
 from shed_hf.utils.console import duration, plural
@@ -34,6 +34,7 @@ def summary(curated: "Curation") -> str:
         f"({one_line(recipe['utility'].get('objective', 'mean outcome'))})",
         _reliability_line(estimate),
         *_mixed_line(curated),
+        *_choice_lines(curated),
         f"cost {plural(recipe['bill']['fine_tunings'], 'fine-tuning')}, {duration(recipe['bill']['seconds'])}; left "
         f"out: {_dropped(recipe)}",
     ]
@@ -47,14 +48,9 @@ def _ranked(curated: "Curation", best: bool) -> str:
 
 
 def _reliability_line(estimate: ValueEstimate) -> str:
-    known = {"reliability": estimate.reliability, "p": estimate.p_value, "noise floor": estimate.noise_floor}
-    figures = ", ".join(f"{name} {figure:.2g}" for name, figure in known.items() if not np.isnan(figure))
-    stopped = f"; {one_line(estimate.stopped)}" if estimate.stopped else ""
-    if failed_checks(estimate):
-        return f"ranking: NOT to be told from noise ({figures or untested_reason(estimate)}){stopped}"
-    if not is_significant(estimate):
-        return f"ranking: {untested_reason(estimate)} whether it is real ({figures or 'one replicate'}){stopped}"
-    return f"ranking: real as far as can be told ({figures}){stopped}"
+    verdict = verdict_of(estimate)
+    stopped = [one_line(estimate.stopped)] if estimate.stopped else []
+    return "; ".join([f"ranking: {verdict.in_short}", *verdict.notes, *stopped])
 
 
 def _mixed_line(curated: "Curation") -> list[str]:
@@ -62,6 +58,15 @@ def _mixed_line(curated: "Curation") -> list[str]:
     if not mixed:
         return []
     return [f"{plural(mixed, 'cluster')} mixed, by what disjoint proxies are worth: more clusters, features or merit="]
+
+
+def _choice_lines(curated: "Curation") -> list[str]:
+    """How rows were chosen where clusters had no say in it, and what is to be known of that."""
+    if curated.valued.taken is None:
+        return []
+    name = one_line(curated.recipe["sampler"]["name"], 60)
+    notes = [one_line(note) for note in curated.recipe.get("selection_notes", [])]
+    return [f"rows chosen one by one by {name}, whatever the clusters are worth", *notes]
 
 
 def _dropped(recipe: Recipe) -> str:

@@ -9,7 +9,9 @@ from shed_hf.errors import InputError
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import Recipe
 from shed_hf.results.valued_pool import ValuedPool
-from shed_hf.sampling.samplers import Sampler, choose
+from shed_hf.sampling.registry import AnySampler
+from shed_hf.sampling.samplers import choose
+from shed_hf.sampling.selectors import RowSelector
 from shed_hf.types import FloatVector, IntVector
 
 if TYPE_CHECKING:
@@ -38,13 +40,15 @@ def check_columns(source: "Dataset") -> None:
         )
 
 
-def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: Sampler, rng: np.random.Generator) -> Curation:
-    """Choose ``recipe["size"]`` rows by value, and put them together with what led to them.
+def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: AnySampler, rng: np.random.Generator) -> Curation:
+    """Choose ``recipe["size"]`` rows, and put them together with what led to them.
+
+    A selector of rows has chosen already: its rows are ``valued.taken``.
 
     Args:
         valued: The valued pool, with its source.
         recipe: The recipe of the result.
-        sampler: Which rows of which clusters.
+        sampler: Which rows of which clusters, or which rows.
         rng: The generator of the draw.
 
     Returns:
@@ -53,8 +57,34 @@ def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: Sampler, rng: np.ra
     Raises:
         InputError: Where the pool has no source.
     """
-    rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng, valued.merits)
+    if isinstance(sampler, RowSelector):
+        rows = np.sort(_taken(valued, recipe["size"]))
+    else:
+        rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng, valued.merits)
+    return curation_of(valued, recipe, rows)
+
+
+def curation_of(valued: ValuedPool, recipe: Recipe, rows: IntVector) -> Curation:
+    """Put chosen rows together with what led to them.
+
+    Args:
+        valued: The valued pool, with its source.
+        recipe: The recipe of the result.
+        rows: ``(size,)`` the row ids that were chosen, ascending.
+
+    Returns:
+        The result.
+
+    Raises:
+        InputError: Where the pool has no source.
+    """
     return Curation(with_values(valued, rows), rows, clusters_table(valued, rows), recipe, valued)
+
+
+def _taken(valued: ValuedPool, size: int) -> IntVector:
+    if valued.taken is None or len(valued.taken) != size:
+        raise InputError(f"no {size} rows were chosen one by one before; pass a sampler of clusters")
+    return valued.taken
 
 
 def with_values(valued: ValuedPool, rows: IntVector) -> "Dataset":

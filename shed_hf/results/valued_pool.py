@@ -37,6 +37,8 @@ class ValuedPool:
         encoder: What embedded them; None where it could not travel along.
         source: Line *i* is row ``pool_rows[i]``; None where the rows are not at hand.
         merit: ``(m,)`` which rows of a cluster are taken first, higher before lower; None: random ones.
+        taken: ``(size,)`` the row ids that a selector of rows chose, in the order it took them; None where rows were
+            sampled from clusters.
     """
 
     pool_rows: IntVector
@@ -52,6 +54,7 @@ class ValuedPool:
     encoder: Encoder | None = None
     source: "Dataset | None" = field(default=None, repr=False)
     merit: FloatVector | None = field(default=None, repr=False)
+    taken: IntVector | None = field(default=None, repr=False)
 
     @property
     def values(self) -> FloatVector:

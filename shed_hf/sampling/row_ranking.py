@@ -96,9 +96,9 @@ def merit_of(
         merit = "credit" if can else None
     kind = merit if isinstance(merit, str) else None
     given = None if merit is None or kind is not None else _of_rows(_numbers(merit, n_rows), rows)
-    measured = (
-        _features(utility, rows, workers or SingleProcess()) if _needs_features(kind, features) else np.empty((0, 3))
-    )
+    measured = np.empty((0, 3))
+    if _needs_features(kind, features):
+        measured = measured_features(utility, rows, workers or SingleProcess())
     return Merit(kind, given, measured, utility, rows)
 
 
@@ -159,7 +159,20 @@ def _needs_features(kind: str | None, features: Features | None) -> bool:
     return features is not None or kind in ("ifd", "loss")
 
 
-def _features(utility: TrainableUtility, rows: IntVector, workers: Workers) -> FloatMatrix:
+def measured_features(utility: TrainableUtility, rows: IntVector, workers: Workers) -> FloatMatrix:
+    """What the utility's model makes of rows, shared among the ranks.
+
+    Args:
+        utility: The utility whose model measures.
+        rows: Row ids ``(n,)``.
+        workers: The ranks that share the measurement.
+
+    Returns:
+        Features ``(n, 3)``; see `features_by_name`.
+
+    Raises:
+        InputError: For a utility without a model.
+    """
     measured = np.full((len(rows), 3), np.nan)
     chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
     for number, of_chunk in workers.map("features", chunks, features_by(utility)):

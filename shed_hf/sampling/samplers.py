@@ -8,16 +8,16 @@ first, a sampler how many it takes of each. `QOCS` and `QWCS` are those of SHED 
 import math
 import re
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.sampling.weighted_draws import draws_in_turn, gumbel_draws, occurrence
 from shed_hf.types import FloatVector, IntVector
-from shed_hf.utils.checks import check_flag, check_takes, is_finite_number
+from shed_hf.utils.checks import check_flag, is_finite_number
 
 DEFAULT_MOST = 0.25
 """The largest share of a selection that `QOCS` takes of one cluster unless told otherwise."""
@@ -178,57 +178,6 @@ class Random:
             Row ids ``(size,)``.
         """
         return rng.choice(np.concatenate(list(members)), size=size, replace=False)
-
-
-SAMPLERS: dict[str, type[Sampler]] = {"qocs": QOCS, "qwcs": QWCS, "random": Random}
-
-
-_OLD_DEFAULTS: dict[str, dict[str, Any]] = {"QOCS": {"most": 1.0}, "QWCS": {"by_size": False}}
-"""Defaults for fields missing from recipes of older versions."""
-
-
-def sampler_from(name_or_object: str | Sampler) -> Sampler:
-    """The sampler that a short name or an object stands for.
-
-    Args:
-        name_or_object: A key of `SAMPLERS`, or any callable like a `Sampler`.
-
-    Returns:
-        The sampler.
-
-    Raises:
-        InputError: For an unknown name, a class, or what cannot be called.
-    """
-    if not isinstance(name_or_object, str):
-        if isinstance(name_or_object, type) or not callable(name_or_object):
-            raise InputError(
-                f"sampler={name_or_object!r} cannot be called; pass one of {sorted(SAMPLERS)} or an object"
-            )
-        check_takes("sampler", name_or_object, "values", "members", "size", "rng")
-        return name_or_object
-    if name_or_object not in SAMPLERS:
-        raise InputError(f"sampler={name_or_object!r} is unknown; pass one of {sorted(SAMPLERS)} or an object")
-    return SAMPLERS[name_or_object]()
-
-
-def sampler_of(description: Mapping[str, Any]) -> Sampler:
-    """The sampler that a recipe describes, as it was when the recipe was written.
-
-    Args:
-        description: The class's name under ``"name"``, and its fields.
-
-    Returns:
-        The sampler.
-
-    Raises:
-        InputError: For a sampler that is not of this package.
-    """
-    kinds = {kind.__name__: kind for kind in SAMPLERS.values()}
-    fields = {name: field for name, field in description.items() if name != "name"}
-    try:
-        return kinds[description["name"]](**_OLD_DEFAULTS.get(description["name"], {}) | fields)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"the sampler {dict(description)} is unknown here; pass sampler=") from error
 
 
 def choose(

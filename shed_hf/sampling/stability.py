@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from shed_hf.errors import InputError
+from shed_hf.sampling.registry import AnySampler
 from shed_hf.sampling.samplers import QOCS, Random, Sampler
+from shed_hf.sampling.selectors import RowSelector
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 SEED = 0
@@ -108,7 +110,7 @@ class StableSelection:
         return overlap(self.sampler, mean, covariance, self.sizes, self.size, np.random.default_rng(SEED))
 
 
-def selection_rule(sampler: Sampler, clusters: Sequence[int], sizes: Sequence[int], size: int) -> Any:
+def selection_rule(sampler: AnySampler, clusters: Sequence[int], sizes: Sequence[int], size: int) -> Any:
     """`StableSelection` for values of players instead of clusters; a cluster's value is the mean of its players'.
 
     Args:
@@ -121,10 +123,12 @@ def selection_rule(sampler: Sampler, clusters: Sequence[int], sizes: Sequence[in
         A function of the players' posterior mean and covariance, true when the selection is stable; None where values
         have no say in what is chosen.
     """
+    if isinstance(sampler, RowSelector | Random):
+        return None
     valued = np.unique(clusters)
     in_order = np.concatenate([valued, np.setdiff1d(np.arange(len(sizes)), valued)])
     settled = StableSelection(sampler, np.asarray(sizes, dtype=np.int64)[in_order], size)
-    if isinstance(sampler, Random) or size >= settled.sizes.sum():
+    if size >= settled.sizes.sum():
         return None
     of_clusters = (valued[:, None] == np.asarray(clusters)).astype(np.float64)
     of_clusters /= of_clusters.sum(axis=1, keepdims=True)

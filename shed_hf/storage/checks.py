@@ -10,7 +10,7 @@ from shed_hf.clustering.clusters import NOISE
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
-from shed_hf.game.game import hashed, keys_of
+from shed_hf.game.orders import hashed, keys_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import FIELDS, OPTIONAL_FIELDS, Recipe
 from shed_hf.results.valued_pool import ValuedPool
@@ -27,6 +27,18 @@ _PARTS = {"version", "recipe", "estimate", "ledger", "outcomes", "files"}
 
 FIGURES = ("semivalue", "v_empty", "v_grand", "n_evaluations", "p_value", "noise_floor", "stopped")
 """What the manifest has of an estimate; the rest are arrays."""
+
+
+LATER_FIGURES = (
+    "noise_freedom",
+    "agreement",
+    "gain_stderr",
+    "shared_orders",
+    "starts_untrained",
+    "row_spread",
+    "row_pairs",
+)
+"""Further ones, which earlier versions did not write: their coalitions all trained in one order."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ def check_manifest(manifest: Any, name: str, version: int) -> dict[str, Any]:
         )
     parts = {"manifest": (manifest, _PARTS), "recipe": (manifest.get("recipe"), FIELDS)}
     for part, (record, known) in {**parts, "estimate": (manifest.get("estimate"), set(FIGURES))}.items():
-        fields = set(record) - OPTIONAL_FIELDS if isinstance(record, dict) else set()
+        fields = set(record) - OPTIONAL_FIELDS - set(LATER_FIGURES) if isinstance(record, dict) else set()
         if fields != known:
             raise InputError(
                 f"{name} was altered: its {part} has unknown fields {_few(fields - known)} and lacks "
@@ -205,8 +217,15 @@ def _check_estimate(valued: ValuedPool) -> None:
     require(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
     require(type(estimate.n_evaluations) is int and estimate.n_evaluations > 0, f"{estimate.n_evaluations!r} outcomes")
     require(isinstance(estimate.stopped, str), f"a reason to stop {estimate.stopped!r}")
-    for name, figure in (("p_value", estimate.p_value), ("noise_floor", estimate.noise_floor)):
+    for name in ("p_value", "noise_floor", "gain_stderr", "row_spread"):
+        figure = getattr(estimate, name)
         require(isinstance(figure, float) and not figure < 0 and not np.isinf(figure), f"a {name} of {figure!r}")
+    for name in ("noise_freedom", "shared_orders", "row_pairs"):
+        count = getattr(estimate, name)
+        require(type(count) is int and count >= 0, f"a {name} of {count!r}")
+    agreement, untrained = estimate.agreement, estimate.starts_untrained
+    require(isinstance(agreement, float) and not agreement > 1 and not np.isinf(agreement), f"agreement {agreement!r}")
+    require(isinstance(untrained, bool), f"starts_untrained of {untrained!r}")
     for name in ("replicates", "halves"):
         lines = getattr(estimate, name)
         require(bool(np.isfinite(lines).all()) and lines.ndim == 2, f"{name} that are not finite")
@@ -222,6 +241,9 @@ def _check_rows(curated: Curation) -> None:
     require(bool((np.diff(valued.pool_rows) > 0).all()), "rows of the pool that are not ascending")
     require(bool((np.diff(rows) > 0).all()), "chosen rows that are not ascending")
     require(bool(np.isin(rows, valued.pool_rows).all()), "chosen rows that are not of the pool")
+    taken = rows if valued.taken is None else valued.taken
+    require(taken.dtype.kind == "i" and taken.ndim == 1, "an order of the chosen rows that is no list of rows")
+    require(np.array_equal(np.sort(taken), rows), "an order of other rows than were chosen")
     require(bool(np.isfinite(valued.clustering.centroids).all()), "centroids that are not finite")
     labels = valued.clustering.labels[np.searchsorted(valued.pool_rows, rows)]
     of_rows = np.array(curated.dataset["shed_cluster"][:])

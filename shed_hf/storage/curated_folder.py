@@ -32,7 +32,15 @@ from shed_hf.results.curation import Curation
 from shed_hf.results.embedding_map import EmbeddingMap
 from shed_hf.results.source_rows import attach_source
 from shed_hf.results.valued_pool import ValuedPool
-from shed_hf.storage.checks import FIGURES, check_curated, check_files, check_manifest, clusters_of, manifest_digest
+from shed_hf.storage.checks import (
+    FIGURES,
+    LATER_FIGURES,
+    check_curated,
+    check_files,
+    check_manifest,
+    clusters_of,
+    manifest_digest,
+)
 from shed_hf.storage.files import encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.storage.outcomes_table import ledger_from, utilities_table
 from shed_hf.storage.parquet import check_extent, extent_of, read_parquet
@@ -174,6 +182,7 @@ def _read(folder: Path, name: str) -> Curation:
         format=RowFormat.from_json(recipe["format"]),
         encoder=encoder_of(recipe["embedder"], arrays, (folder / ARRAYS).parent, name),
         merit=arrays["merit"] if len(arrays["merit"]) else None,
+        taken=arrays.get("taken"),
     )
     rows = np.array(tables["default"]["shed_row"][:], np.int64)
     curated = Curation(tables["default"], rows, tables["clusters"], recipe, valued)
@@ -269,7 +278,7 @@ def _configs_yaml(digests: dict[str, str]) -> str:
 
 def _manifest(curated: Curation) -> dict[str, Any]:
     estimate = curated.estimate
-    figures = {name: _or_null(getattr(estimate, name)) for name in FIGURES}
+    figures = {name: _or_null(getattr(estimate, name)) for name in FIGURES + LATER_FIGURES}
     return {
         "version": FORMAT_VERSION,
         "recipe": curated.recipe,
@@ -288,6 +297,7 @@ def _arrays(valued: ValuedPool) -> dict[str, Any]:
         "sketch_rows": valued.embedding_map.rows,
         "sketch_coordinates": valued.embedding_map.coordinates,
         "merit": np.empty(0) if valued.merit is None else valued.merit,
+        **({} if valued.taken is None else {"taken": valued.taken}),
         **{name: getattr(valued.estimate, name) for name in _OF_ESTIMATE},
     }
 
@@ -298,7 +308,8 @@ def _or_null(figure: Any) -> Any:
 
 
 def _numbers(figures: dict[str, Any]) -> dict[str, Any]:
-    return {name: float("nan") if figure is None else figure for name, figure in figures.items()}
+    known = {name: float("nan") if figure is None else figure for name, figure in figures.items()}
+    return known if "shared_orders" in known else {**known, "shared_orders": 1}  # as all were once
 
 
 def _embedded(shard: "Dataset") -> "Dataset":

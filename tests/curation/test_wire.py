@@ -66,7 +66,7 @@ def assert_equal(one: CuratedDataset, two: CuratedDataset) -> None:
         np.testing.assert_array_equal(getattr(one.estimate, name), getattr(two.estimate, name), strict=True)
     for name in ("pool_rows", "digests"):
         np.testing.assert_array_equal(getattr(one.valued, name), getattr(two.valued, name), strict=True)
-    np.testing.assert_equal(one.valued.merit, two.valued.merit)
+    np.testing.assert_equal((one.valued.merit, one.valued.taken), (two.valued.merit, two.valued.taken))
     assert one.ledger.header == two.ledger.header
     assert [(e.key, e.blocks, e.outcome.tolist()) for e in one.ledger] == [
         (e.key, e.blocks, e.outcome.tolist()) for e in two.ledger
@@ -77,8 +77,14 @@ def assert_equal(one: CuratedDataset, two: CuratedDataset) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"estimator": Permutation(6)}, {"proxy_sets": 2, "proxies_per_cluster": 2}, {"merit": np.arange(60.0)}],
-    ids=["exact", "orders", "two sets of proxies", "ranked rows"],
+    [
+        {},
+        {"estimator": Permutation(6)},
+        {"proxy_sets": 2, "proxies_per_cluster": 2},
+        {"merit": np.arange(60.0)},
+        {"sampler": "dataset-quantization"},
+    ],
+    ids=["exact", "orders", "two sets of proxies", "ranked rows", "single rows"],
 )
 def test_two_ranks_end_with_the_result_of_one(changes: dict[str, Any], ranks: Callable[..., list[Any]]) -> None:
     alone = curated_of(POOL, 12, **changes)

@@ -11,8 +11,8 @@ from shed_hf import InputError, curate, read_ledger
 from shed_hf.curation.problem import bind
 from shed_hf.curation.request import Request
 from shed_hf.curation.worker import Worker
-from shed_hf.game.game import keys_of
 from shed_hf.game.measurement import Batch
+from shed_hf.game.orders import keys_of
 from shed_hf.utils.random_streams import Streams
 from tests.helpers.rows import make_rows
 

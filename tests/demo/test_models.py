@@ -1,12 +1,16 @@
 """Where the demo's models come from, and in which precision they are run."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi
+from transformers import LlamaConfig
 
 from shed_hf.demo import models
 from shed_hf.errors import InputError
+from shed_hf.finetuning.precision import Outline, outline_of
+from shed_hf.game.execution import Precision
 from tests.helpers.loopback_hub import LoopbackHub
 
 
@@ -66,8 +70,20 @@ def test_without_a_hub_what_was_converted_from_a_package_earlier_is_taken(
     assert found.origin == "the package no_such_package, converted earlier"
 
 
-def test_the_faster_precision_is_taken() -> None:
-    precision, speed = models.fastest_precision()
-    other = next(name for name in ("float32", "bfloat16") if name != precision)
-    assert speed > 0
-    assert models.speed_of_products(other) < 3 * speed  # what else runs on the machine blurs it
+def test_the_precision_is_that_which_fine_tuning_would_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Outline] = []
+
+    def chosen(outline: Outline) -> Precision:
+        asked.append(outline)
+        return Precision("bfloat16")
+
+    monkeypatch.setattr("shed_hf.finetuning.precision.choose", chosen)
+    assert models.faster_precision() == Precision("bfloat16")
+    config = LlamaConfig(
+        vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9,
+        num_key_value_heads=3, tie_word_embeddings=True,
+    )  # fmt: skip
+    config.architectures = ["LlamaForCausalLM"]
+    with tempfile.TemporaryDirectory() as folder:
+        config.save_pretrained(folder)
+        assert asked == [outline_of(folder)]

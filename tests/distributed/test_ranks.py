@@ -157,3 +157,21 @@ def test_one_process_alone_does_all_in_order() -> None:
         workers.end(None)
     assert workers.is_main
     assert workers.size == 1
+
+
+def test_every_rank_has_the_value_that_rank_0_makes() -> None:
+    made: list[int] = []
+
+    def both(workers: MultiProcess) -> Any:
+        def make(value: int) -> Callable[[], int]:
+            def of_rank() -> int:
+                made.append(workers.rank)
+                return value
+
+            return of_rank
+
+        return [workers.broadcast(make(10 + workers.rank)), workers.broadcast(make(20 + workers.rank))]
+
+    assert ranks_of(3, both, both) == [[10, 20]] * 3
+    assert made == [0, 0]
+    assert SingleProcess().broadcast(lambda: 7) == 7

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shed_hf.errors import InputError
 from shed_hf.estimators import BanzhafMSR, ValueEstimate
+from shed_hf.estimators.replicates import REPEATS, SHARE
 from shed_hf.game.game import Game
 from shed_hf.game.utility import OutcomeCallback
 from shed_hf.testing import TableGame
@@ -101,12 +102,14 @@ class Counting:
 
     def __init__(self) -> None:
         self.asked: list[frozenset[int]] = []
+        self.orders: list[tuple[int, ...]] = []
 
     def measure(self, walks: list[TrainingSequence], record: OutcomeCallback) -> None:
         for number, walk in enumerate(walks):
             rows = np.concatenate(walk)
             self.asked.append(frozenset(rows.tolist()))
-            record(number, 0, np.array([float(len(rows))]), {})
+            self.orders.append(tuple(rows.tolist()))
+            record(number, 0, np.array([float(rows @ 0.9 ** np.arange(len(rows)))]), {})
 
     def trainable(self, rows: IntVector) -> BoolVector:
         return np.ones(len(rows), dtype=np.bool_)
@@ -125,15 +128,15 @@ def test_a_budget_and_the_announced_cost_are_kept(n: int, budget: int | None) ->
     BanzhafMSR()(game, np.random.default_rng(0), budget)
     cost = BanzhafMSR().cost(n, budget)
     fine_tunings = [rows for rows in utility.asked if rows]
-    assert len(utility.asked) == len(set(utility.asked)) == len(fine_tunings) + 1  # v(∅) is free
+    assert len(utility.orders) == len(set(utility.orders)) == len(fine_tunings) + 1  # v(∅) is free
     assert len(fine_tunings) == game.n_fine_tunings <= cost.fine_tunings <= (budget or cost.fine_tunings)
     assert sum(len(rows) for rows in fine_tunings) <= cost.players_trained
     if n == 30:  # no coalition is drawn twice by chance
         assert len(fine_tunings) == cost.fine_tunings
-        assert sum(len(rows) for rows in fine_tunings) == cost.players_trained
+        assert sum(len(rows) for rows in fine_tunings) >= cost.players_trained - n
 
 
-@pytest.mark.parametrize(("budget", "n"), [(3, 3), (4, 3), (5, 5), (100, 99), (None, 121)])
+@pytest.mark.parametrize(("budget", "n"), [(3, 3), (4, 3), (5, 5), (100, 99), (None, 136)])
 def test_a_budget_buys_as_many_pairs_as_it_can(budget: int | None, n: int) -> None:
     assert BanzhafMSR().cost(30, budget).fine_tunings == n
 
@@ -143,14 +146,19 @@ def test_every_coalition_comes_with_its_complement() -> None:
     estimate = BanzhafMSR(40)(game, np.random.default_rng(0))
     everyone = frozenset(range(30))
     assert all(everyone - rows in utility.asked for rows in utility.asked)
-    assert len(utility.asked) == 42  # with v(∅) and v(N)
+    allotted = BanzhafMSR(40).cost(30).fine_tunings
+    assert len(set(utility.asked)) == 42  # with v(∅) and v(N)
+    assert len(utility.asked) == allotted + 1 == 42 + REPEATS + 41 // SHARE - REPEATS
     assert estimate.counts.tolist() == [20] * 30  # in one of each pair
 
 
 @pytest.mark.parametrize("n", [3, 30])
 def test_coalitions_that_were_drawn_twice_are_told_as_one_outcome(n: int) -> None:
     game = Game([np.array([row]) for row in range(n)], Counting())
-    assert estimated(game, 40).n_evaluations == len(game.ledger) == (8 if n == 3 else 42)
+    estimate = estimated(game, 40)
+    different = {frozenset(entry.blocks[0]) for entry in game.ledger}
+    assert len(different) == (8 if n == 3 else 42)
+    assert estimate.n_evaluations == len(game.ledger) == len({entry.blocks for entry in game.ledger})
 
 
 def test_half_of_the_players_are_in_a_coalition() -> None:

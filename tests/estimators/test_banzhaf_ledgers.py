@@ -18,6 +18,7 @@ from shed_hf.estimators import (
     Shed,
     ValueEstimate,
 )
+from shed_hf.estimators.replicates import REPEATS
 from shed_hf.game.coalitions import coalitions_of
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger
@@ -38,11 +39,11 @@ def recorded(
 def test_all_coalitions_in_the_ledger_give_the_exact_value(name: str) -> None:
     estimate, game = recorded(Exact(), *GAMES[name])
     np.testing.assert_allclose(estimate.values, banzhaf(*GAMES[name]), atol=1e-12)
-    assert game.n_fine_tunings == 2**game.n_players - 1
+    assert game.n_fine_tunings == 2**game.n_players - 1 + REPEATS
     assert estimate.semivalue == "banzhaf"
     assert estimate.halves.shape == (20, game.n_players)
     assert (estimate.stderr == 0).all()
-    assert estimate.counts.tolist() == [2 ** (game.n_players - 1)] * game.n_players
+    assert estimate.counts.tolist() == [2 ** (game.n_players - 1) + REPEATS] * game.n_players
 
 
 DRAWN_OTHERWISE = [LeastSquares(), LeastSquares(80), Permutation(8), Shed(10), RegressionAdjusted(), BanzhafMSR()]

@@ -16,13 +16,11 @@ from hypothesis import strategies as st
 from shed_hf import Exact, Game, InputError, InRun, LeastSquares, Ledger, Permutation, Shed, curate, plan, read_ledger
 from shed_hf.estimators import BanzhafMSR, Cost, Estimator, ValueEstimate
 from shed_hf.estimators.budget import (
-    REPEATS,
     FineTunings,
     Seconds,
     Speed,
     fine_tunings_within,
     parse_budget,
-    with_repeats,
 )
 from tests.helpers.rows import make_rows
 
@@ -120,7 +118,6 @@ def affords(estimator: Estimator, n: int, budget: int) -> bool:
 def test_seconds_by_hand() -> None:
     speed = Speed(evaluating=2.0, training=10.0)
     assert speed.seconds(Cost(5, 12), 4) == 5 * 2 + 10 * 12 / 4
-    assert with_repeats(Cost(5, 12.0), 2, 4) == Cost(7, 20.0)
 
 
 @pytest.mark.parametrize("estimator", [LeastSquares(), Permutation(), Shed(), Exact()], ids=repr)
@@ -223,10 +220,10 @@ def test_times_are_remembered_as_they_are_written_so_that_a_resumed_run_reckons_
 
 
 @pytest.mark.filterwarnings("ignore:the values cannot be told from noise")
-def test_the_orders_of_v_of_all_are_paid_for_out_of_the_budget() -> None:
+def test_replicates_are_paid_for_out_of_the_budget() -> None:
     told, utility = Told(), Paced()
     curated = run(None, 40, told, utility)
-    assert told.budgets == [40 - REPEATS]
+    assert told.budgets == [40]
     assert curated.recipe["bill"]["fine_tunings"] <= 40
     assert utility.measured == curated.recipe["bill"]["fine_tunings"] + 1
 

@@ -177,13 +177,13 @@ def test_estimates_of_players_who_differ_pass_the_gate_and_of_noise_do_not(estim
     told = members(8) @ np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 4.0])
     estimate = estimator(game_of(told), rng_of(0))
     assert estimate.p_value <= 0.01
-    assert signal.failed_checks(estimate) is None
-    assert signal.is_significant(estimate)
+    assert signal.verdict_of(estimate).failed == ""
+    assert signal.verdict_of(estimate).passes
     passed, p_values = [], []
     for seed in range(16):
         u = rng_of(seed, 8).normal(size=2**8)
         estimate = estimator(game_of(u), rng_of(seed))
-        passed.append(signal.is_significant(estimate))
+        passed.append(signal.verdict_of(estimate).passes)
         p_values.append(estimate.p_value)
     assert np.mean(passed) <= 0.2
     assert 0.25 <= np.mean(p_values) <= 0.75
@@ -220,17 +220,17 @@ CONTRARY = AGREEING * [[1], [-1]]
             "reliability -1.00 < 0.5 and p = 0.20 > 0.05 that chance made the ranking",
         ),
         (estimate_of([1.0, 2.0, 3.0], p_value=0.06), "p = 0.06 > 0.05 that chance made the ranking"),
-        (estimate_of([1.0, 2.0, 3.0], AGREEING, 0.05), None),
-        (estimate_of([1.0, 2.0, 3.0], AGREEING), None),
-        (estimate_of([1.0, 2.0, 3.0], p_value=0.01), None),
+        (estimate_of([1.0, 2.0, 3.0], AGREEING, 0.05), ""),
+        (estimate_of([1.0, 2.0, 3.0], AGREEING), ""),
+        (estimate_of([1.0, 2.0, 3.0], p_value=0.01), ""),
     ],
 )
-def test_what_is_lacking_is_said_in_words(estimate: ValueEstimate, lacking: str | None) -> None:
-    assert signal.failed_checks(estimate) == lacking
-    assert signal.is_significant(estimate) == (lacking is None and not np.isnan(estimate.p_value))
+def test_what_is_lacking_is_said_in_words(estimate: ValueEstimate, lacking: str) -> None:
+    assert signal.verdict_of(estimate).failed == lacking
+    assert signal.verdict_of(estimate).passes == (not lacking and not np.isnan(estimate.p_value))
 
 
 def test_nothing_known_is_nothing_shown() -> None:
     unknown = estimate_of([1.0, 2.0, 3.0])
-    assert signal.failed_checks(unknown) is None
-    assert not signal.is_significant(unknown)
+    assert signal.verdict_of(unknown).failed == ""
+    assert not signal.verdict_of(unknown).passes

@@ -1,5 +1,6 @@
 """The gate: values that can't be told from noise are called so, and refused where a real ranking is required."""
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,17 +14,16 @@ from datasets import Dataset
 from shed_hf import CuratedDataset, Game, NoSignal, ShedError, curate, plan, read_ledger
 from shed_hf.errors import InputError
 from shed_hf.estimators import BanzhafMSR, Exact, LeastSquares, Permutation, ValueEstimate
-from shed_hf.estimators.budget import AFFORDS_REPEATS, REPEATS
+from shed_hf.estimators.replicates import AFFORDS_REPLICATES, REPEATS
 from shed_hf.estimators.significance import (
     CHANCE,
     LEAST_CLUSTERS,
     REMEDY,
     UNRELIABLE,
-    failed_checks,
-    is_significant,
-    suggestion,
-    untested_reason,
+    Verdict,
+    verdict_of,
 )
+from shed_hf.game.ledger import Ledger
 from shed_hf.hub.card import dataset_card
 from shed_hf.hub.card_text import chance, order_noise, verdict
 from shed_hf.results.summary import summary
@@ -78,11 +78,11 @@ def told(reliability: float, p_value: float, values: Sequence[float] = (1.0, 2.0
 @pytest.mark.parametrize(
     ("reliability", "p_value", "problem"),
     [
-        (0.9, 0.01, None),
-        (0.9, 0.05, None),
-        (0.51, NAN, None),
-        (NAN, 0.01, None),
-        (NAN, NAN, None),
+        (0.9, 0.01, ""),
+        (0.9, 0.05, ""),
+        (0.51, NAN, ""),
+        (NAN, 0.01, ""),
+        (NAN, NAN, ""),
         (0.49, 0.01, "reliability 0.49 < 0.5"),
         (0.9, 0.06, "p = 0.06 > 0.05 that chance made the ranking"),
         (0.9, 0.054, "p = 0.054 > 0.05 that chance made the ranking"),
@@ -93,47 +93,124 @@ def told(reliability: float, p_value: float, values: Sequence[float] = (1.0, 2.0
         (0.2, 0.4, "reliability 0.20 < 0.5 and p = 0.40 > 0.05 that chance made the ranking"),
     ],
 )
-def test_what_is_known_must_be_good_and_chance_must_be_asked(
-    reliability: float, p_value: float, problem: str | None
-) -> None:
+def test_what_is_known_must_be_good_and_chance_must_be_asked(reliability: float, p_value: float, problem: str) -> None:
     estimate = told(reliability, p_value)
     np.testing.assert_allclose(estimate.reliability, reliability)
-    assert failed_checks(estimate) == problem
-    assert is_significant(estimate) == (problem is None and not np.isnan(p_value))
+    assert verdict_of(estimate).failed == problem
+    assert verdict_of(estimate).passes == (not problem and not np.isnan(p_value))
 
 
 def test_a_ranking_takes_two_values_that_differ() -> None:
-    assert failed_checks(told(NAN, 0.01, [1.0])) == "there is only one value"
-    assert failed_checks(told(NAN, 0.01, [2.0] * 4)) == "all 4 clusters have the same value 2"
-    assert not is_significant(told(NAN, 0.01, [2.0] * 4))
+    assert verdict_of(told(NAN, 0.01, [1.0])).failed == "there is only one value"
+    assert verdict_of(told(NAN, 0.01, [2.0] * 4)).failed == "all 4 clusters have the same value 2"
+    assert not verdict_of(told(NAN, 0.01, [2.0] * 4)).passes
 
 
 def test_what_was_not_asked_is_said_with_what_to_do() -> None:
-    few, unsure = (told(NAN, NAN, [1.0, 2.0]), told(NAN, 0.15, [1.0, 2.0, 3.0]))
-    assert untested_reason(few) == "fewer than 4 clusters make too few coalitions to say"
-    assert untested_reason(unsure) is None
-    assert {suggestion(few), suggestion(unsure)} == {"cluster the rows into at least 4 before trusting the ranking"}
-    assert suggestion(told(NAN, NAN, [1.0])) == suggestion(few)  # a single value
+    few, unsure = (verdict_of(told(NAN, NAN, [1.0, 2.0])), verdict_of(told(NAN, 0.15, [1.0, 2.0, 3.0])))
+    assert few.unknown == "fewer than 4 clusters make too few coalitions to say"
+    assert unsure.unknown == ""
+    assert {few.advice, unsure.advice} == {"cluster the rows into at least 4 before trusting the ranking"}
+    assert verdict_of(told(NAN, NAN, [1.0])).advice == few.advice  # a single value
     unknown = told(NAN, NAN, [1.0, 2.0, 3.0, 4.0])
-    assert untested_reason(unknown) == "too little was measured to say"
-    assert suggestion(unknown) == "use a larger budget before trusting the ranking"
-    of_one_run = replace(unknown, semivalue="in-run")
-    assert untested_reason(of_one_run) == "a single run with credits is too little to say"
-    assert suggestion(of_one_run) == 'use estimator="least-squares" before trusting the ranking'
-    assert suggestion(told(NAN, 0.06, [1.0, 2.0, 3.0, 4.0])) == REMEDY
-    assert untested_reason(told(NAN, 0.06, [1.0, 2.0, 3.0, 4.0])) is None
+    assert verdict_of(unknown).unknown == "too little was measured to say"
+    assert verdict_of(unknown).advice == "use a larger budget before trusting the ranking"
+    of_one_run = verdict_of(replace(unknown, semivalue="in-run"))
+    assert of_one_run.unknown == "a single run with credits is too little to say"
+    assert of_one_run.advice == 'use estimator="least-squares" before trusting the ranking'
+    assert verdict_of(told(NAN, 0.06, [1.0, 2.0, 3.0, 4.0])).advice == REMEDY
+    assert verdict_of(told(NAN, 0.06, [1.0, 2.0, 3.0, 4.0])).unknown == ""
+    assert verdict_of(told(0.9, 0.01)).advice == ""
 
 
-@pytest.mark.parametrize("estimator", [LeastSquares(), Exact(), BanzhafMSR(200), Permutation(40)], ids=repr)
+def trained(v_grand: float, gain_stderr: float, best: float, stderr: float) -> Verdict:
+    """The verdict on values of a model that was trained, with v(∅) = 0."""
+    estimate = told(0.9, 0.01, [best - 2, best - 1, best])
+    errors = np.full(3, stderr)
+    estimate = replace(estimate, stderr=errors, v_grand=v_grand, gain_stderr=gain_stderr, starts_untrained=True)
+    assert verdict_of(replace(estimate, starts_untrained=False)).passes  # v(∅) of a callable may be any number
+    return verdict_of(estimate)
+
+
+@pytest.mark.parametrize(
+    ("v_grand", "gain_stderr", "best", "stderr", "failed"),
+    [
+        (1.0, 0.1, 2.0, 0.5, ""),
+        (-0.1, 0.2, 2.0, 0.5, ""),
+        (
+            -0.3,
+            0.2,
+            2.0,
+            0.5,
+            r"fine-tuning on everything makes the model worse \(v\(N\) − v\(∅\) = -0.3000 ± 0.2000\)",
+        ),
+        (-0.01, NAN, 2.0, 0.5, r"fine-tuning on everything makes the model worse"),
+        (1.0, 0.1, 0.4, 0.5, r"the best value, \+0.4000 ± 0.5000, is within its standard error of nothing"),
+        (1.0, 0.1, -0.4, NAN, r"the best value, -0.4000 ± 0.0000, is within"),
+        (-1.0, 0.1, -0.4, 0.1, r"fine-tuning on everything .* and the best value, -0.4000"),
+    ],
+)
+def test_a_ranking_passes_only_where_training_helps(
+    v_grand: float, gain_stderr: float, best: float, stderr: float, failed: str
+) -> None:
+    verdict = trained(v_grand, gain_stderr, best, stderr)
+    assert verdict.passes == (not failed)
+    assert re.fullmatch(f"{failed}.*" if failed else "", verdict.failed)
+    assert verdict.claim == (
+        "choosing by the values would not help" if failed else "the values cannot be told from noise"
+    )
+    assert verdict.in_short.startswith(f"NOT of use: {verdict.failed} (" if failed else "real as far as can be told (")
+
+
+def test_a_callable_below_its_v_of_nobody_is_told_of_it_and_passes() -> None:
+    verdict = verdict_of(replace(told(0.9, 0.01), v_grand=-1.0))
+    assert verdict.passes
+    assert any(note.startswith("v(N) is below v(∅)") for note in verdict.notes)
+
+
+@pytest.mark.parametrize(("agreement", "passes"), [(0.4, True), (NAN, True), (0.0, False), (-0.7, False)])
+def test_replicates_that_contradict_each_other_fail_the_gate_in_words(agreement: float, passes: bool) -> None:
+    verdict = verdict_of(replace(told(0.9, 0.01), agreement=agreement))
+    assert verdict.passes == passes
+    words = "coalitions measured again in another training order agree no better than different ones"
+    assert verdict.failed == ("" if passes else f"{words} ({agreement:.2f} <= 0)")
+
+
+@pytest.mark.parametrize(("orders", "words"), [(1, "one training order"), (5, "5 training orders")])
+def test_luck_that_coalitions_may_share_is_not_told_from_worth(orders: int, words: str) -> None:
+    verdict = verdict_of(replace(told(0.9, 0.01, [1.0, 2.0, 3.0, 4.0]), shared_orders=orders))
+    assert not verdict.passes
+    assert verdict.failed == ""
+    assert verdict.unknown.startswith(f"all outcomes were measured in {words}, and luck that coalitions share cannot")
+    assert verdict.advice == "measure the clusters anew before trusting the ranking"
+    without_luck = replace(told(0.9, 0.01), shared_orders=orders, noise_floor=0.0, noise_freedom=2)
+    assert verdict_of(without_luck).passes
+
+
+def test_what_standard_errors_lack_without_replicates_is_said() -> None:
+    lacking = verdict_of(told(0.9, 0.01)).notes
+    assert lacking[0].startswith("nothing was measured in another training order")
+    known = replace(told(0.9, 0.01), noise_floor=0.1, row_spread=0.1, row_pairs=6)
+    assert verdict_of(known).notes == ()
+    assert verdict_of(replace(known, row_pairs=0)).notes[0].startswith("whether other rows of the same clusters")
+
+
+@pytest.mark.parametrize("estimator", [LeastSquares(), Exact(), BanzhafMSR(200)], ids=repr)
 def test_chance_can_be_ruled_out_from_four_clusters_on_however_much_is_measured(estimator: Any) -> None:
     for n in range(1, 6):
         worth = np.array([-3.0, 0.0, 1.0, 4.0, 2.0])[:n]
         game = Game([np.array([row]) for row in range(n)], lambda sets, w=worth: np.array([[w[s].sum()] for s in sets]))
-        estimate = estimator(game, np.random.default_rng(0))
-        assert is_significant(estimate) == (n >= LEAST_CLUSTERS), n
-        assert (
-            suggestion(estimate) == f"cluster the rows into at least {LEAST_CLUSTERS} before trusting the ranking"
-        ) == (n < LEAST_CLUSTERS)
+        verdict = verdict_of(estimator(game, np.random.default_rng(0)))
+        assert verdict.passes == (n >= LEAST_CLUSTERS), n
+        assert (verdict.advice == f"cluster the rows into at least {LEAST_CLUSTERS} before trusting the ranking") == (
+            n < LEAST_CLUSTERS
+        )
+
+
+def test_independent_walks_can_rule_out_chance_for_three_clusters() -> None:
+    worth = np.array([-3.0, 0.0, 1.0])
+    game = Game([np.array([row]) for row in range(3)], lambda sets: np.array([[worth[s].sum()] for s in sets]))
+    assert verdict_of(Permutation(40)(game, np.random.default_rng(0))).passes
 
 
 # ---- curations
@@ -201,29 +278,20 @@ def test_no_signal_is_an_error_of_the_package_and_none_of_its_arguments() -> Non
 # ---- the noise floor
 
 
-def test_the_noise_floor_is_the_spread_of_v_of_all_over_orders_of_its_rows() -> None:
-    seen: list[tuple[int, ...]] = []
-
-    def remembering(row_sets: Sequence[np.ndarray]) -> np.ndarray:
-        seen.extend(tuple(rows.tolist()) for rows in row_sets)
-        return clear(row_sets)
-
-    curated = curated_by(remembering)
-    everything = [rows for rows in seen if len(rows) == 20]
-    assert len(set(everything)) == len(everything) == 1 + REPEATS
-    assert len({tuple(sorted(rows)) for rows in everything}) == 1
-    by_hand = np.std([clear([np.array(rows)]).mean() for rows in everything], ddof=1)
-    assert curated.estimate.noise_floor == pytest.approx(by_hand)
-    assert curated.estimate.v_grand == pytest.approx(clear([np.array(everything[0])]).mean())
-    assert order_noise(curated) == f"{by_hand:.4f}"
-
-
-@pytest.mark.parametrize(("n_rows", "n_orders"), [(2, 1), (3, 2), (4, 2), (8, 2)])
-def test_other_orders_are_other_orders(n_rows: int, n_orders: int) -> None:
-    """With so few rows an order drawn at random is often one that was there already, which would measure nothing."""
-    for seed in range(20):
-        game = Game([np.array([row]) for row in range(n_rows)], by_chance, seed=seed)
-        assert len(set(game.in_other_orders(REPEATS).tolist()) - {game.ends()[1]}) == n_orders
+def test_the_noise_floor_is_the_spread_of_coalitions_over_orders_of_their_rows() -> None:
+    curated = curated_by(clear, sampler="random")
+    of_rows: dict[frozenset[int], list[float]] = {}
+    for entry in curated.ledger:
+        of_rows.setdefault(frozenset(entry.blocks[0]), []).append(float(entry.outcome.mean()))
+    repeated = [utilities for utilities in of_rows.values() if len(utilities) > 1]
+    assert len(of_rows[frozenset().union(*of_rows)]) == 1 + REPEATS
+    assert len(repeated) == 1 + 2  # N, and two coalitions
+    squares = sum(float(np.var(utilities)) * len(utilities) for utilities in repeated)
+    freedom = sum(len(utilities) - 1 for utilities in repeated)
+    assert curated.estimate.noise_freedom == freedom == REPEATS + 2
+    assert curated.estimate.noise_floor == pytest.approx((squares / freedom) ** 0.5)
+    assert order_noise(curated) == f"{curated.estimate.noise_floor:.4f}"
+    assert curated.estimate.v_grand == pytest.approx(np.mean(of_rows[frozenset().union(*of_rows)]))
 
 
 def test_a_single_row_has_no_other_order_and_no_noise_to_tell() -> None:
@@ -231,37 +299,61 @@ def test_a_single_row_has_no_other_order_and_no_noise_to_tell() -> None:
     assert np.isnan(curated.estimate.noise_floor)
 
 
-def test_a_utility_without_chance_has_no_noise() -> None:
-    assert curated_by(lambda row_sets: np.array([[float(rows.sum())] for rows in row_sets])).estimate.noise_floor == 0
+def test_a_utility_without_chance_has_no_noise_and_no_replicates() -> None:
+    curated = curated_by(lambda row_sets: np.array([[float(rows.sum())] for rows in row_sets]), sampler="random")
+    assert curated.estimate.noise_floor == 0
+    different = {frozenset(entry.blocks[0]) for entry in curated.ledger}
+    assert len(curated.ledger) == len(different) + REPEATS
 
 
-@pytest.mark.parametrize("budget", [AFFORDS_REPEATS - 1, AFFORDS_REPEATS, None])
-def test_orders_are_measured_where_the_budget_has_room_for_them(budget: int | None) -> None:
+@pytest.mark.parametrize("budget", [AFFORDS_REPLICATES - 1, AFFORDS_REPLICATES, None])
+def test_replicates_are_made_where_the_budget_has_room_for_them_and_their_lack_is_said(budget: int | None) -> None:
     curated = curated_by(clear, budget=budget, sampler="random")
-    repeated = budget is None or budget >= AFFORDS_REPEATS
-    assert np.isnan(curated.estimate.noise_floor) != repeated
+    replicated = budget is None or budget >= AFFORDS_REPLICATES
+    assert np.isnan(curated.estimate.noise_floor) != replicated
     n_all = sum(len(np.concatenate(entry.blocks)) == 20 for entry in curated.ledger)
-    assert n_all == 1 + (REPEATS if repeated else 0)
+    assert n_all == 1 + (REPEATS if replicated else 0)
     if budget is not None:
         assert curated.recipe["bill"]["fine_tunings"] <= budget
-    assert (order_noise(curated) == "not measured") != repeated
+    assert (order_noise(curated) == "not measured") != replicated
+    assert ("nothing was measured in another training order" in summary(curated)) != replicated
 
 
-def test_an_estimator_that_needs_the_whole_budget_gets_it() -> None:
-    curated = curated_by(clear, clusterer=GROUPS % 5, estimator="exact", budget=31)
-    assert np.isnan(curated.estimate.noise_floor)
-    assert curated.recipe["bill"]["fine_tunings"] == 31
+def test_an_estimator_that_needs_the_whole_budget_gets_it_with_wider_bars() -> None:
+    with_replicates, without = (
+        curated_by(clear, clusterer=GROUPS % 5, estimator="exact", budget=budget) for budget in (None, 31)
+    )
+    assert np.isnan(without.estimate.noise_floor)
+    assert without.recipe["bill"]["fine_tunings"] == 31
+    assert (without.estimate.stderr > 0).all()
+    assert with_replicates.estimate.noise_floor > 0
 
 
 def test_the_gate_survives_the_disk_and_another_estimator(tmp_path: Path) -> None:
     curated = curated_by(clear)
     curated.save_to_disk(tmp_path / "saved")
     loaded = CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL)
-    for name in ("reliability", "p_value", "noise_floor"):
+    for name in ("reliability", "p_value", "noise_floor", "noise_freedom", "gain_stderr"):
         assert getattr(loaded.estimate, name) == getattr(curated.estimate, name) > 0
-    assert (failed_checks(loaded.estimate), summary(loaded)) == (failed_checks(curated.estimate), summary(curated))
+    assert (verdict_of(loaded.estimate), summary(loaded)) == (verdict_of(curated.estimate), summary(curated))
     again = loaded.reestimate(LeastSquares(prior=None))
-    assert again.estimate.noise_floor == curated.estimate.noise_floor
+    assert again.estimate.noise_floor == pytest.approx(curated.estimate.noise_floor)
+    assert again.estimate.noise_freedom == curated.estimate.noise_freedom
+
+
+@pytest.mark.parametrize("estimator", [LeastSquares(), Exact(), BanzhafMSR()], ids=repr)
+def test_a_ledger_whose_coalitions_shared_one_order_does_not_pass(estimator: Any) -> None:
+    """As those of earlier versions, which trained every coalition in a subsequence of one order."""
+    game = Game([np.arange(player, 30, 5) for player in range(5)], clear)
+    game(np.zeros((1, 5), dtype=bool))
+    game((np.arange(1, 32)[:, None] >> np.arange(5)) & 1 == 1, common=True)
+    estimate = estimator.from_ledger(game)
+    assert estimate.shared_orders == 1
+    assert verdict_of(estimate).unknown.startswith("all outcomes were measured in one training order")
+    assert not verdict_of(estimate).passes
+    own = Game(game.players, clear, Ledger())
+    own((np.arange(32)[:, None] >> np.arange(5)) & 1 == 1)
+    assert estimator.from_ledger(own).shared_orders == 0
 
 
 # ---- the card

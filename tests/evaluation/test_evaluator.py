@@ -85,10 +85,24 @@ def test_what_is_no_objective_is_refused(thing: Any) -> None:
 
 def test_items_whose_completion_is_cut_away_are_left_out_with_a_warning(llama: Model, tokenizer: Tokenizer) -> None:
     prompt = split_at_completion(tokenise([ITEMS[2]], tokenizer, 256)[0])
-    with pytest.warns(UserWarning, match=r"evaluation candidates are longer"):
+    with pytest.warns(UserWarning, match=r"\d of 4 evaluation items are longer than .*; 1 take no part, since their"):
         evaluation = Evaluation(ITEMS, Loss(), tokenizer, prompt)
     assert evaluation.items == [ITEMS[0], ITEMS[1], ITEMS[3]]
     assert evaluation(llama).shape == (3,)
+
+
+def test_an_item_goes_with_any_of_its_options_and_the_warning_counts_items(llama: Model, tokenizer: Tokenizer) -> None:
+    long = asked("Which has fur?", "the dog", "the flour in the oven beside the drum, and more of it", "salt")
+    items = [asked("Which is eaten?", "salt", "a drum"), long, asked("Which is played?", "a drum", "salt")]
+    of_others = [asked("Which is eaten?", "a drum", "salt"), asked("Which is played?", "a drum", "salt")]
+    fits = max(len(row.ids) for row in tokenise(of_others, tokenizer, 256))
+    with pytest.warns(
+        UserWarning, match=r"1 of 3 evaluation items are longer than .*; 1 take no part, since"
+    ) as caught:
+        evaluation = Evaluation(items, Choice(), tokenizer, fits + 1)
+    assert len(caught) == 1
+    assert evaluation.kept.tolist() == [0, 2]
+    assert evaluation(llama).shape == (2,)
 
 
 def test_no_items_are_refused(tokenizer: Tokenizer) -> None:

@@ -15,9 +15,10 @@ from shed_hf.data.formats import Example, Turn
 from shed_hf.data.tokenization import IGNORED, tokenise
 from shed_hf.errors import InputError
 from shed_hf.evaluation import log_likelihood as likelihood
+from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.generation import generate
-from shed_hf.evaluation.log_likelihood import Candidate, LikelihoodBatches
+from shed_hf.evaluation.log_likelihood import LikelihoodBatches
 from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Likelihoods, Loss, Metric
 from shed_hf.evaluation.registry import objective_from
 from tests.helpers.objectives import ITEMS, QUIZ, VOCABULARY, answer, asked, measured

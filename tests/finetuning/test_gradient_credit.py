@@ -12,7 +12,6 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 from transformers import TrainerCallback
-from trl import SFTConfig
 
 from shed_hf.data.formats import Example
 from shed_hf.data.pool import Pool, read_pool
@@ -23,14 +22,12 @@ from shed_hf.estimators.in_run import InRun
 from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Likelihoods, Loss, Metric
 from shed_hf.finetuning import gradient_credit as module
 from shed_hf.finetuning.fine_tune import FineTune
+from shed_hf.finetuning.outcome_gradient import OutcomeGradient
 from shed_hf.finetuning.trainer_settings import preserved_rng_state
 from shed_hf.finetuning.trainer_utility import TrainerUtility
 from shed_hf.game.game import Game
+from tests.helpers.credits import CLIPPED, EPSILON, ROWS, bound, log_likelihoods, outcomes
 from tests.helpers.rows import make_rows
-
-ROWS = np.array([3, 1, 40, 22, 7, 9, 60, 61, 2, 30])
-EPSILON = 1e-8
-CLIPPED = 0.5
 
 
 @pytest.fixture(scope="module")
@@ -51,41 +48,6 @@ def quiz() -> list[Example]:
     return read_pool(Dataset.from_list(of)).examples(np.arange(6))
 
 
-def bound(
-    model: Path, pool: Pool, items: Sequence[Example], folder: Path, objective: Any = "loss", dropout: float = 0.0,
-    **fields: Any,
-) -> TrainerUtility:  # fmt: skip
-    """A utility whose adapter has random factors, so that both of them have gradients from the start."""
-    args = {"learning_rate": 1e-3, "per_device_train_batch_size": 4, "max_length": 128, "bf16": False, "use_cpu": True}
-    args |= {"output_dir": str(folder), "activation_checkpointing": False, "lr_scheduler_type": "constant"}
-    args |= {"num_train_epochs": 1, "max_grad_norm": CLIPPED, **fields}
-    peft = LoraConfig(r=4, lora_dropout=dropout, target_modules="all-linear", task_type="CAUSAL_LM")
-    peft.init_lora_weights = False
-    return FineTune(str(model), objective, args=SFTConfig(**args), peft_config=peft).bind(pool, items, 0)
-
-
-def log_likelihoods(model: Any, ids: Any, starts: Sequence[int]) -> torch.Tensor:
-    """The summed log-likelihood of what follows ``starts``, one sequence, nothing padded."""
-    ids = torch.as_tensor(ids)[None]
-    log_p = model(input_ids=ids).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])[:, 0]
-    return torch.stack([log_p[start - 1 :].sum() for start in starts])
-
-
-def mean_outcome(utility: TrainerUtility) -> torch.Tensor:
-    """U as one would write it in torch, item by item."""
-    objective, outcomes = utility.evaluation.objective, []
-    for item, group in zip(utility.evaluation.items, utility.evaluation.candidate_groups, strict=True):
-        totals = torch.cat([log_likelihoods(utility.trainer.model, one.ids, [one.start]) for one in group])
-        means = totals / torch.tensor([one.n_completion for one in group])
-        if isinstance(objective, Loss):
-            outcomes.append(means[0])
-        elif isinstance(objective, Choice):
-            outcomes.append((means if objective.per_token else totals).log_softmax(0)[item.answer])
-        else:
-            outcomes.append((means if objective.per_token else totals).log_softmax(0)[0])
-    return torch.stack(outcomes).mean()
-
-
 def by_definition(utility: TrainerUtility, places: Any, adam: bool, rates: Sequence[float]) -> Any:
     """Credits from a backward pass for every row of every step, and a training loop of one's own."""
     model, earned = utility.trainer.model, np.zeros(len(ROWS))
@@ -94,7 +56,7 @@ def by_definition(utility: TrainerUtility, places: Any, adam: bool, rates: Seque
     means = [torch.zeros_like(w) for w in weights]
     for step, rate in enumerate(rates):
         chunk = places[step]
-        toward = torch.autograd.grad(mean_outcome(utility), weights)
+        toward = torch.autograd.grad(torch.stack(outcomes(utility)).mean(), weights)
         tokens = [utility.rows.tokens(ROWS[[place]])[0] for place in chunk]
         learned = sum(one.n_learned for one in tokens)
         of_rows = []
@@ -121,7 +83,7 @@ def by_definition(utility: TrainerUtility, places: Any, adam: bool, rates: Seque
 
 
 def chunks(size: int, epochs: int = 1) -> list[Any]:
-    return [np.arange(len(ROWS))[at : at + size] for at in range(0, len(ROWS), size)] * epochs
+    return np.array_split(np.arange(len(ROWS)), -(-len(ROWS) // size)) * epochs
 
 
 @pytest.mark.parametrize("adam", [False, True], ids=["sgd", "adam"])
@@ -174,7 +136,7 @@ def test_no_row_moves_a_weight_further_than_adam_does(
 ) -> None:
     utility = bound(tiny_model, rows, examples, tmp_path, learning_rate=1e-3)
     with utility.isolation:
-        furthest = 1e-3 * float(module.OutcomeGradient(utility.evaluation, utility.trainer)().abs().sum())
+        furthest = 1e-3 * float(OutcomeGradient(utility.evaluation, utility.trainer)().abs().sum())
     assert 0 < np.abs(utility.credit(ROWS[:4])).max() < furthest
 
 

@@ -62,3 +62,15 @@ def test_steps_keep_their_rows_and_have_a_place_for_each(batch_size: int, accumu
         as_given = plain.batches[accumulation * step : accumulation * (step + 1)]
         assert rows == sorted(row for batch in as_given for row in batch if row != NULL_ROW)
         assert max(map(len, of_step)) <= -(-batch_size // split)
+
+
+@given(n_rows=st.integers(1, 60), batch_size=st.integers(1, 9), accumulation=st.integers(1, 3))
+def test_rows_are_spread_evenly_over_as_few_steps_as_can_be(n_rows: int, batch_size: int, accumulation: int) -> None:
+    laid = schedule([[np.arange(n_rows)]], batch_size, accumulation)
+    rows = [
+        [row for batch in laid.batches[first : first + accumulation] for row in batch if row != NULL_ROW]
+        for first in range(0, len(laid.batches), accumulation)
+    ]
+    assert len(rows) == len(laid.steps) == -(-n_rows // (batch_size * accumulation))
+    assert [row for of_step in rows for row in of_step] == list(range(n_rows))  # in their order
+    assert max(map(len, rows)) - min(map(len, rows)) <= 1

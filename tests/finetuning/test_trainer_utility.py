@@ -85,9 +85,10 @@ def test_one_run_measures_what_fresh_trainers_do(
     seed = 7
     args = config(tmp_path, **fields)
     utility = FineTune(str(tiny_model), "loss", args=args).bind(rows, examples, seed)
-    measured = utility(ROW_SETS)
+    filling = [np.array([3, 1, 40, 22, 7, 30, 31, 32]), np.array([5]), np.r_[9, 8, 60:69, 70:75]]  # of 8, 1 and 16 rows
+    measured = utility(filling)
     naive = config(tmp_path, train_sampling_strategy="sequential", save_strategy="no", **fields)
-    expected = fresh_outcomes(tiny_model, rows, examples, naive, default_peft_config(), ROW_SETS)
+    expected = fresh_outcomes(tiny_model, rows, examples, naive, default_peft_config(), filling)
     np.testing.assert_allclose(measured, expected, atol=1e-5)
     assert np.abs(measured[0] - measured[1]).max() > 1e-3  # the row sets do differ
 
@@ -123,7 +124,7 @@ def test_continuing_trains_on_from_block_to_block(tiny_model: Path, rows: Pool, 
     utility = FineTune(str(tiny_model), "loss", args=None).bind(rows, examples, 0)
     game = Game([np.arange(0, 8), np.arange(8, 16)], utility)
     first, both = game.along([[np.array([0]), np.array([1])]])[0]
-    alone, grand = game(np.array([[True, False], [True, True]]))
+    alone, grand = game(np.array([[True, False], [True, True]]), common=True)
     assert first == pytest.approx(alone, abs=1e-9)  # before anything follows, continuing is retraining
     assert both != pytest.approx(first, abs=1e-4)
     assert abs(both - grand) < abs(first - grand)

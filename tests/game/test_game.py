@@ -92,12 +92,41 @@ def test_rows_train_in_an_order_of_content_and_seed_alone(names: list[int], play
         assert named[first.rows(np.array(coalition))].tolist() == second.rows(np.array(there)).tolist()
 
 
-def test_the_order_of_rows_is_a_shuffle_that_changes_with_the_seed_and_holds_in_every_coalition() -> None:
-    orders = [Game([np.arange(50), np.arange(50, 99)], Plain(), seed=seed).rows(np.arange(2)) for seed in range(5)]
-    assert len({tuple(order) for order in orders}) == 5
+def test_the_order_of_rows_is_a_shuffle_that_changes_with_seed_coalition_and_replicate() -> None:
+    games = [Game([np.arange(50), np.arange(50, 99)], Plain(), seed=seed) for seed in range(5)]
+    orders = [game.rows(np.arange(2), replicate) for game in games for replicate in range(3)]
+    assert len({tuple(order) for order in orders}) == 15
     assert all(sorted(order) == list(range(99)) != list(order) for order in orders)
-    alone = Game([np.arange(50), np.arange(50, 99)], Plain(), seed=3).rows(np.array([0]))
-    assert alone.tolist() == [row for row in orders[3].tolist() if row < 50]
+    alone, together = games[3].rows(np.array([0])), games[3].rows(np.arange(2))
+    assert alone.tolist() != [row for row in together.tolist() if row < 50]
+
+
+def test_a_common_order_is_that_of_all_rows_and_holds_in_every_coalition() -> None:
+    game = Game([np.arange(50), np.arange(50, 99)], Plain(), seed=3)
+    for replicate in range(3):
+        together = game.rows(np.arange(2), replicate)
+        assert game.rows(np.arange(2), replicate, common=True).tolist() == together.tolist()
+        alone = game.rows(np.array([0]), replicate, common=True)
+        assert alone.tolist() == [row for row in together.tolist() if row < 50]
+
+
+@pytest.mark.parametrize(("n_rows", "n_orders"), [(1, 1), (2, 2), (3, 6), (4, 7), (8, 7), (9, 7)])
+def test_replicates_are_other_orders_as_far_as_there_are_any(n_rows: int, n_orders: int) -> None:
+    """With so few rows an order drawn at random is often one that was there already, which would measure nothing."""
+    for seed in range(20):
+        game = Game([np.arange(n_rows)], Plain(), seed=seed)
+        orders = [tuple(game.rows(np.array([0]), replicate).tolist()) for replicate in range(7)]
+        assert len(set(orders)) == n_orders
+        assert orders == [tuple(game.rows(np.array([0]), replicate).tolist()) for replicate in range(7)]
+
+
+def test_a_replicate_is_measured_anew_and_each_coalition_may_have_its_own_number() -> None:
+    game = Game([np.arange(4), np.arange(4, 8)], Training())
+    both = np.ones((3, 2), dtype=bool)
+    first, second, again = game.measurements(both, [0, 1, 0])
+    assert first.key == again.key != second.key
+    assert game.n_fine_tunings == 2 == game.n_evaluations
+    assert game.measurements(both[:1], 1)[0] is second
 
 
 def test_the_ledger_answers_a_rerun_under_other_row_ids() -> None:

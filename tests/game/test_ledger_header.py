@@ -8,6 +8,7 @@ import pytest
 
 from shed_hf.errors import LedgerError
 from shed_hf.game.ledger import Ledger, read_ledger
+from shed_hf.game.ledger_header import recorded_header
 from tests.helpers.ledgers import HEADER, an_entry, filled, lines_of
 
 
@@ -60,3 +61,20 @@ def test_a_header_that_is_nested_without_end_is_no_header(tmp_path: Path) -> Non
         path.write_bytes(b'{"shed_ledger": 1, "a": ' + b'{"a": ' * depth + b"1" + b"}" * depth + b"}\n")
         with pytest.raises(LedgerError, match=r"is not a ledger|holds the outcomes of another run"):
             Ledger(path, HEADER)
+
+
+@pytest.mark.parametrize("content", [b"", b"no ledger", b'{"shed_ledger": '], ids=["empty", "other", "torn"])
+def test_where_no_header_can_be_read_there_is_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger"
+    assert recorded_header(path) is None
+    path.write_bytes(content)
+    assert recorded_header(path) is None
+
+
+def test_a_header_is_read_without_the_outcomes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "ledger"
+    content = filled(path)
+    monkeypatch.setattr("shed_hf.game.ledger_header.FIRST_BYTES", len(content) * 2 // 3)
+    found = recorded_header(path)
+    assert found is not None
+    assert {**found} == {"shed_ledger": 1, **read_ledger(path).header}

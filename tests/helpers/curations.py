@@ -7,6 +7,7 @@ import numpy as np
 from datasets import Dataset
 
 from shed_hf import QOCS, CuratedDataset, Lexical, curate
+from shed_hf.storage.checks import FIGURES, LATER_FIGURES
 
 WORTH = {"cooking": 3.0, "animals": 2.0, "sports": 1.0, "music": -1.0}
 
@@ -41,7 +42,7 @@ def _assert_equal(one: CuratedDataset, two: CuratedDataset) -> None:
     assert (one.recipe, repr(one)) == (two.recipe, repr(two))
     for name in ("values", "stderr", "counts", "replicates", "halves", "per_item"):
         np.testing.assert_array_equal(getattr(one.estimate, name), getattr(two.estimate, name))
-    for name in ("semivalue", "v_empty", "v_grand", "n_evaluations", "p_value", "noise_floor", "stopped"):
+    for name in FIGURES + LATER_FIGURES:
         np.testing.assert_equal(getattr(one.estimate, name), getattr(two.estimate, name))  # NaN is NaN's equal
     np.testing.assert_equal(one.valued.merit, two.valued.merit)
     for found, expected in zip(_arrays(two), _arrays(one), strict=True):

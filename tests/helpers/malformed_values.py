@@ -175,7 +175,13 @@ ARGUMENTS = [
     ),
     Argument("budget", lambda v: v is None or is_whole(8)(v), ["0s", "4 parsecs", "-5min", "5", "infh", "h", 2, [4]]),
     Argument("require_signal", is_one_of(False), ["no", "yes", 1], ("noise",)),
-    Argument("sampler", is_one_of("qocs", "qwcs", "random"), ["qocs", "QOCS", shed_hf.QOCS, shed_hf.KMeans(2)]),
+    Argument(
+        "sampler", is_one_of("qocs", "qwcs", "random", "longest", "dataset-quantization"),
+        ["qocs", "QOCS", shed_hf.QOCS, shed_hf.KMeans(2), "longest", "dataset-quantization", "retrieval", "ifd", "full",
+         "credit-coverage", shed_hf.Full(), shed_hf.Retrieval(), shed_hf.Longest, shed_hf.Given([0, 0]),
+         shed_hf.Given([99]), shed_hf.Given("nonesuch"), shed_hf.Given(None), shed_hf.Given([1.5])],
+        ("Given", "size", "eval_dataset", "credit", "model"),
+    ),
     Argument(
         "merit", _is_merit,
         ["credit", "ifd", "loss", [1.0] * N, [1.0] * (N - 1), ["a"] * N, [math.nan] * N, [[1.0]] * N, [None] * N,
@@ -227,6 +233,15 @@ FIELDS: dict[str, tuple[Callable[..., Any], str, list[Argument]]] = {
     "QOCS": (shed_hf.QOCS, "sampler", [Argument("most", either(is_none, is_number(0, 1)), ["0.5", 2])]),
     "QWCS": (shed_hf.QWCS, "sampler", [
         Argument("factor", either(is_none, is_number(-1e-9, 1e300)), ["1"]), Argument("by_size", is_bool, ["no"])]),
+    "Retrieval": (shed_hf.Retrieval, "sampler", [
+        Argument("by", lambda v: False, ["items", "mean"], ("eval_dataset",)),
+        Argument("near", lambda v: False, ["0.3", 2], ("eval_dataset",))]),
+    "DSIR": (shed_hf.DSIR, "sampler", [
+        Argument("ngrams", lambda v: False, ["2"], ("eval_dataset",)),
+        Argument("buckets", lambda v: False, ["2"], ("eval_dataset",))]),
+    "DatasetQuantization": (shed_hf.DatasetQuantization, "sampler", [Argument("bins", is_whole(1), ["2", 2.0])]),
+    "CreditCoverage": (shed_hf.CreditCoverage, "sampler", [
+        Argument("cover", lambda v: False, ["round-robin", "greedy"], ("credit",))]),
 }  # fmt: skip
 
 

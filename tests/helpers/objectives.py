@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from shed_hf.data.formats import Example, Turn
 from shed_hf.data.tokenization import Tokens, split_at_completion
+from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.evaluator import Evaluation
-from shed_hf.evaluation.log_likelihood import Candidate
 from shed_hf.evaluation.objectives import Objective
 
 VOCABULARY = 400

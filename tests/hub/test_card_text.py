@@ -110,7 +110,9 @@ class Reliable(ValueEstimate):
 
 
 def judged(reliability: float) -> str:
-    estimate = Reliable(np.arange(4.0), np.ones(4), np.ones(4, int), "shapley", 0.0, 1.0, 9, told=reliability)
+    estimate = Reliable(
+        np.arange(4.0), np.ones(4), np.ones(4, int), "shapley", 0.0, 1.0, 9, p_value=0.01, told=reliability
+    )
     recipe = curated().recipe | {"estimator": {"name": "Permutation"}}
     return verdict(replace(curated(), recipe=recipe, valued=replace(curated().valued, estimate=estimate)))
 
@@ -125,7 +127,7 @@ def judged(reliability: float) -> str:
         (np.nextafter(0.8, 0), "**In part.**"),
         (0.8, "**It would come out much the same again**: its reliability is 0.80"),
         (1.0, "**It would come out much the same again**: its reliability is 1.00"),
-        (float("nan"), "**Unknown.**"),
+        (float("nan"), "**It is more than chance** (p 0.01); how much of it would come out again was not measured"),
     ],
 )
 def test_the_verdict_turns_at_its_thresholds(reliability: float, begins: str) -> None:
@@ -135,11 +137,15 @@ def test_the_verdict_turns_at_its_thresholds(reliability: float, begins: str) ->
 
 def test_one_replicate_says_nothing() -> None:
     pool = Dataset.from_list(make_rows(120))
-    assert "only one replicate" in verdict(curated_of(pool, estimator=Permutation(n_orders=1)))
+    told = verdict(curated_of(pool, estimator=Permutation(n_orders=1)))
+    assert told.startswith("**Unknown.** Too little was measured to say whether the values are more than noise")
 
 
-def test_exact_values_are_not_said_to_be_one_replicate_of_chance() -> None:
-    assert "only one replicate" not in verdict(curated())
+def test_exact_values_are_judged_like_all_others() -> None:
+    noise = replace(curated().estimate, p_value=0.8)
+    told = verdict(replace(curated(), valued=replace(curated().valued, estimate=noise)))
+    assert told.startswith("**No.** The values can't be told from noise")
+    assert "left to chance" not in told
 
 
 def test_a_single_cluster_is_not_said_to_have_one_replicate() -> None:

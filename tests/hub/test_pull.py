@@ -269,7 +269,7 @@ def test_a_name_that_is_no_scorers_is_told_apart(hub: LoopbackHub, monkeypatch: 
     assert len(ClusterScorer.from_pretrained("alice/a-dataset").values) == 4
     assert len(hub.commits("alice/a-dataset")) == 2
     HfApi().create_repo("alice/a-model")
-    with pytest.raises(InputError, match=r"alice/a-model holds no scorer \(config.json or model.safetensors"):
+    with pytest.raises(InputError, match=r"'alice/a-model' holds no scorer \(config.json or model.safetensors"):
         ClusterScorer.from_pretrained("alice/a-model")
     with pytest.raises(HubError, match=r"alice/unknown failed, the Hub answered 404: there is no such repository"):
         ClusterScorer.from_pretrained("alice/unknown")

@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
-from shed_hf import QWCS, Agglomerative, CuratedDataset, FineTune, KMeans, Lexical, Permutation
+from shed_hf import (
+    QWCS,
+    Agglomerative,
+    CuratedDataset,
+    DatasetQuantization,
+    FineTune,
+    Given,
+    KMeans,
+    Lexical,
+    Permutation,
+)
 from shed_hf.curation.recipe import SETTINGS_LEFT_OUT, tuner_entry
 from shed_hf.evaluation.objectives import Choice, Contrast, Loss, Metric
 from shed_hf.hub.reproduction import code_of
@@ -29,7 +39,7 @@ def pool() -> Dataset:
     return Dataset.from_list(make_rows(120))
 
 
-def result_of(rows: Dataset, size: float = 17, **changes: Any) -> CuratedDataset:
+def result_of(rows: Dataset, size: Any = 17, **changes: Any) -> CuratedDataset:
     return curated_of(rows, size, **({"embedder": "lexical", "utility": by_items} | changes))
 
 
@@ -76,6 +86,8 @@ CURATIONS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "sets of proxies": ({"proxies_per_cluster": 2, "proxy_sets": 2, "budget": 40, "estimator": "least-squares"}, {}),
     "merit": ({"merit": np.arange(120) % 7}, {"merit": np.arange(120) % 7}),
+    "single rows": ({"sampler": DatasetQuantization(3), "clusterer": KMeans(5, restarts=1)}, {}),
+    "given rows": ({"sampler": Given([7, 3]), "size": "auto"}, {"sampler": Given([7, 3])}),
     "a matrix": ({"embedder": np.eye(120)}, {"embedder": np.eye(120)}),
     "all set": (
         {"clusterer": Agglomerative(4), "estimator": Permutation(n_orders=2), "sampler": QWCS(sharpness=2.0), "seed": 9,

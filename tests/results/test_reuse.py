@@ -158,7 +158,7 @@ def test_bad_arguments_are_refused(curated: CuratedDataset, arguments: Any, prob
 def test_numbers_of_numpy_are_numbers(pool: Dataset, curated: CuratedDataset, tmp_path: Path) -> None:
     results = {
         "resampled": curated.resample(np.int32(7), seed=np.int64(4)),
-        "revalued": curated.reestimate("exact", budget=np.int64(15)),
+        "revalued": curated.reestimate("shed", budget=np.int64(30)),
     }
     for name, result in results.items():
         assert_whole(result, pool, len(result))

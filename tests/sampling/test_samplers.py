@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from shed_hf.errors import InputError
-from shed_hf.sampling.samplers import QOCS, QWCS, Random, Sampler, choose, sampler_from, sampler_of
+from shed_hf.sampling.registry import sampler_from, sampler_of
+from shed_hf.sampling.samplers import QOCS, QWCS, Random, Sampler, choose
 from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.naming import to_recipe_entry
 

@@ -29,9 +29,9 @@ import sys
 from dataclasses import replace
 from shed_hf import LeastSquares
 from shed_hf.cli import main
-from shed_hf.demo import run
+from shed_hf.demo import settings
 
-run.SMALL = replace(run.SMALL, n_items=20, n_test=40, estimator=LeastSquares(n_coalitions=20))
+settings.SMALL = replace(settings.SMALL, n_items=20, n_test=40, estimator=LeastSquares(n_coalitions=20))
 sys.exit(main())
 """
 

@@ -1,0 +1,167 @@
+"""Which model the demo takes: SmolLM2 where it can be had and is fast enough here, else the small one."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shed_hf.data.pool import read_pool
+from shed_hf.demo import models, settings
+from shed_hf.demo import pool as demo_pool
+from shed_hf.demo.pace import Work, pace_of
+from shed_hf.demo.settings import COMPARISONS, SHARE, SHORT_TEMPLATE, SMOLLM2, Setting
+from shed_hf.errors import InputError
+from shed_hf.estimators.row_spread import CheckedOnHalves
+from shed_hf.game.execution import Precision
+from shed_hf.utils.console import duration, say
+
+if TYPE_CHECKING:
+    from shed_hf.finetuning.fine_tune import FineTune
+
+MOST_SECONDS = 90.0
+"""How long the demo may take with SmolLM2, where the choice of the model is left to it."""
+
+
+FLOPS_WITH_SMOLLM2 = 1.6e13
+"""What the demo computes in SmolLM2's layers: four operations for every parameter and token trained, two for each read,
+with about 25,000 tokens of both.
+"""
+
+
+TIMED_ROWS, OVERHEAD = 8, 5.0
+"""Rows that are timed, and the seconds of everything that is no fine-tuning."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model to run the demo with.
+
+    Attributes:
+        setting: How the demo curates with it.
+        tuner: What fine-tunes it.
+    """
+
+    setting: Setting
+    tuner: "FineTune"
+
+
+def choose_model(model: str, seed: int) -> Chosen:
+    """The model to take, after saying which and why.
+
+    Args:
+        model: ``"smollm2"``, ``"small"`` or ``"auto"``, as in `shed_hf.demo.run.run`.
+        seed: The seed of the demo.
+
+    Returns:
+        The model with its setting.
+
+    Raises:
+        InputError: Where SmolLM2 was asked for and can't be had.
+    """
+    if model == "small":
+        return _small()
+    precision = models.faster_precision()
+    least = FLOPS_WITH_SMOLLM2 / (1e9 * _most_speed(precision))
+    if model == "auto" and least > MOST_SECONDS:
+        return _small(_too_long(f"with SmolLM2-135M in {precision} the demo would take at least {duration(least)}"))
+    try:
+        found = models.locate_smollm2()
+    except InputError as error:
+        if model == "smollm2":
+            raise
+        return _small(str(error))
+    say(f"{SMOLLM2.name} from {found.origin}, in {precision}")
+    tuner = tuner_of(SMOLLM2, found.folder, precision.name)
+    if model == "auto" and (seconds := expected_seconds(SMOLLM2, tuner, seed)) > MOST_SECONDS:
+        return _small(_too_long(f"with it the demo would take about {duration(seconds)}"))
+    return Chosen(SMOLLM2, tuner)
+
+
+def _most_speed(precision: Precision) -> float:
+    """GFLOP/s that are not exceeded: all threads at the speed of one; infinite where nothing was measured."""
+    import torch
+
+    on_cpu = torch.accelerator.current_accelerator(check_available=True) is None
+    threads = torch.get_num_threads() if on_cpu else 1
+    return threads * max(precision.speeds.values(), default=math.inf)
+
+
+def _too_long(expected: str) -> str:
+    return f"{expected}, and {MOST_SECONDS:.0f} s are allowed (--model smollm2 takes it all the same)"
+
+
+def _small(why: str = "") -> Chosen:
+    if why:
+        say(f"{why}; using {settings.SMALL.name}")
+    return Chosen(settings.SMALL, tuner_of(settings.SMALL, models.SMALL_MODEL, "float32"))
+
+
+def expected_seconds(setting: Setting, tuner: "FineTune", seed: int) -> float:
+    """How long the demo would take, judged by v(∅) and a few rows.
+
+    Args:
+        setting: How it curates.
+        tuner: What fine-tunes its model.
+        seed: The seed of the demo.
+
+    Returns:
+        Seconds.
+    """
+    from datasets import Dataset
+
+    rows, dev, test = rows_of(setting, seed)
+    pool, items = read_pool(Dataset.from_list(rows)), read_pool(Dataset.from_list(dev))
+    utility = tuner.bind(pool, items.examples(np.arange(len(items))), 0)
+    few = np.random.default_rng(seed).choice(len(rows), TIMED_ROWS, replace=False)
+    cost = CheckedOnHalves(setting.estimator).cost(setting.n_clusters, setting.budget)
+    work = Work(
+        rows_trained=cost.players_trained * setting.proxies + 2 * COMPARISONS * SHARE * len(rows),
+        items_read=(cost.fine_tunings + 1) * len(dev) + (2 * COMPARISONS + 1) * len(test),
+    )
+    tokens_per_row = utility.n_tokens(np.arange(len(rows))) / len(rows)
+    return OVERHEAD + pace_of(utility, few, len(dev)).seconds(work, tokens_per_row)
+
+
+def rows_of(setting: Setting, seed: int) -> tuple[list[demo_pool.Row], list[demo_pool.Row], list[demo_pool.Row]]:
+    """The pool with its damage, the rows to value on, and those for the comparison.
+
+    Args:
+        setting: How many of each, and which damage.
+        seed: Which topics are damaged.
+
+    Returns:
+        The three lists.
+    """
+    dev = demo_pool.spread(demo_pool.rows("dev"), setting.n_items)
+    test = demo_pool.spread(demo_pool.rows("test"), setting.n_test)
+    return demo_pool.damaged(demo_pool.rows("pool"), setting.damages, seed), dev, test
+
+
+def tuner_of(setting: Setting, folder: Path, precision: str) -> "FineTune":
+    """What fine-tunes one of the demo's models.
+
+    Args:
+        setting: The demo's setting for it.
+        folder: Where the model is.
+        precision: What to load it in.
+
+    Returns:
+        The tuner, with the model loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from shed_hf.finetuning.fine_tune import FineTune
+    from shed_hf.finetuning.trainer_settings import default_args, default_peft_config
+
+    peft_config = default_peft_config()
+    peft_config.target_modules = setting.targets if isinstance(setting.targets, str) else set(setting.targets)
+    args = default_args()
+    args.learning_rate, args.per_device_train_batch_size = setting.learning_rate, setting.batch_size
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if setting is SMOLLM2:
+        tokenizer.chat_template = SHORT_TEMPLATE
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
+    return FineTune(model, "loss", tokenizer, args, peft_config)

@@ -1,0 +1,206 @@
+"""Gaussian process regression over coalitions under a prior, and its average over several (MacKay 1992)."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+
+from shed_hf.estimators.priors import Prior, kernels_of
+from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector
+
+SHAPE, SCALE = 0.5, 0.005
+"""The inverse gamma prior of the scale of all variances."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What a Gaussian process is fitted to.
+
+    Attributes:
+        coalitions: ``(m, n)`` boolean.
+        target: ``(m,)`` their utilities beyond a line between v(∅) and v(N), with a mean square of 1.
+        unit: What the mean square was before.
+        counts: ``(m,)`` how many measurements each is worth.
+        noise_squares: The sum of squares of repeated measurements about their means, in the same units.
+        noise_freedom: Its degrees of freedom; 0 where nothing was measured repeatedly.
+    """
+
+    coalitions: CoalitionMatrix
+    target: FloatVector
+    unit: float
+    counts: FloatVector
+    noise_squares: float
+    noise_freedom: int
+
+    def noise(self, prior: Prior) -> FloatVector:
+        """The variance of the noise of each mean over measurements.
+
+        Args:
+            prior: The prior, with the noise of one measurement.
+
+        Returns:
+            ``(m,)``.
+        """
+        growth = self.coalitions.mean(axis=1) ** prior.noise_growth
+        return np.asarray(prior.noise * growth / self.counts, dtype=np.float64)
+
+    def scale(self, prior: Prior, missed: float) -> tuple[float, float]:
+        """The inverse gamma posterior of the scale of all variances.
+
+        Args:
+            prior: The prior.
+            missed: targetᵀ·K⁻¹·target.
+
+        Returns:
+            Its shape and its scale.
+        """
+        squares = missed + self.noise_squares / prior.noise
+        return SHAPE + (len(self.target) + self.noise_freedom) / 2, SCALE + squares / 2
+
+
+class Parts:
+    """The covariances of utilities and values as sums over kernels, which all priors of one root share.
+
+    Args:
+        sample: The utilities.
+        root: ``(n, n)`` root of the covariance of the players' effects.
+
+    Attributes:
+        all: ``(kernels, m, m)`` of the utilities, ``(kernels, n, m)`` of the Shapley values and the utilities, and
+            ``(kernels, n, n)`` of the values.
+    """
+
+    def __init__(self, sample: Sample, root: FloatMatrix) -> None:
+        kernels, coalitions = kernels_of(root), sample.coalitions
+        self.all = (
+            np.stack([kernel.covariance(coalitions, coalitions) for kernel in kernels]),
+            np.stack([kernel.with_values(coalitions) for kernel in kernels]),
+            np.stack([kernel.of_values() for kernel in kernels]),
+        )
+
+
+def log_likelihoods(sample: Sample, root: FloatMatrix, priors: Sequence[Prior]) -> FloatVector:
+    """The log marginal likelihood of priors that share a covariance of the players, their scale integrated out.
+
+    Args:
+        sample: The utilities.
+        root: ``(n, n)`` root of the covariance.
+        priors: Priors with this root.
+
+    Returns:
+        One number for each, up to a constant that is the same for all priors.
+    """
+    parts = [kernel.covariance(sample.coalitions, sample.coalitions) for kernel in kernels_of(root)]
+    covariances = np.tensordot(np.stack([prior.variances for prior in priors]), np.stack(parts), axes=1)
+    diagonal = np.arange(len(sample.target))
+    covariances[:, diagonal, diagonal] += np.stack([sample.noise(prior) for prior in priors])
+    factors = np.linalg.cholesky(covariances)
+    return np.array([_log_likelihood(sample, *one) for one in zip(factors, priors, strict=True)])
+
+
+def _log_likelihood(sample: Sample, factor: FloatMatrix, prior: Prior) -> float:
+    left = solve_triangular(factor, sample.target, lower=True, check_finite=False)
+    log_volume = 2 * float(np.log(np.diag(factor)).sum()) + sample.noise_freedom * math.log(prior.noise)
+    shape, scale = sample.scale(prior, float(left @ left))
+    return -0.5 * log_volume - shape * math.log(scale)
+
+
+class Fit:
+    """The posterior under one prior.
+
+    Args:
+        sample: The utilities.
+        parts: Their covariances.
+        prior: The prior.
+
+    Attributes:
+        weights: ``(n, m)`` of the observations in the Shapley values beyond Δ/n.
+        covariance: ``(n, n)`` of the Shapley values.
+    """
+
+    def __init__(self, sample: Sample, parts: Parts, prior: Prior) -> None:
+        self._prior = prior
+        covariance, with_values, values = (np.tensordot(prior.variances, part, axes=1) for part in parts.all)
+        covariance[np.diag_indices_from(covariance)] += sample.noise(prior)
+        self._factor = cho_factor(covariance, lower=True, check_finite=False)
+        self.weights: FloatMatrix = self._solved(with_values)
+        shape, scale = sample.scale(prior, float(sample.target @ self._solved(sample.target[None])[0]))
+        # The priors' shares are themselves learned from m utilities of n players, which widens what they leave open.
+        wider = 1 + 2 * len(values) / max(len(sample.target), 1)
+        variance = wider * sample.unit * scale / max(shape - 1, 0.5)
+        self.covariance: FloatMatrix = variance * (values - self.weights @ with_values.T)
+
+    @property
+    def root(self) -> FloatMatrix:
+        """``(n, n)`` root of the covariance of the players' effects."""
+        return self._prior.root
+
+    def predict(self, across: FloatMatrix, kernels: slice) -> FloatMatrix:
+        """What some of the kernels expect of coalitions.
+
+        Args:
+            across: ``(kernels, k, m)`` covariances of k coalitions with the measured ones.
+            kernels: Which of `kernels_of` these are.
+
+        Returns:
+            ``(k, m)`` weights of the observations.
+        """
+        return self._solved(np.tensordot(self._prior.variances[kernels], across, axes=1))
+
+    def _solved(self, lines: FloatMatrix) -> FloatMatrix:
+        return np.asarray(cho_solve(self._factor, lines.T, check_finite=False).T, dtype=np.float64)
+
+
+class Mixture:
+    """The average over the fits of several priors.
+
+    Args:
+        sample: The utilities.
+        models: Priors, each behind its share; the shares add up to 1.
+
+    Attributes:
+        weights: ``(n, m)`` of the observations in the Shapley values beyond Δ/n.
+        covariance: ``(n, n)`` of the Shapley values.
+    """
+
+    def __init__(self, sample: Sample, models: Sequence[tuple[float, Prior]]) -> None:
+        self._sample, self._roots = sample, {id(prior.root): prior.root for _, prior in models}
+        parts = {key: Parts(sample, root) for key, root in self._roots.items()}
+        fits = self._fits = [(share, Fit(sample, parts[id(prior.root)], prior)) for share, prior in models]
+        self.weights: FloatMatrix = np.sum([share * fit.weights for share, fit in fits], axis=0)
+        away = [(fit.weights - self.weights) @ sample.target * math.sqrt(sample.unit) for _, fit in fits]
+        spreads = [share * (fit.covariance + np.outer(a, a)) for (share, fit), a in zip(fits, away, strict=True)]
+        self.covariance: FloatMatrix = np.sum(spreads, axis=0)
+
+    def of_players(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        """What players add to coalitions beyond their size, but for interactions.
+
+        Args:
+            coalitions: ``(k, n)`` boolean.
+
+        Returns:
+            ``(k, m)`` weights of the observations.
+        """
+        return self._mean(coalitions, slice(0, 2))
+
+    def expectation(self, coalitions: CoalitionMatrix) -> FloatMatrix:
+        """The expected utility of coalitions beyond the line between v(∅) and v(N).
+
+        Args:
+            coalitions: ``(k, n)`` boolean.
+
+        Returns:
+            ``(k, m)`` weights of the observations.
+        """
+        return self._mean(coalitions, slice(None))
+
+    def _mean(self, coalitions: CoalitionMatrix, kernels: slice) -> FloatMatrix:
+        known = self._sample.coalitions
+        across = {
+            key: np.stack([kernel.covariance(coalitions, known) for kernel in kernels_of(root)[kernels]])
+            for key, root in self._roots.items()
+        }
+        parts = [share * fit.predict(across[id(fit.root)], kernels) for share, fit in self._fits]
+        return np.asarray(np.sum(parts, axis=0), dtype=np.float64)

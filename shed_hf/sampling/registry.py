@@ -1,0 +1,151 @@
+"""Samplers and row selectors by name, from objects, and from what a recipe says of them."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from shed_hf.clustering.clusterers import Given
+from shed_hf.errors import InputError
+from shed_hf.sampling.dataset_quantization import DatasetQuantization
+from shed_hf.sampling.dsir import DSIR
+from shed_hf.sampling.given_rows import GivenRows
+from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
+from shed_hf.sampling.samplers import QOCS, QWCS, Random, Sampler, resolve_size
+from shed_hf.sampling.selectors import IFD, Full, Longest, RowSelector
+from shed_hf.utils.checks import check_takes
+
+AnySampler: TypeAlias = Sampler | RowSelector
+"""What decides which rows are kept: by the values of clusters, or by what is known of each row."""
+
+
+SAMPLERS: dict[str, type[Sampler]] = {"qocs": QOCS, "qwcs": QWCS, "random": Random}
+"""Samplers of clusters by name."""
+
+
+SELECTORS: dict[str, type[RowSelector]] = {
+    "retrieval": Retrieval,
+    "credit-coverage": CreditCoverage,
+    "dsir": DSIR,
+    "dataset-quantization": DatasetQuantization,
+    "longest": Longest,
+    "ifd": IFD,
+    "full": Full,
+}
+"""Row selectors by name."""
+
+
+_KINDS: dict[str, type[AnySampler]] = {**SAMPLERS, **SELECTORS}
+
+
+AUTO = "auto"
+"""The size that leaves the number of rows to the sampler."""
+
+
+DEFAULT_SIZE = 0.1
+"""The share of the dataset that is kept where nobody says how much."""
+
+
+_OLD_DEFAULTS: dict[str, dict[str, Any]] = {"QOCS": {"most": 1.0}, "QWCS": {"by_size": False}}
+"""Defaults for fields missing from recipes of older versions."""
+
+
+def sampler_from(name_or_object: "str | AnySampler | Given") -> AnySampler:
+    """The sampler that a short name or an object stands for.
+
+    Args:
+        name_or_object: A key of `SAMPLERS` or `SELECTORS`, a `RowSelector`, `Given` rows, or any callable like a
+            `Sampler`.
+
+    Returns:
+        The sampler.
+
+    Raises:
+        InputError: For an unknown name, a class, or what cannot be called.
+    """
+    names = f"one of {sorted(SAMPLERS)}, one of {sorted(SELECTORS)}, which choose single rows,"
+    if isinstance(name_or_object, str):
+        if name_or_object not in _KINDS:
+            raise InputError(f"sampler={name_or_object!r} is unknown; pass {names} or an object")
+        return _KINDS[name_or_object]()
+    if isinstance(name_or_object, Given):
+        return GivenRows(name_or_object.labels)
+    if isinstance(name_or_object, type):
+        raise InputError(f"sampler={name_or_object!r} cannot be called; pass {names} or an object")
+    if isinstance(name_or_object, RowSelector):
+        return name_or_object
+    if not callable(name_or_object):
+        raise InputError(f"sampler={name_or_object!r} cannot be called; pass {names} or an object")
+    check_takes("sampler", name_or_object, "values", "members", "size", "rng")
+    return name_or_object
+
+
+def sampler_of(description: Mapping[str, Any]) -> AnySampler:
+    """The sampler that a recipe describes, as it was when the recipe was written.
+
+    Args:
+        description: The class's name under ``"name"``, and its fields.
+
+    Returns:
+        The sampler.
+
+    Raises:
+        InputError: For a sampler that is not of this package.
+    """
+    kinds = {kind.__name__: kind for kind in _KINDS.values()}
+    fields = {name: field for name, field in description.items() if name != "name"}
+    try:
+        return kinds[description["name"]](**_OLD_DEFAULTS.get(description["name"], {}) | fields)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"the sampler {dict(description)} is unknown here; pass sampler=") from error
+
+
+def size_asked(size: int | float | str, n_rows: int) -> int | None:
+    """How many rows the caller wants.
+
+    Args:
+        size: What the caller said: ``"auto"``, or what `resolve_size` takes.
+        n_rows: How many rows the dataset has.
+
+    Returns:
+        The number; None for ``"auto"``.
+
+    Raises:
+        InputError: For any other size.
+    """
+    return None if isinstance(size, str) and size == AUTO else resolve_size(size, n_rows)
+
+
+def rows_to_choose(
+    sampler: AnySampler, size: int | float | str, n_rows: int, available: int, left_out: str = ""
+) -> int:
+    """How many rows are chosen.
+
+    Args:
+        sampler: What chooses them.
+        size: What the caller wants, as `resolve_size` takes it; ``"auto"`` for a tenth, or for as many as the sampler
+            takes.
+        n_rows: How many rows the dataset has.
+        available: How many of them can be chosen.
+        left_out: Why it is not all of them, for the error.
+
+    Returns:
+        The number.
+
+    Raises:
+        InputError: Where the sampler takes another number than was asked for, or there are too few rows.
+    """
+    asked = size_asked(size, n_rows)
+    fixed = sampler.wanted(available) if isinstance(sampler, RowSelector) else None
+    if fixed is not None:
+        if asked not in (None, fixed):
+            raise InputError(
+                f"size={size} asks for {asked} rows, and sampler={sampler} takes {fixed} of the {available} that can "
+                "be chosen; leave size out, or pass another sampler="
+            )
+        return fixed
+    wanted = resolve_size(DEFAULT_SIZE, n_rows) if asked is None else asked
+    if wanted > available:
+        raise InputError(
+            f"size={wanted} exceeds the {available} rows that can be chosen ("
+            f"{left_out or 'held-out, leaking and invalid rows never are'}); pass size <= {available}"
+        )
+    return wanted

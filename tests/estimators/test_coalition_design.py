@@ -1,0 +1,58 @@
+"""The coalitions that are chosen leave the values less uncertain than random ones."""
+
+import numpy as np
+import pytest
+
+from shed_hf.estimators.bayesian_regression import Observed, posterior
+from shed_hf.estimators.coalition_design import choose_pairs, draw_pairs
+from shed_hf.estimators.priors import covariance_roots
+from shed_hf.types import CoalitionMatrix, FloatVector
+
+
+def random_pairs(n: int, n_pairs: int, rng: np.random.Generator) -> CoalitionMatrix:
+    half = [np.isin(np.arange(n), rng.permutation(n)[: 1 + rng.integers(n // 2)]) for _ in range(n_pairs)]
+    different = np.unique(np.stack(half), axis=0)
+    return np.stack([different, ~different], axis=1).reshape(-1, n)
+
+
+def error(coalitions: CoalitionMatrix, worth: FloatVector, rng: np.random.Generator) -> float:
+    utilities = coalitions @ worth + 0.3 * rng.normal(size=len(coalitions))
+    observed = Observed(coalitions, utilities, np.ones(len(coalitions)), 0.0, float(worth.sum()))
+    return float(((posterior(observed, covariance_roots(None, len(worth))).mean - worth) ** 2).mean())
+
+
+def test_values_from_chosen_coalitions_err_less_than_from_random_ones() -> None:
+    n, chosen, random = 10, [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        worth = rng.normal(size=n)
+        chosen.append(error(draw_pairs(n, 10, rng), worth, rng))
+        random.append(error(random_pairs(n, 10, rng), worth, rng))
+    assert np.mean(chosen) < 0.7 * np.mean(random)
+
+
+@pytest.mark.parametrize(("n", "fewer", "more"), [(10, 5, 60), (5, 3, 15), (30, 20, 140), (70, 40, 41)])
+def test_more_coalitions_begin_with_those_that_fewer_are(n: int, fewer: int, more: int) -> None:
+    drawn = [draw_pairs(n, n_pairs, np.random.default_rng(4)) for n_pairs in (fewer, more)]
+    np.testing.assert_array_equal(drawn[1][: len(drawn[0])], drawn[0])
+
+
+def test_no_player_is_favoured() -> None:
+    drawn = np.stack([draw_pairs(6, 2, np.random.default_rng(seed))[::2] for seed in range(60)])
+    inside = drawn.mean(axis=1)  # (seeds, players)
+    errors = inside.std(axis=0, ddof=1) / np.sqrt(len(inside))
+    assert (np.abs(inside.mean(axis=0) - inside.mean()) < 4 * errors).all()
+
+
+def test_the_most_telling_pairs_of_a_pool_come_first_and_what_is_measured_anyway_counts() -> None:
+    rng = np.random.default_rng(0)
+    pool = random_pairs(12, 40, rng)[::2]
+    best = choose_pairs(pool, 10, pool[:0])
+    assert len(set(best.tolist())) == 10
+    np.testing.assert_array_equal(choose_pairs(pool, 4, pool[:0]), best[:4])
+    np.testing.assert_array_equal(choose_pairs(pool, 3, pool[best[:4]])[:1], best[4:5])
+
+
+@pytest.mark.parametrize(("n", "n_pairs"), [(8, 16), (10, 20), (20, 40)])
+def test_every_size_occurs(n: int, n_pairs: int) -> None:
+    assert set(draw_pairs(n, n_pairs, np.random.default_rng(0)).sum(axis=1)) == set(range(1, n))

@@ -11,7 +11,7 @@ from shed_hf.errors import InputError
 from shed_hf.estimators import Cost, LeastSquares
 from shed_hf.estimators.budget import Speed, fine_tunings_of
 from shed_hf.estimators.outcomes import outcomes_in_ledger
-from shed_hf.estimators.row_spread import checked_on_halves
+from shed_hf.estimators.row_spread import checked_on_halves, left_of
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.execution import Execution, execution_of
 from shed_hf.game.game import Game
@@ -99,8 +99,9 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     rows = np.concatenate(game.players)
     speed = _timed(game)
     cost = _cost(prepared, game, speed)
+    left = left_of(prepared.estimator, game, _budget(prepared, game, speed))
     if pilot:  # the first coalitions that the run itself will ask for
-        _measure_pilot(prepared, game, int(pilot), _budget(prepared, game, speed))
+        _measure_pilot(prepared, game, int(pilot), left)
     credited = prepared.candidates.rows if _credits_rows(prepared) else rows[:0]
     share = cost.players_trained / game.n_players
     tokens = share * game.utility.n_tokens(rows) + (game.utility.n_tokens(credited) if len(credited) else 0)
@@ -114,7 +115,7 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         flops=game.utility.flops(tokens, cost.fine_tunings + 1) if isinstance(game.utility, EstimatesFlops) else 0.0,
         seconds=speed.seconds(cost, game.n_players) + len(credited) * speed.training / len(rows),
         memory_bytes=_memory(),
-        reliability=_predicted(game, cost.fine_tunings),
+        reliability=_predicted(game, _coalitions_planned(prepared, game, left)),
         execution=execution_of(game.utility, rows),
     )
 
@@ -158,7 +159,14 @@ def _timed(game: Game) -> Speed:
     return Speed(evaluating / game.n_apart, training / game.n_apart)
 
 
-def _predicted(game: Game, fine_tunings: int) -> dict[str, float]:
+def _coalitions_planned(prepared: PreparedCuration, game: Game, budget: int | None) -> int:
+    """How many coalitions the estimator will ask for, replicates and v(N) left out where that is known."""
+    if isinstance(prepared.estimator, LeastSquares):
+        return 2 * prepared.estimator.n_pairs(game.n_players, budget)
+    return prepared.estimator.cost(game.n_players, budget).fine_tunings
+
+
+def _predicted(game: Game, planned: int) -> dict[str, float]:
     """The Spearman–Brown prediction formula: k times the coalitions make a reliability r into k·r / (1 + (k − 1)·r)."""
     try:
         n = len(outcomes_in_ledger(game).coalitions)
@@ -168,7 +176,8 @@ def _predicted(game: Game, fine_tunings: int) -> dict[str, float]:
     if np.isnan(r):
         return {}
     r = min(max(r, 0.0), 0.999)
-    times = {"half": fine_tunings / 2 / n, "same": fine_tunings / n, "double": fine_tunings * 2 / n}
+    most = 2 ** min(game.n_players, 62) - 2
+    times = {"half": min(planned / 2, most) / n, "same": min(planned, most) / n, "double": min(planned * 2, most) / n}
     return {name: k * r / (1 + (k - 1) * r) for name, k in times.items()}
 
 

@@ -125,7 +125,7 @@ def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
         )
     if not verdict.failed:
         warnings.warn(f"{verdict.unknown} whether the values are more than noise; {verdict.advice}", stacklevel=4)
-    elif verdict.equal:
+    elif verdict.equal and not verdict.no_help:
         if len(estimate.values) > 1:
             what = "use smaller blocks of players, or an evaluation set that the rows can move"
             warnings.warn(f"{verdict.equal}, so the choice among them is arbitrary; {what}", stacklevel=4)

@@ -60,7 +60,7 @@ class BanzhafMSR:
         """Means over the coalitions with and without each player."""
         allotment = self._allotment(game.n_players, budget)
         measured = measure_ends(game, allotment.repeats)
-        has_luck = depends_on_order(measured)
+        has_luck = depends_on_order(game, measured)
         spared = allotment.again // 2 if budget is not None and not has_luck else 0
         half = rng.random((allotment.pairs + spared, game.n_players)) < 0.5
         coalitions = np.stack([half, ~half], axis=1).reshape(-1, game.n_players)

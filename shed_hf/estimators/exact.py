@@ -48,7 +48,7 @@ class Exact:
         masks = np.stack([below, 2**n - 1 - below], axis=1).ravel()  # each coalition is followed by its complement
         coalitions = (masks[:, None] >> np.arange(n)) & 1 == 1
         measured += measurements_of(game, coalitions, [0] * len(coalitions))
-        if depends_on_order(measured):
+        if depends_on_order(game, measured):
             measured += measured_again(game, coalitions, allotment, measured)
         return _estimate(game, merged(game, measured))
 

@@ -114,7 +114,7 @@ class LeastSquares:
         """
         allotment = self._allotment(game.n_players, budget)
         ends = measure_ends(game, allotment.repeats)
-        spared = allotment.again // 2 if budget is not None and not depends_on_order(ends) else 0
+        spared = allotment.again // 2 if budget is not None and not depends_on_order(game, ends) else 0
         return ends, draw(game.n_players, allotment.pairs + spared, rng)
 
     def with_replicates(
@@ -131,7 +131,7 @@ class LeastSquares:
         Returns:
             All outcomes, equal coalitions merged.
         """
-        if not depends_on_order(measured):
+        if not depends_on_order(game, measured):
             return merged(game, measured)
         again = measured_again(game, coalitions, self._allotment(game.n_players, budget), measured)
         return merged(game, [*measured, *again])
@@ -146,8 +146,11 @@ class LeastSquares:
         for part, stop in zip(np.split(coalitions, stops), [*stops, 0], strict=True):
             measured += measurements_of(game, part, [0] * len(part))
             if stop and game.settled is not None:
-                fit = self.fit(game, merged(game, measured).observed(game))
-                if game.settled(fit.mean, fit.covariance):
+                observed = merged(game, measured).observed(game)
+                fit = self.fit(game, observed)
+                variance = np.diag(fit.covariance).clip(0)
+                wider = _as_halves_show(variance, _halves_of(observed, fit)).mean() / max(variance.mean(), 1e-300)
+                if game.settled(fit.mean, fit.covariance * wider):
                     return measured, f"the choice was settled after {stop} of {len(coalitions)} coalitions"
         return measured, ""
 

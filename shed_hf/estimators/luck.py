@@ -11,7 +11,7 @@ from shed_hf.types import CoalitionMatrix, FloatVector, IntVector
 SAME = 1e-9
 """Utilities that differ by no more, relative to the largest, are those of a utility without luck."""
 
-LEAST_FREEDOM = 2
+LEAST_FREEDOM = 4
 """With fewer degrees of freedom nothing is said of how well replicates agree."""
 
 

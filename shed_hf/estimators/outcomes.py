@@ -142,7 +142,8 @@ def merged(game: Game, measurements: Sequence[Measurement], shared_orders: int =
     Returns:
         The outcomes.
     """
-    different = {entry.key: (coalition, entry.outcome) for coalition, entry in measurements}
+    # players may bring the same content, so different coalitions can have one entry
+    different = {(of.tobytes(), entry.key): (of, entry.outcome) for of, entry in measurements}
     coalitions = np.stack([coalition for coalition, _ in different.values()])
     outcomes = np.stack([outcome for _, outcome in different.values()])
     empty, grand = ~coalitions.any(axis=1), coalitions.all(axis=1)

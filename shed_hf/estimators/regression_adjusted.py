@@ -19,7 +19,7 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
-from shed_hf.estimators.bayesian_regression import Observed, Posterior, posterior
+from shed_hf.estimators.bayesian_regression import Observed, Posterior, exact_posterior, posterior
 from shed_hf.estimators.coalition_design import random_pairs
 from shed_hf.estimators.in_run import InRun
 from shed_hf.estimators.least_squares import LeastSquares, estimate_from_posterior
@@ -79,6 +79,8 @@ class RegressionAdjusted:
         def fit(part: Observed) -> Posterior:
             if isinstance(self.surrogate, LeastSquares):
                 return self.surrogate.fit(game, part)
+            if len(part.coalitions) == 2 ** min(game.n_players, 62) - 2:
+                return exact_posterior(part)
             return posterior(part, covariance_roots(game.positions, game.n_players, guess))
 
         of_all = fit(observed)

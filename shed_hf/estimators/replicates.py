@@ -143,17 +143,20 @@ def _reserve(total: int) -> int:
     return REPEATS + max(total // SHARE - REPEATS, 2) if total >= AFFORDS_REPLICATES else 0
 
 
-def depends_on_order(measured: Sequence[Measurement]) -> bool:
-    """Whether v(N) differs from one training order to another.
+def depends_on_order(game: Game, measured: Sequence[Measurement]) -> bool:
+    """Whether a utility differs from one training order to another: that of a model, or a callable's v(N).
+
+    A model that has every item right in every order may still have luck with fewer rows.
 
     Args:
+        game: The game, for its utility.
         measured: Measurements, those of N among them.
 
     Returns:
         True also where N was measured only once, so that nothing is known.
     """
     grand = {entry.key: entry.outcome for coalition, entry in measured if coalition.all()}
-    if len(grand) < 2:
+    if len(grand) < 2 or not isinstance(game.utility, PlainUtility):
         return True
     outcomes = np.stack(list(grand.values()))
     return bool(np.ptp(outcomes, axis=0).max() > SAME * np.abs(outcomes).max())

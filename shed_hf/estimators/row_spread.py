@@ -3,7 +3,8 @@
 A player's value is that of its rows. Rows of one cluster differ, so players would have different values even if all
 clusters were alike. How different is measured: the rows of every player are dealt into two halves at random, and v is
 measured on all first halves and on all second halves. To first order the difference D of the two is a sum over the n
-players of differences between halves, each of which varies as the value of a player does whose rows were dealt to it::
+players with two rows or more of differences between halves, each of which varies as the value of a player does whose
+rows were dealt to it::
 
     E[D²] / n = Var(value of a player of like clusters) + 2σ² / n,    σ² the variance of one measurement
 
@@ -22,7 +23,7 @@ from shed_hf.estimators.in_run import InRun
 from shed_hf.game.game import Game
 
 SHARE = 8
-"""One pair of halves is measured for as many fine-tunings."""
+"""A budget pays for one pair of halves per so many fine-tunings."""
 
 
 LEAST_PAIRS, MOST_PAIRS = 4, 6
@@ -32,7 +33,7 @@ model as all of them do.
 
 
 AFFORDS_HALVES = 24
-"""An estimator that is left to ask for as many fine-tunings as this or more has all pairs beside them."""
+"""Without a budget all pairs are measured beside an estimator that asks for at least so many fine-tunings."""
 
 
 @dataclass(frozen=True)
@@ -58,18 +59,26 @@ class CheckedOnHalves:
         Raises:
             InputError: For a budget below the least that the estimator needs.
         """
-        pairs, left = self._divided(n_players, budget)
+        pairs, left = self.divided(n_players, budget)
         cost = self.estimator.cost(n_players, left)
         return Cost(cost.fine_tunings + 2 * pairs, cost.players_trained + pairs * n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
         """The estimator's values, and how far they would move with other rows."""
-        pairs, left = self._divided(game.n_players, budget)
+        pairs, left = self.divided(game.n_players, budget)
         estimate = self.estimator(game, rng, left)
         return with_row_spread(estimate, game, pairs)
 
-    def _divided(self, n_players: int, budget: int | None) -> tuple[int, int | None]:
-        """The pairs of halves, and the fine-tunings that are left."""
+    def divided(self, n_players: int, budget: int | None) -> tuple[int, int | None]:
+        """How a budget is divided between halves and the estimator.
+
+        Args:
+            n_players: How many players the game has.
+            budget: The most fine-tunings; None for the estimator's own number.
+
+        Returns:
+            The number of pairs of halves, and the fine-tunings left for the estimator; None for its own number.
+        """
         if budget is None:
             asked = self.estimator.cost(n_players).fine_tunings
             return (MOST_PAIRS if asked >= AFFORDS_HALVES else 0), None
@@ -92,6 +101,21 @@ def checked_on_halves(estimator: Estimator, game: Game) -> Estimator:
         The estimator itself where fewer than two players bring two rows, and for credits of a single run.
     """
     return estimator if isinstance(estimator, InRun) or n_halved(game) < 2 else CheckedOnHalves(estimator)
+
+
+def left_of(estimator: Estimator, game: Game, budget: int | None) -> int | None:
+    """What a check on halves leaves of a budget to the estimator.
+
+    Args:
+        estimator: What values the players.
+        game: The game, for the rows that players bring.
+        budget: The most fine-tunings; None for the estimator's own number.
+
+    Returns:
+        The fine-tunings that are left; None for its own number.
+    """
+    checked = checked_on_halves(estimator, game)
+    return checked.divided(game.n_players, budget)[1] if isinstance(checked, CheckedOnHalves) else budget
 
 
 def n_halved(game: Game) -> int:
@@ -127,10 +151,11 @@ def with_row_spread(estimate: ValueEstimate, game: Game, n_pairs: int) -> ValueE
     Returns:
         The estimate with the spread; as it is where fewer than two players bring two rows, or without pairs.
     """
-    halved = n_halved(game)
-    if not n_pairs or halved < 2:
+    if not n_pairs or n_halved(game) < 2:
         return estimate
     outcomes = game.outcomes_of_halves(range(n_pairs))
     v = game.aggregate(outcomes.reshape(2 * n_pairs, -1)).reshape(n_pairs, 2)
+    sizes = [len(np.unique(rows)) for rows in game.players]
+    halved = sum((size - size % 2) / size for size in sizes)  # an odd row is in neither half
     spread = float(np.sqrt(np.mean((v[:, 0] - v[:, 1]) ** 2) / halved))
     return replace(estimate, row_spread=spread, row_pairs=n_pairs)

@@ -71,7 +71,7 @@ class Verdict:
     @property
     def failed(self) -> str:
         """The checks that fail, in words; empty where none does."""
-        return self.equal or " and ".join((*self.noise, *self.no_help))
+        return " and ".join(filter(None, (self.equal, *self.noise, *self.no_help)))
 
     @property
     def claim(self) -> str:
@@ -95,10 +95,11 @@ def verdict_of(estimate: ValueEstimate) -> Verdict:
 
     To pass, values must differ, be reliable (`ValueEstimate.reliability` of at least 0.5) and spread further than those
     of players who are all alike (p-value of at most 0.05), and coalitions that were measured again must agree better
-    than different ones. Where halves of the rows were measured, values must also spread further than those of like
-    clusters that send other rows. What is unknown (NaN) does not count as a failure, but the p-value must be known, and
-    the coalitions must not have shared their training orders. Where v(∅) is the model before training, training on
-    everything must not make it worse by more than the standard error, and the best value must exceed its own.
+    than different ones. Where halves of the rows were measured and there are four clusters or more, values must also
+    spread further than those of like clusters that send other rows. What is unknown (NaN) does not count as a failure,
+    but the p-value must be known, and the coalitions must not have shared their training orders. Where v(∅) is the
+    model before training, training on everything must not make it worse by more than the standard error, and the best
+    value must exceed its own.
 
     Args:
         estimate: The estimate to judge.
@@ -152,12 +153,14 @@ def _no_help(estimate: ValueEstimate) -> list[str]:
         return []
     gain, error = estimate.v_grand - estimate.v_empty, float(np.nan_to_num(estimate.gain_stderr))
     best = int(np.argmax(estimate.values))
-    value, of_value = float(estimate.values[best]), float(np.nan_to_num(estimate.stderr[best]))
+    value, of_value = float(estimate.values[best]), float(estimate.stderr[best])
     found = []
     if gain < -error:
         found.append(f"fine-tuning on everything makes the model worse (v(N) − v(∅) = {gain:.4f} ± {error:.4f})")
     if value <= of_value:
         found.append(f"the best value, {value:+.4f} ± {of_value:.4f}, is within its standard error of nothing")
+    elif value <= 0:
+        found.append(f"the best value, {value:+.4f}, is not above 0")
     return found
 
 

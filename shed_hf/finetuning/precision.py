@@ -1,9 +1,8 @@
 """In which precision a model is fine-tuned where that is left open: the one that this device computes faster in.
 
-CPUs without instructions for bfloat16 emulate it, many times slower than float32; a GPU is many times faster in it.
-What bfloat16 changes of the values of coalitions is less than what another order of training changes
-(``examples/benchmarks/precision.py``). The adapter's own weights are float32 in both.
-"""
+CPUs without instructions for bfloat16 emulate it, many times slower than float32; a GPU's matrix products are many
+times faster in it. What bfloat16 changes of the values of coalitions is less than what another order of training
+changes (``examples/benchmarks/precision.py``). The adapter's own weights are float32 in both."""
 
 import contextlib
 import json

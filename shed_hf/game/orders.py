@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from shed_hf.types import IntVector, TrainingSequence
+from shed_hf.utils.checks import check_whole
 
 _FEW = 6
 """With more rows than this, two orders drawn at random are hardly ever the same."""
@@ -33,7 +34,8 @@ class TrainingOrders:
     """
 
     def __init__(self, digests: Mapping[int, bytes], seed: int) -> None:
-        self._digests, self._seed = digests, seed
+        check_whole(0, 2**127, seed=seed)
+        self._digests, self._seed = digests, int(seed)
         self._common: dict[int, dict[int, int]] = {}
         self._of_few: dict[bytes, list[IntVector]] = {}
 
@@ -76,18 +78,18 @@ class TrainingOrders:
             number: Which way of dealing; another number deals the rows of every player otherwise.
 
         Returns:
-            The row ids of either half in an order of their own. Of an odd number of rows the halves get one more in
-            turn; a row that two players bring counts for the first of them.
+            The row ids of either half in an order of their own. Of an odd number of rows one is in neither; a row
+            that two players bring counts for the first of them.
         """
         parts: tuple[list[int], list[int]] = ([], [])
         dealt: set[int] = set()
         key = _HALVES + self._seed.to_bytes(16, "little") + number.to_bytes(8, "little")
-        for player, of_player in enumerate(players):
+        for of_player in players:
             rows = sorted(set(of_player.tolist()) - dealt, key=lambda row: _hash(self._digests[row], key))
             dealt.update(rows)
-            first = (len(rows) + player % 2) // 2
-            parts[0].extend(rows[:first])
-            parts[1].extend(rows[first:])
+            half = len(rows) // 2
+            parts[0].extend(rows[:half])
+            parts[1].extend(rows[half : 2 * half])
         return self.own(parts[0]), self.own(parts[1])
 
     def _different(self, rows: Sequence[int], of_set: bytes, replicate: int) -> IntVector:

@@ -11,6 +11,7 @@ from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.estimators.base import FromLedger
 from shed_hf.estimators.registry import estimator_from
+from shed_hf.estimators.row_spread import left_of
 from shed_hf.evaluation.item_groups import OverGroups
 from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
@@ -119,8 +120,9 @@ def reestimate(
     if isinstance(chosen, FromLedger) and budget is not None:
         raise InputError(f"budget={budget!r} goes with estimators that ask for coalitions; {chosen} uses all there are")
     rng = Streams(recipe["seed"]).for_values
-    estimate = chosen.from_ledger(game) if isinstance(chosen, FromLedger) else chosen(game, rng, budget)
     before = valued.estimate
+    left = left_of(chosen, game, budget) if before.row_pairs else budget
+    estimate = chosen.from_ledger(game) if isinstance(chosen, FromLedger) else chosen(game, rng, left)
     estimate = replace(
         estimate,
         starts_untrained=before.starts_untrained,
@@ -128,7 +130,15 @@ def reestimate(
         row_pairs=before.row_pairs,
     )
     if recorded.borrowed:  # walks have outcomes in common, and with them luck
-        estimate = replace(estimate, shared_orders=max(estimate.shared_orders, 1), noise_freedom=0)
+        estimate = replace(
+            estimate,
+            shared_orders=max(estimate.shared_orders, 1),
+            noise_freedom=0,
+            agreement=before.agreement,
+            gain_stderr=before.gain_stderr,
+        )
+    if not isinstance(valued.ledger.header.get("order", ""), str):  # as where all coalitions trained in one order
+        estimate = replace(estimate, shared_orders=max(estimate.shared_orders, 1))
     if not estimate.noise_freedom:
         estimate = replace(estimate, noise_floor=before.noise_floor, noise_freedom=before.noise_freedom)
     changed = {"reestimate": {"estimator": to_recipe_entry(chosen), "budget": plain(budget)}}

@@ -126,7 +126,9 @@ def test_a_bad_size_is_named_with_what_to_pass(pool: Dataset, size: Any) -> None
 
 def test_a_size_beyond_the_rows_left_says_why(pool: Dataset) -> None:
     items = pool.select(range(5))
-    with pytest.raises(InputError, match=r"size=120 exceeds the 1\d\d rows left .*repeating evaluation items"):
+    with pytest.raises(
+        InputError, match=r"size=120 exceeds the 1\d\d rows that can be chosen .*repeating evaluation items"
+    ):
         curated_of(pool, 120, eval_dataset=items)
 
 

@@ -147,5 +147,5 @@ def test_a_tenth_is_chosen_unless_somebody_says_otherwise(sampler: str, size: An
 def test_a_size_that_the_sampler_does_not_take_is_refused() -> None:
     with pytest.raises(InputError, match=r"size=0.1 asks for 12 rows, and sampler=Full\(\) takes 100 of the 100"):
         rows_to_choose(Full(), 0.1, 120, 100)
-    with pytest.raises(InputError, match=r"size=101 exceeds the 100 rows left \(20 held out\)"):
+    with pytest.raises(InputError, match=r"size=101 exceeds the 100 rows that can be chosen \(20 held out\)"):
         rows_to_choose(Longest(), 101, 120, 100, "20 held out")

@@ -8,7 +8,7 @@ import numpy as np
 
 from shed_hf.curation.prepare import PreparedCuration
 from shed_hf.errors import InputError
-from shed_hf.estimators import Cost, LeastSquares
+from shed_hf.estimators import LeastSquares
 from shed_hf.estimators.budget import Speed, fine_tunings_of
 from shed_hf.estimators.outcomes import outcomes_in_ledger
 from shed_hf.estimators.row_spread import checked_on_halves, left_of
@@ -98,8 +98,9 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     compare_ranks(game)
     rows = np.concatenate(game.players)
     speed = _timed(game)
-    cost = _cost(prepared, game, speed)
-    left = left_of(prepared.estimator, game, _budget(prepared, game, speed))
+    checked = checked_on_halves(prepared.estimator, game)
+    budget = fine_tunings_of(prepared.budget, checked, game.n_players, lambda: speed)
+    cost, left = checked.cost(game.n_players, budget), left_of(prepared.estimator, game, budget)
     if pilot:  # the first coalitions that the run itself will ask for
         _measure_pilot(prepared, game, int(pilot), left)
     credited = prepared.candidates.rows if _credits_rows(prepared) else rows[:0]
@@ -135,16 +136,6 @@ def _credits_rows(prepared: PreparedCuration) -> bool:
     """Whether a training run over all rows follows what each does."""
     of_sampler = isinstance(prepared.sampler, RowSelector) and "credits" in prepared.sampler.needs
     return of_sampler or prepared.merit.kind == "credit"
-
-
-def _cost(prepared: PreparedCuration, game: Game, speed: Speed) -> Cost:
-    """What the estimator and the check on halves ask for within the budget."""
-    return checked_on_halves(prepared.estimator, game).cost(game.n_players, _budget(prepared, game, speed))
-
-
-def _budget(prepared: PreparedCuration, game: Game, speed: Speed) -> int | None:
-    checked = checked_on_halves(prepared.estimator, game)
-    return fine_tunings_of(prepared.budget, checked, game.n_players, lambda: speed)
 
 
 def _timed(game: Game) -> Speed:

@@ -93,11 +93,6 @@ class Observed:
         )
 
     @property
-    def n_evaluations(self) -> int:
-        """How many outcomes were measured, with v(∅) and v(N)."""
-        return int(self.times.sum()) + 2
-
-    @property
     def beyond_size(self) -> FloatVector:
         """v(S) − v(∅) − s/n·Δ ``(m,)``: the utilities less a straight line over the size."""
         sizes = self.coalitions.mean(axis=1)

@@ -27,7 +27,8 @@ from transformers import PreTrainedModel, TrainerControl, TrainerState, Training
 
 from shed_hf.errors import Diverged, InputError
 from shed_hf.finetuning.callback import ProxyValueCallback
-from shed_hf.finetuning.outcome_gradient import OutcomeGradient, differentiable, linear_maps
+from shed_hf.finetuning.linear_maps import linear_maps
+from shed_hf.finetuning.outcome_gradient import OutcomeGradient, differentiable
 from shed_hf.finetuning.row_gradients import RowGradientCallback, RowGradients, micro_batches
 from shed_hf.finetuning.schedule import NULL_ROW
 from shed_hf.types import FloatMatrix, FloatVector, IntVector

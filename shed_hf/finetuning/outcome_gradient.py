@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.log_likelihood import LikelihoodBatches
 from shed_hf.evaluation.objectives import Accuracy, LikelihoodObjective, Likelihoods, Objective
+from shed_hf.finetuning.linear_maps import hooked, linear_maps, weight_spans
 from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.naming import stable_name
 
@@ -156,22 +158,15 @@ class _Lines:
         owners = [place for place, size in zip(part.places, part.sizes, strict=True) for _ in range(size)]
         self._owners = torch.tensor(owners, device=found.device)
         self._items = self._owners
-        ends = np.cumsum([weight.numel() for weight in weights]).tolist()
-        self._span = {id(w): slice(end - w.numel(), end) for w, end in zip(weights, ends, strict=True)}
+        self._span = weight_spans(weights)
 
     def expect(self, places: list[int]) -> None:
         """The candidates whose lines are read next."""
         self._items = self._owners[places]
 
-    @contextlib.contextmanager
-    def listening(self, maps: Sequence[nn.Linear]) -> Iterator[None]:
+    def listening(self, maps: Sequence[nn.Linear]) -> AbstractContextManager[None]:
         """Within, what the maps read is taken apart."""
-        hooks = [one.register_forward_hook(self._listen) for one in maps]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+        return hooked(maps, self._listen)
 
     def _listen(self, module: nn.Linear, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         seen, items, columns = inputs[0].detach(), self._items, self._found[:, self._span[id(module.weight)]]
@@ -196,30 +191,6 @@ def _check_sum(whole: torch.Tensor, summed: torch.Tensor) -> None:
             "the items' gradients do not add up to that of their sum: the adapter's weights are used otherwise than by "
             "their linear maps; pass LoraConfig(target_modules=…) with linear layers only"
         )
-
-
-def linear_maps(model: nn.Module) -> list[nn.Linear]:
-    """The linear maps that are trained.
-
-    Args:
-        model: The model with its adapter.
-
-    Returns:
-        The modules, at least one.
-
-    Raises:
-        InputError: Where something else is trained as well, or nothing.
-    """
-    maps = [one for one in model.modules() if isinstance(one, nn.Linear) and one.weight.requires_grad]
-    followed = {id(one.weight) for one in maps}
-    others = [name for name, weight in model.named_parameters() if weight.requires_grad and id(weight) not in followed]
-    if others or not maps:
-        raise InputError(
-            f"credits follow the weights of linear maps, and {len(others)} trainable parameters are none "
-            f"({', '.join(others[:2])}); pass LoraConfig(target_modules=…) with linear layers only, without bias, DoRA "
-            "and modules_to_save"
-        )
-    return maps
 
 
 def differentiable(objective: Objective) -> LikelihoodObjective:

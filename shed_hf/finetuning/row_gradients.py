@@ -7,6 +7,7 @@ row needs a backward pass of its own.
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from shed_hf.errors import InputError
+from shed_hf.finetuning.linear_maps import hooked, weight_spans
 from shed_hf.finetuning.schedule import NULL_ROW, ByLength, schedule
 from shed_hf.types import IntVector
 
@@ -40,10 +42,7 @@ class RowGradients:
         self.maps, self.weights = maps, weights
         self.n_weights = sum(weight.numel() for weight in weights)
         self.rooms: list[torch.Tensor] = []
-        self._span: dict[int, slice] = {}
-        end = 0
-        for weight in weights:
-            self._span[id(weight)] = slice(end, end := end + weight.numel())
+        self._span = weight_spans(weights)
 
     def clear(self) -> None:
         """Forget all gradients."""
@@ -63,15 +62,9 @@ class RowGradients:
         self.rooms.append(torch.zeros(n_rows, self.n_weights, dtype=dtype, device=weight.device))
         return self.rooms[-1]
 
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> AbstractContextManager[None]:
         """Within, what the maps read in train mode is followed."""
-        hooks = [one.register_forward_hook(self._listen) for one in self.maps]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+        return hooked(self.maps, self._listen)
 
     def _listen(self, module: nn.Linear, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         if not (module.training and output.requires_grad):  # an evaluation

@@ -30,7 +30,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from shed_hf.curation.recipe import device, versions
 from shed_hf.data.pool import Pool, read_pool
-from shed_hf.demo.run import SHORT_TEMPLATE
+from shed_hf.demo.settings import SHORT_TEMPLATE
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.finetuning.trainer_settings import default_args
 from shed_hf.finetuning.trainer_utility import TrainerUtility

@@ -205,26 +205,26 @@ def test_only_debug_shows_a_traceback(tmp_path: Path, debug: bool) -> None:
 
 @pytest.mark.parametrize(("size", "rows"), [("10%", 6), ("0.1", 6), ("6", 6)])
 def test_sizes_of_the_shell_are_those_of_python(size: str, rows: int) -> None:
-    from shed_hf.cli import _size
+    from shed_hf.cli.arguments import size_from
     from shed_hf.sampling.samplers import resolve_size
 
-    assert resolve_size(_size(size), 60) == rows
+    assert resolve_size(size_from(size), 60) == rows
 
 
 def test_columns_of_the_shell_are_those_of_python() -> None:
-    from shed_hf.cli import _columns
+    from shed_hf.cli.arguments import columns_from
 
-    assert _columns(None, "--columns") is None
-    found = _columns(["instruction=query", "output = my reply", "images="], "--columns")
+    assert columns_from(None, "--columns") is None
+    found = columns_from(["instruction=query", "output = my reply", "images="], "--columns")
     assert found == {"instruction": "query", "output": "my reply", "images": None}
 
 
 @pytest.mark.parametrize("pairs", [["instruction"], ["=query"], ["input=a", "input=b"]])
 def test_columns_that_are_no_pairs_are_refused(pairs: list[str]) -> None:
-    from shed_hf.cli import _columns
+    from shed_hf.cli.arguments import columns_from
 
     with pytest.raises(InputError, match=r"PART=COLUMN|names a part twice"):
-        _columns(pairs, "--columns")
+        columns_from(pairs, "--columns")
 
 
 def test_both_datasets_have_columns_of_their_own_in_the_shell(tmp_path: Path) -> None:

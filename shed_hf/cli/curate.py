@@ -1,95 +1,13 @@
-"""`shed-hf`: the public functions for shells."""
+"""`shed-hf curate`."""
 
-import json
-import logging
-import os
-import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from shed_hf.errors import InputError, ShedError
-
-app = typer.Typer(
-    name="shed-hf",
-    help="Find the part of an instruction dataset worth fine-tuning on.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-
-
-class DemoModel(StrEnum):
-    """The demo's language models."""
-
-    AUTO = "auto"
-    SMOLLM2 = "smollm2"
-    SMALL = "small"
-
-
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-
-def main() -> None:
-    """The console script: errors end in one line, not in a traceback, unless ``--debug`` asks for it."""
-    # Threads that wait by spinning for milliseconds stop each other when anything else runs on the machine.
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    app()
-
-
-@contextmanager
-def _errors_in_one_line(debug: bool) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # whatever it is, a shell's user is told in one line
-        if debug:
-            raise
-        line = " ".join(str(error).split())
-        if not isinstance(error, ShedError):
-            line = f"{type(error).__name__}: {line}; this is a bug, or a library failed: run with --debug to see where"
-        print(f"error: {line}", file=sys.stderr)
-        raise typer.Exit(1) from None
-
-
-@app.command()
-def demo(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
-    model: Annotated[
-        DemoModel, typer.Option(help="auto is smollm2 where it can be had and takes at most 90 s here.")
-    ] = DemoModel.AUTO,
-    seed: Annotated[int, typer.Option(help="Which topics are damaged, and every other draw.", min=0)] = 0,
-    debug: Debug = False,
-) -> None:
-    """Curate a small damaged pool with a real language model, and compare with random rows.
-
-    The model is SmolLM2-135M, from the Hub's cache, the Hub or a package, or a small one that ships with shed_hf.
-
-    \f
-    Args:
-        as_json: Whether to print one JSON object instead of tables.
-        model: The language model; see `shed_hf.demo.run.run`.
-        seed: Which topics are damaged, and every other draw.
-        debug: Whether errors show their traceback.
-    """
-    with _errors_in_one_line(debug):
-        _demo(as_json, model, seed)
-
-
-def _demo(as_json: bool, model: DemoModel, seed: int) -> None:
-    from shed_hf.demo.run import run
-    from shed_hf.demo.show import show
-
-    result = run(model.value, seed)
-    if as_json:
-        print(json.dumps(result.as_json()))
-    else:
-        show(result)
+from shed_hf.cli.arguments import columns_from, number_or_text, size_from
+from shed_hf.cli.shell import Debug, app, errors_in_one_line
+from shed_hf.errors import InputError
 
 
 @app.command()
@@ -182,10 +100,10 @@ def curate(
     """
     from shed_hf.embedding.encoders import DEFAULT_EMBEDDER
 
-    with _errors_in_one_line(debug):
+    with errors_in_one_line(debug):
         arguments = {
             "dataset": dataset,
-            "size": _size(size),
+            "size": size_from(size),
             "split": split,
             "eval_dataset": eval_dataset,
             "model": model,
@@ -199,12 +117,12 @@ def curate(
             "estimator": estimator,
             "sampler": sampler,
             "merit": None if merit == "none" else merit,
-            "budget": _number_or_text(budget),
+            "budget": number_or_text(budget),
             "require_signal": require_signal,
             "seed": seed,
             "ledger": ledger,
-            "columns": _columns(columns, "--columns"),
-            "eval_columns": _columns(eval_columns, "--eval-columns"),
+            "columns": columns_from(columns, "--columns"),
+            "eval_columns": columns_from(eval_columns, "--eval-columns"),
             "drop_invalid": drop_invalid,
         }
         _curate(arguments, output, push_to_hub, private)
@@ -231,35 +149,3 @@ def _curate(arguments: dict[str, Any], output: str | None, push_to_hub: str | No
         print(f"saved to {output}; load the rows with datasets.load_dataset({str(output)!r}, split='train')")
     if push_to_hub is not None:
         print(f"published as {curated.push_to_hub(push_to_hub, private=private)}")
-
-
-def _columns(pairs: list[str] | None, option: str) -> dict[str, str | None] | None:
-    """Parts of a row to columns, from ``part=column`` each; nothing behind the sign leaves the part out."""
-    if not pairs:
-        return None
-    found: dict[str, str | None] = {}
-    for pair in pairs:
-        part, sign, column = pair.partition("=")
-        if not sign or not part.strip() or part.strip() in found:
-            problem = "names a part twice" if part.strip() in found else "is not PART=COLUMN"
-            raise InputError(f"{option} {pair!r} {problem}; pass each part once, as in {option} instruction=query")
-        found[part.strip()] = column.strip() or None
-    return found
-
-
-def _size(text: str) -> int | float | str:
-    """A number of rows or a share; a percentage and ``auto`` stay text."""
-    number: int | str = _number_or_text(text)
-    if isinstance(number, str) and number != "auto" and not number.strip().endswith("%"):
-        try:
-            return float(number)
-        except ValueError:
-            raise InputError(
-                f'size={text!r} is neither a number of rows nor a share; pass 500, 0.1 or "10%" as --size'
-            ) from None
-    return number
-
-
-def _number_or_text(text: Any) -> Any:
-    """A whole number where the text is one, else the text; None for None."""
-    return int(text) if isinstance(text, str) and re.fullmatch(r"-?[0-9]{1,18}", text) else text

@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from shed_hf.cluster_scorer import ClusterScorer
     from shed_hf.clustering.clusterers import HDBSCAN, Agglomerative, Given, KMeans
     from shed_hf.clustering.clusters import Clustering
+    from shed_hf.comparison.compare import compare
+    from shed_hf.comparison.comparison import Comparison
     from shed_hf.curated_dataset import CuratedDataset
     from shed_hf.curation.curate import curate, plan
     from shed_hf.curation.plan import Plan
+    from shed_hf.curation.race import Race
+    from shed_hf.data.tasks import arc, mmlu
     from shed_hf.embedding.encoders import Lexical, SentenceTransformerEncoder
     from shed_hf.embedding.row_features import Features
-    from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, RankError, ShedError
+    from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, NotBetter, RankError, ShedError
     from shed_hf.estimators import (
         BanzhafMSR,
         Exact,
@@ -26,17 +30,24 @@ if TYPE_CHECKING:
         Shed,
         ValueEstimate,
     )
+    from shed_hf.evaluation.constraints import Tolerance
     from shed_hf.evaluation.evaluator import Evaluation
     from shed_hf.evaluation.item_groups import Macro, WorstGroup
-    from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Loss, Metric
+    from shed_hf.evaluation.judging import Judged
+    from shed_hf.evaluation.metrics import Metric
+    from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Loss, NormalisedAccuracy
     from shed_hf.finetuning.callback import ProxyValueCallback
     from shed_hf.finetuning.fine_tune import FineTune
     from shed_hf.finetuning.trainer_utility import TrainerUtility
     from shed_hf.game.game import Game
     from shed_hf.game.ledger import Ledger, read_ledger
+    from shed_hf.results.race import RaceResult
+    from shed_hf.results.transfer import Transfer
+    from shed_hf.results.verdict import Verdict
     from shed_hf.sampling.dataset_quantization import DatasetQuantization
     from shed_hf.sampling.dsir import DSIR
     from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
+    from shed_hf.sampling.row_values import RowValues
     from shed_hf.sampling.samplers import QOCS, QWCS, Random
     from shed_hf.sampling.selectors import IFD, Full, Longest
     from shed_hf.utils.named import Named
@@ -44,11 +55,15 @@ if TYPE_CHECKING:
 _HOMES = {
     "clustering.clusterers": ("Agglomerative", "Given", "HDBSCAN", "KMeans"),
     "clustering.clusters": ("Clustering",),
+    "comparison.compare": ("compare",),
+    "comparison.comparison": ("Comparison",),
     "curation.curate": ("curate", "plan"),
     "curation.plan": ("Plan",),
+    "data.tasks": ("arc", "mmlu"),
+    "curation.race": ("Race",),
     "embedding.encoders": ("Lexical", "SentenceTransformerEncoder"),
     "embedding.row_features": ("Features",),
-    "errors": ("Diverged", "HubError", "InputError", "LedgerError", "NoSignal", "RankError", "ShedError"),
+    "errors": ("Diverged", "HubError", "InputError", "LedgerError", "NoSignal", "NotBetter", "RankError", "ShedError"),
     "estimators": (
         "BanzhafMSR",
         "Exact",
@@ -59,19 +74,26 @@ _HOMES = {
         "Shed",
         "ValueEstimate",
     ),
+    "evaluation.constraints": ("Tolerance",),
     "evaluation.evaluator": ("Evaluation",),
     "evaluation.item_groups": ("Macro", "WorstGroup"),
-    "evaluation.objectives": ("Accuracy", "Choice", "Contrast", "Loss", "Metric"),
+    "evaluation.judging": ("Judged",),
+    "evaluation.metrics": ("Metric",),
+    "evaluation.objectives": ("Accuracy", "Choice", "Contrast", "Loss", "NormalisedAccuracy"),
     "finetuning.callback": ("ProxyValueCallback",),
     "finetuning.fine_tune": ("FineTune",),
     "finetuning.trainer_utility": ("TrainerUtility",),
     "game.game": ("Game",),
     "game.ledger": ("Ledger", "read_ledger"),
+    "results.race": ("RaceResult",),
     "cluster_scorer": ("ClusterScorer",),
     "curated_dataset": ("CuratedDataset",),
+    "results.transfer": ("Transfer",),
+    "results.verdict": ("Verdict",),
     "sampling.dataset_quantization": ("DatasetQuantization",),
     "sampling.dsir": ("DSIR",),
     "sampling.retrieval": ("CreditCoverage", "Retrieval"),
+    "sampling.row_values": ("RowValues",),
     "sampling.samplers": ("QOCS", "QWCS", "Random"),
     "sampling.selectors": ("IFD", "Full", "Longest"),
     "utils.named": ("Named",),
@@ -90,6 +112,7 @@ __all__ = [
     "Choice",
     "ClusterScorer",
     "Clustering",
+    "Comparison",
     "Contrast",
     "CreditCoverage",
     "CuratedDataset",
@@ -105,6 +128,7 @@ __all__ = [
     "HubError",
     "InRun",
     "InputError",
+    "Judged",
     "KMeans",
     "LeastSquares",
     "Ledger",
@@ -116,20 +140,31 @@ __all__ = [
     "Metric",
     "Named",
     "NoSignal",
+    "NormalisedAccuracy",
+    "NotBetter",
     "Permutation",
     "Plan",
     "ProxyValueCallback",
+    "Race",
+    "RaceResult",
     "Random",
     "RankError",
     "RegressionAdjusted",
     "Retrieval",
+    "RowValues",
     "SentenceTransformerEncoder",
     "Shed",
     "ShedError",
+    "Tolerance",
     "TrainerUtility",
+    "Transfer",
     "ValueEstimate",
+    "Verdict",
     "WorstGroup",
+    "arc",
+    "compare",
     "curate",
+    "mmlu",
     "plan",
     "read_ledger",
 ]

@@ -1,50 +1,51 @@
 """`CuratedDataset`: the result of `curate`, with what can be done with it."""
 
 import os
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from shed_hf.cluster_scorer import ClusterScorer
 from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
+from shed_hf.evaluation.constraints import Constraints
+from shed_hf.extension.extensible import ExtensibleCuration
 from shed_hf.hub.privacy import Excerpts
 from shed_hf.hub.publish import pull, push
-from shed_hf.results.curation import Curation
+from shed_hf.results.merits import merits_table
 from shed_hf.results.reuse import reestimate, resample
 from shed_hf.results.summary import summary
 from shed_hf.sampling.registry import AnySampler
 from shed_hf.storage.curated_folder import load
 from shed_hf.storage.rescue import save_or_rescue
+from shed_hf.verification.verifiable import VerifiableCuration
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CuratedDataset(Curation):
+class CuratedDataset(VerifiableCuration, ExtensibleCuration):
     """A `Curation` that can be resampled, saved, published and read back."""
-
-    @classmethod
-    def of(cls, curation: Curation) -> "CuratedDataset":
-        """The same record with its verbs.
-
-        Args:
-            curation: The record.
-
-        Returns:
-            A `CuratedDataset` of the same parts.
-        """
-        return cls(**{part.name: getattr(curation, part.name) for part in fields(Curation)})
 
     def __repr__(self) -> str:
         return f"CuratedDataset({summary(self)})"
+
+    @property
+    def merits(self) -> "Dataset":
+        """A line for every row that could be chosen: its value, standard error and parts; see `merits_table`."""
+        return merits_table(self)
 
     @property
     def scorer(self) -> ClusterScorer:
         """Clusters and values for new rows.
 
         Raises:
-            InputError: Where nothing can embed new rows: the embeddings were given as a matrix, or the encoder was not
-                saved.
+            InputError: Where clusters have no values, and where nothing can embed new rows: the embeddings were given
+                as a matrix, or the encoder was not saved.
         """
+        if not self.estimate.played:
+            raise InputError("no game was played, so clusters have no values to score new rows by; pass estimator=")
         if self.valued.encoder is None:
             raise InputError(
                 "there is nothing to embed new rows with: the embeddings were given as a matrix, or the encoder, being "
@@ -58,10 +59,11 @@ class CuratedDataset(Curation):
     def resample(
         self,
         size: int | float | str,
-        sampler: str | AnySampler | Given = "qocs",
+        sampler: str | AnySampler | Given | None = None,
         *,
         seed: int | None = None,
         source: Any = None,
+        constraints: Constraints | None = None,
     ) -> "CuratedDataset":
         """Another subset by the same values, without a fine-tuning.
 
@@ -69,19 +71,23 @@ class CuratedDataset(Curation):
             size: How much to keep: a number of rows (500), a share of the source (0.1) or a percentage ("10%");
                 ``"auto"`` is as many as ``Full()`` and ``Given(rows)`` take, else a tenth.
             sampler: How rows are drawn from the clusters: ``"qocs"``, ``"qwcs"``, ``"random"`` or a sampler. Of those
-                that choose single rows: ``Full()``, ``Given(rows)``, and the curation's own for a smaller size.
+                that choose single rows: ``Full()``, ``Given(rows)``, and the curation's own for a smaller size, or with
+                ``"row-values"`` for any size (of pools of up to 20,000 rows). None: as before.
             seed: The seed of the draw; None for that of the curation.
             source: The dataset that was curated, as `curate` takes it. Needed only where it is not at hand, as after
                 `load_from_disk`; where the recipe names one on the Hub, that one is loaded.
+            constraints: How far groups of evaluation items may be expected to fall, by column, as in `curate`; None for
+                the constraints of the last choice, ``{}`` for none. A result that was read back knows the groups of the
+                columns that it was constrained by.
 
         Returns:
             A new result with other rows; this one stays as it is.
 
         Raises:
-            InputError: For a size, sampler or seed that can't be used, when there is no source, or when the source no
-                longer has the rows.
+            InputError: For a size, sampler, seed or constraints that can't be used, when no choice keeps the
+                constraints, when there is no source, or when the source no longer has the rows.
         """
-        return self.of(resample(self, size, sampler, seed, source))
+        return self.of(resample(self, size, sampler, seed, source, constraints))
 
     def reestimate(
         self,

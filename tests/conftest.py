@@ -2,7 +2,11 @@
 
 import logging
 import os
+import sys
 
+# every worker and every process that tests start would compile the package and the tests anew
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside each other
@@ -16,6 +20,8 @@ from tests.helpers.the_hub import HUB, LoopbackHub
 import datasets
 import huggingface_hub.utils
 import pytest
+from shed_hf.results import embedding_map
+from tests.helpers.once import once
 from tests.helpers.rows import make_rows
 
 CHAT_TEMPLATE = (
@@ -33,6 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _no_bars() -> None:
     datasets.disable_progress_bars()
     huggingface_hub.utils.disable_progress_bars()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _equal_pools_are_laid_out_once() -> Iterator[None]:
+    """The map is most of the time of a small curation; `tests/results/test_embedding_map.py` makes every map anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedding_map, "layout", once(embedding_map.layout))
+        yield
 
 
 @pytest.fixture

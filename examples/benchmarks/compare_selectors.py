@@ -6,9 +6,10 @@
 Each way chooses ``--sizes`` of the rows by the items of ``eval.jsonl``, once for every choosing seed. A model is tuned
 on the rows for every tuning seed, in an order that only seed and rows decide, and judged by the items of
 ``test.jsonl``: loss a token of the right option or completion, and log-likelihood of the right option among the
-options. Differences from random rows, and from `curate` as it is, are paired: the same seeds, a standard error over
-their pairs. Random rows are drawn anew for every pair of seeds. Untuned and all rows are lines of every table; all rows
-take 1 / size times the steps. ``--equal-steps`` adds ways that go through their rows until they took as many.
+options. Differences from random rows, and from clusters by value (``QOCS`` with ``merit="credit"``), are paired: the
+same seeds, a standard error over their pairs. Random rows are drawn anew for every pair of seeds. Untuned and all rows
+are lines of every table; all rows take 1 / size times the steps, and are tuned on at most ``--full-seeds`` times.
+``--equal-steps`` adds ways that go through their rows until they took as many.
 
 On a GPU coalitions are tuned in batches. With ``--out`` what was chosen and measured is kept; the same call goes on.
 """
@@ -96,7 +97,11 @@ def main() -> None:
     chooser = Chooser(rows, items, arguments, lambda objective: tuner(objective, arguments))
     store.chosen["candidates"] = {"rows": chooser.candidates.rows.tolist(), "seconds": 0.0}
     start = time.perf_counter()
-    chooser.prepare(arguments.ways)
+    seeds, sizes = range(arguments.choosing_seeds), arguments.sizes
+    missing = [
+        way for way in arguments.ways if any(f"{way}/{size}/{c}" not in store.chosen for size in sizes for c in seeds)
+    ]
+    chooser.prepare(missing)
     for seed in range(arguments.choosing_seeds):
         for size in arguments.sizes:
             choose(chooser, store, seed, size, arguments)
@@ -128,7 +133,7 @@ def runs_of(store: Store, arguments: argparse.Namespace, n_rows: int) -> dict[st
     pairs = [(c, t) for c in range(arguments.choosing_seeds) for t in range(arguments.tuning_seeds)]
     runs: dict[str, dict[tuple[int, int], Rows]] = {
         "untuned": {pair: [] for pair in pairs},
-        "full": {pair: _order(range(n_rows), pair[1]) for pair in pairs},
+        "full": {pair: _order(range(n_rows), pair[1] % arguments.full_seeds) for pair in pairs},
     }
     for size in arguments.sizes:
         count = max(1, round(size * n_rows))
@@ -279,9 +284,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--equal-steps", nargs="*", default=[], help="ways that are also given as many steps as all rows"
     )
-    parser.add_argument("--against", nargs="+", default=["random", "curate"], help="what differences are taken from")
+    parser.add_argument("--against", nargs="+", default=["random", "QOCS"], help="what differences are taken from")
     parser.add_argument("--choosing-seeds", type=int, default=2)
     parser.add_argument("--tuning-seeds", type=int, default=5)
+    parser.add_argument("--full-seeds", type=int, default=5, help="at most so many tunings on all rows")
     parser.add_argument("--clusters", type=int, default=10)
     parser.add_argument("--proxies", type=int, default=4)
     parser.add_argument("--budget", type=int, default=19, help="fine-tunings of the game")

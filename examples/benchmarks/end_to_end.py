@@ -145,6 +145,7 @@ def curated(rows: list[Any], items: list[Any], arguments: argparse.Namespace, **
         proxies_per_cluster=arguments.proxies,
         utility=_tuner(arguments.objective, arguments),
         budget=arguments.budget,
+        sampler="qocs",
         ledger=arguments.ledger and arguments.ledger.with_suffix(f".{len(more)}.ledger"),
         **more,
     )

@@ -12,6 +12,7 @@ from datasets import Dataset
 from selector_pools import COLUMNS, bound, texts_to_embed
 
 import shed_hf
+from shed_hf.curation.played import played_from
 from shed_hf.embedding.decontamination import decontaminate
 from shed_hf.embedding.embed import encode_texts
 from shed_hf.finetuning.fine_tune import FineTune
@@ -64,7 +65,7 @@ class Chooser:
         "longest": shed_hf.Longest(),
         "IFD": shed_hf.IFD(),
     }
-    VALUED = ("curate", "paper QOCS", "paper QWCS", "mean credit")
+    VALUED = ("QOCS", "paper QOCS", "paper QWCS", "mean credit", "row values")
     WAYS = (*SELECTORS, *VALUED)
 
     def __init__(
@@ -114,7 +115,11 @@ class Chooser:
 
     @cached_property
     def signals(self) -> RowSignals:
-        """Everything that a selector may need."""
+        """What the ways that are asked for look at."""
+        needs: set[str] = set()
+        for way in self.arguments.ways:
+            needs |= shed_hf.RowValues().wants if way == "row values" else set()
+            needs |= self.SELECTORS[way].needs if way in self.SELECTORS else set()
         rows, encoder = self.candidates.rows, self.candidates.encoder
         tokens = self.utility.rows.read_tokens(rows)
         return RowSignals(
@@ -124,12 +129,12 @@ class Chooser:
             texts=self.pool.texts(rows),
             item_texts=self.item_texts,
             completion_lengths=np.array([of_row.n_learned for of_row in tokens], dtype=np.float64),
-            features=_timed("features", lambda: self.utility.row_features(rows)),
-            credits=self.item_credits,
+            features=_timed("features", lambda: self.utility.row_features(rows)) if "features" in needs else None,
+            credits=self.item_credits if "credits" in needs else None,
         )
 
     def curated(self, seed: int) -> Any:
-        """The pool valued as `curate` does it by default."""
+        """The pool with valued clusters."""
         if seed not in self._curated:
             arguments = self.arguments
             ledger = arguments.out and arguments.out.with_suffix(f".{seed}.ledger")
@@ -144,6 +149,7 @@ class Chooser:
                     proxies_per_cluster=arguments.proxies,
                     utility=self.tuner("loss"),
                     budget=arguments.budget,
+                    sampler="qocs",
                     seed=seed,
                     ledger=ledger,
                 ),
@@ -155,12 +161,34 @@ class Chooser:
         if way == "mean credit":
             best: list[int] = of.pool_rows[np.argsort(-of.valued.merit, kind="stable")[:count]].tolist()
             return best
+        if way == "row values":
+            return self._by_row_values(of, count, seed)
         sampler: Any = {"paper QOCS": shed_hf.QOCS(1.0), "paper QWCS": shed_hf.QWCS(by_size=False)}.get(
             way, shed_hf.QOCS()
         )
-        valued = of.valued if way == "curate" else replace(of.valued, merit=None)
+        valued = of.valued if way == "QOCS" else replace(of.valued, merit=None)
         recipe = {**of.recipe, "size": count}
         found: list[int] = choose_rows(valued, recipe, sampler, np.random.default_rng([seed, 4])).rows.tolist()
+        return found
+
+    def _by_row_values(self, of: Any, count: int, seed: int) -> list[int]:
+        """Rows by what the curation's game says of their signals and clusters, nothing fine-tuned anew."""
+        kept = self.utility.evaluation.kept
+        game = played_from(
+            list(of.ledger),
+            of.pool_rows,
+            of.valued.players,
+            of.clustering.labels,
+            of.estimate,
+            kept_items=None if len(kept) == len(self.items.examples) else kept,
+        )
+        signals = replace(self.signals, outcomes=game)
+        selection = select_rows(shed_hf.RowValues(), signals, count, np.random.default_rng([seed, 3]))
+        weights = [] if selection.worth is None else selection.worth.weights
+        print("row values:", ", ".join(f"{each.signal} {each.weight:.2f} ± {each.stderr:.2f}" for each in weights))
+        for note in selection.notes:
+            print(f"row values: {note}", flush=True)
+        found: list[int] = self.candidates.rows[selection.places].tolist()
         return found
 
 

@@ -1,9 +1,12 @@
 """Options of the shell as the values that the public functions take."""
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shed_hf.errors import InputError
+
+if TYPE_CHECKING:
+    from shed_hf.evaluation.constraints import Tolerance
 
 
 def columns_from(pairs: list[str] | None, option: str) -> dict[str, str | None] | None:
@@ -29,6 +32,41 @@ def columns_from(pairs: list[str] | None, option: str) -> dict[str, str | None] 
             raise InputError(f"{option} {pair!r} {problem}; pass each part once, as in {option} instruction=query")
         found[part.strip()] = column.strip() or None
     return found
+
+
+def constraints_from(pairs: list[str] | None) -> "dict[str, float | Tolerance] | None":
+    """Columns to tolerances.
+
+    Args:
+        pairs: ``column=0.01`` or ``column=0.01:random`` each.
+
+    Returns:
+        Tolerances by column; None where there are none.
+
+    Raises:
+        InputError: For another form, a column that is named twice, and a tolerance that is not a number >= 0.
+    """
+    from shed_hf.evaluation.constraints import Tolerance
+
+    found: dict[str, float | Tolerance] = {}
+    for pair in pairs or []:
+        column, sign, tolerance = pair.rpartition("=")
+        amount, _, against = tolerance.partition(":")
+        if not sign or not column.strip() or column.strip() in found or against not in ("", "untuned", "random"):
+            problem = "names a column twice" if column.strip() in found else "is not COLUMN=TOLERANCE"
+            raise InputError(
+                f"--constraint {pair!r} {problem}; pass each column once, as in --constraint subject=0.01 or "
+                "--constraint subject=0.01:random"
+            )
+        try:
+            number = float(amount)
+        except ValueError:
+            raise InputError(
+                f"--constraint {pair!r} has {amount!r}, which is not a number; pass how far a group may fall, as in "
+                "--constraint subject=0.01"
+            ) from None
+        found[column.strip()] = Tolerance(number, "random" if against == "random" else "untuned")
+    return found or None
 
 
 def size_from(text: str) -> int | float | str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shed_hf.cli.arguments import columns_from, number_or_text, size_from
+from shed_hf.cli.arguments import columns_from, constraints_from, number_or_text, size_from
 from shed_hf.cli.shell import Debug, app, errors_in_one_line
 from shed_hf.errors import InputError
 
@@ -23,6 +23,9 @@ def curate(
     ] = "auto",
     split: Annotated[str | None, typer.Option(help="The split to curate.")] = None,
     eval_dataset: Annotated[str | None, typer.Option(help="What to evaluate on, like DATASET.")] = None,
+    test_dataset: Annotated[
+        str | None, typer.Option(help="What the kept rows are compared with random ones on, like DATASET.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="The model to fine-tune: a Hub id or a path.")] = None,
     embedder: Annotated[str | None, typer.Option(help='An embedding model, or "lexical".')] = None,
     clusterer: Annotated[str, typer.Option(help="kmeans, agglomerative, hdbscan or a column's name.")] = "kmeans",
@@ -34,23 +37,40 @@ def curate(
     objective: Annotated[
         str | None, typer.Option(help="loss, choice, accuracy, contrast, macro or worst-group.")
     ] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How far groups of evaluation items may fall, as in subject=0.01 (below untuned) or "
+            "subject=0.01:random (below random rows); once for each column."
+        ),
+    ] = None,
     warmup: Annotated[int, typer.Option(help="Rows outside the game to train on beforehand.")] = 0,
     estimator: Annotated[
-        str, typer.Option(help="least-squares, regression-adjusted, banzhaf, in-run, permutation, exact or shed.")
+        str, typer.Option(help="least-squares, regression-adjusted, banzhaf, in-run, permutation, exact, shed, none.")
     ] = "least-squares",
     sampler: Annotated[
         str,
         typer.Option(
-            help="By clusters: qocs, qwcs, random. By single rows: retrieval, credit-coverage, dsir, "
-            "dataset-quantization, longest, ifd, full."
+            help="By clusters: qocs, qwcs, random. By single rows: row-values, retrieval, rds, credit-coverage, "
+            "dsir, dataset-quantization, longest, ifd, full. auto: credit-coverage where there are credits, else qocs."
         ),
-    ] = "qocs",
+    ] = "auto",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="shapley: the sampler decides. race: subsets by all selectors and random rows are tuned and measured, "
+            "and the best is kept."
+        ),
+    ] = "shapley",
     merit: Annotated[
         str, typer.Option(help="Which rows of a cluster come first: auto, credit, ifd, loss, none.")
     ] = "auto",
     budget: Annotated[str | None, typer.Option(help="The most fine-tunings to spend (200), or the time (4h).")] = None,
     require_signal: Annotated[
         bool, typer.Option("--require-signal", help="Fail where the values can't be told from noise.")
+    ] = False,
+    require_better: Annotated[
+        bool, typer.Option("--require-better", help="Fail where the rows are not shown to beat random ones.")
     ] = False,
     seed: Annotated[int, typer.Option(help="The seed of every draw.")] = 0,
     ledger: Annotated[Path | None, typer.Option(help="Where outcomes are written, and resumed from.")] = None,
@@ -78,6 +98,7 @@ def curate(
         size: A number of rows, or a share; a tenth by default.
         split: The split to curate.
         eval_dataset: What to evaluate on: a Hub id, a folder or a file.
+        test_dataset: What the kept rows are compared with random ones on.
         model: A Hub id or a path.
         embedder: A sentence-transformers model, or ``"lexical"``.
         clusterer: A clusterer's name, or a column's.
@@ -85,12 +106,15 @@ def curate(
         proxies_per_cluster: Rows that stand for a cluster.
         proxy_sets: Disjoint sets of such rows.
         objective: An objective's name.
+        constraint: Columns with tolerances, as ``column=0.01`` or ``column=0.01:random``.
         warmup: Rows outside the game to train on beforehand.
-        estimator: An estimator's name.
+        estimator: An estimator's name; ``"none"`` to play no game.
         sampler: A sampler's name.
+        method: ``"shapley"`` or ``"race"``.
         merit: How rows of a cluster are ranked; ``"none"`` for random ones.
         budget: Fine-tunings, or a time.
         require_signal: Whether values that can't be told from noise are an error.
+        require_better: Whether rows that are not shown to be better than random ones are an error.
         seed: The seed of every draw.
         ledger: The file that outcomes are written to and resumed from.
         columns: Where parts of a row are, as ``part=column``.
@@ -106,6 +130,7 @@ def curate(
             "size": size_from(size),
             "split": split,
             "eval_dataset": eval_dataset,
+            "test_dataset": test_dataset,
             "model": model,
             "embedder": DEFAULT_EMBEDDER if embedder is None else embedder,
             "clusterer": clusterer,
@@ -113,12 +138,15 @@ def curate(
             "proxies_per_cluster": proxies_per_cluster,
             "proxy_sets": proxy_sets,
             "objective": objective,
+            "constraints": constraints_from(constraint),
             "warmup": warmup,
-            "estimator": estimator,
+            "estimator": None if estimator == "none" else estimator,
             "sampler": sampler,
+            "method": method,
             "merit": None if merit == "none" else merit,
             "budget": number_or_text(budget),
             "require_signal": require_signal,
+            "require_better": require_better,
             "seed": seed,
             "ledger": ledger,
             "columns": columns_from(columns, "--columns"),

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from shed_hf.curation.prepare import PreparedCuration
+from shed_hf.curation.row_signals import needs_of
 from shed_hf.errors import InputError
 from shed_hf.estimators import LeastSquares
 from shed_hf.estimators.budget import Speed, fine_tunings_of
+from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.outcomes import outcomes_in_ledger
 from shed_hf.estimators.row_spread import checked_on_halves, left_of
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.execution import Execution, execution_of
 from shed_hf.game.game import Game
-from shed_hf.game.utility import EstimatesFlops
+from shed_hf.game.utility import ChecksCredit, EstimatesFlops
+from shed_hf.sampling.row_ranking import MOST_ROWS
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.utils.console import duration, plural
 
@@ -46,6 +49,8 @@ class Plan:
         reliability: The expected `ValueEstimate.reliability` at ``"half"``, ``"same"`` and ``"double"`` the
             fine-tunings; empty where too little was measured to predict it.
         execution: How steps are gone through; None where the utility can't tell.
+        race_fine_tunings: The most fine-tunings of a race, which are counted in everything above but
+            ``fine_tunings``; 0 without one.
     """
 
     players: int
@@ -59,11 +64,12 @@ class Plan:
     memory_bytes: int
     reliability: Mapping[str, float] = field(default_factory=dict)
     execution: Execution | None = None
+    race_fine_tunings: int = 0
 
     def __str__(self) -> str:
         lines = [
             f"{plural(self.players, 'player')} of {self.rows_per_player:.3g} rows; at most "
-            f"{plural(self.fine_tunings, 'fine-tuning')}, {self.in_ledger} outcomes in the ledger already",
+            f"{plural(self.fine_tunings, 'fine-tuning')}{self._race}, {self.in_ledger} outcomes in the ledger already",
             f"{self.rows_trained:,} rows trained" + (f", {self.tokens:,} tokens" if self.tokens else "")
             + (f", {self.flops:.2g} FLOPs" if self.flops else ""),
             f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**30:.2f} GiB",
@@ -72,6 +78,25 @@ class Plan:
         predicted = ", ".join(f"{share} {value:.2f}" for share, value in self.reliability.items())
         lines.append(f"reliability to expect: {predicted or 'unknown; pass pilot=16 to measure a little beforehand'}")
         return "\n".join(lines)
+
+    @property
+    def _race(self) -> str:
+        return f" and {self.race_fine_tunings} in the race" if self.race_fine_tunings else ""
+
+
+@dataclass(frozen=True)
+class RaceCost:
+    """What a race takes at most beside the game.
+
+    Attributes:
+        fine_tunings: Fine-tunings, of random rows too.
+        rows: Rows trained on, summed over them.
+        tokens: Tokens trained on; 0 where the utility can't tell.
+    """
+
+    fine_tunings: int = 0
+    rows: int = 0
+    tokens: float = 0.0
 
 
 def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
@@ -95,30 +120,49 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         or pilot < 0
     ):
         raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
-    compare_ranks(game)
     rows = np.concatenate(game.players)
-    speed = _timed(game)
+    if plays(prepared.estimator) or prepared.race is not None or _credits_rows(prepared):
+        compare_ranks(game)
+        speed = _timed(game)
+    else:
+        speed = Speed(0.0, 0.0)
     checked = checked_on_halves(prepared.estimator, game)
     budget = fine_tunings_of(prepared.budget, checked, game.n_players, lambda: speed)
     cost, left = checked.cost(game.n_players, budget), left_of(prepared.estimator, game, budget)
     if pilot:  # the first coalitions that the run itself will ask for
         _measure_pilot(prepared, game, int(pilot), left)
     credited = prepared.candidates.rows if _credits_rows(prepared) else rows[:0]
-    share = cost.players_trained / game.n_players
-    tokens = share * game.utility.n_tokens(rows) + (game.utility.n_tokens(credited) if len(credited) else 0)
+    share, race = cost.players_trained / game.n_players, _race_cost(prepared)
+    tokens = share * game.utility.n_tokens(rows) + race.tokens
+    tokens += game.utility.n_tokens(credited) if len(credited) else 0
     return Plan(
         players=game.n_players,
         rows_per_player=len(rows) / game.n_players,
         fine_tunings=cost.fine_tunings,
         in_ledger=len(game.ledger),
-        rows_trained=round(share * len(rows)) + len(credited),
+        rows_trained=round(share * len(rows)) + race.rows + len(credited),
         tokens=round(tokens),
-        flops=game.utility.flops(tokens, cost.fine_tunings + 1) if isinstance(game.utility, EstimatesFlops) else 0.0,
-        seconds=speed.seconds(cost, game.n_players) + len(credited) * speed.training / len(rows),
+        flops=_flops(game, tokens, cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings),
+        seconds=speed.seconds(cost, game.n_players)
+        + (race.rows + len(credited)) * speed.training / len(rows)
+        + race.fine_tunings * speed.evaluating,
         memory_bytes=_memory(),
         reliability=_predicted(game, _coalitions_planned(prepared, game, left)),
         execution=execution_of(game.utility, rows),
+        race_fine_tunings=race.fine_tunings,
     )
+
+
+def _flops(game: Game, tokens: float, n_outcomes: int) -> float:
+    return game.utility.flops(tokens, n_outcomes) if isinstance(game.utility, EstimatesFlops) else 0.0
+
+
+def _race_cost(prepared: PreparedCuration) -> RaceCost:
+    """As if every candidate took part, with rows of the usual length."""
+    if prepared.race is None:
+        return RaceCost()
+    rows, n = prepared.candidates.rows, prepared.race.fine_tunings(len(prepared.race.named(prepared.sampler)))
+    return RaceCost(n, n * prepared.size, n * prepared.size * prepared.problem.utility.n_tokens(rows) / len(rows))
 
 
 def _measure_pilot(prepared: PreparedCuration, game: Game, pilot: int, budget: int | None) -> None:
@@ -134,8 +178,16 @@ def _measure_pilot(prepared: PreparedCuration, game: Game, pilot: int, budget: i
 
 def _credits_rows(prepared: PreparedCuration) -> bool:
     """Whether a training run over all rows follows what each does."""
-    of_sampler = isinstance(prepared.sampler, RowSelector) and "credits" in prepared.sampler.needs
-    return of_sampler or prepared.merit.kind == "credit"
+    race, problem = prepared.race, prepared.problem
+    if prepared.merit.kind == "credit":
+        return True
+    if race is None:
+        sampler = prepared.sampler
+        return isinstance(sampler, RowSelector) and "credits" in needs_of(sampler, problem)
+    usual = race.candidates is None and len(prepared.candidates.rows) > MOST_ROWS
+    samplers = race.named(prepared.sampler).values()
+    asked = any(isinstance(each, RowSelector) and "credits" in each.needs for each in samplers) and not usual
+    return asked and isinstance(problem.utility, ChecksCredit) and problem.utility.can_credit()
 
 
 def _timed(game: Game) -> Speed:

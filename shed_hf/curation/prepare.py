@@ -8,8 +8,10 @@ import numpy as np
 from shed_hf.clustering.clusterers import Clusterer, Given, cluster, clusterer_from
 from shed_hf.clustering.clusters import Clustering
 from shed_hf.curation.problem import Problem, bind, warm_up
+from shed_hf.curation.race import Race, check_ranks_by_half, race_from
 from shed_hf.curation.request import Request
-from shed_hf.curation.row_signals import check_signals
+from shed_hf.curation.row_signals import check_group_outcomes, check_signals, check_values
+from shed_hf.curation.usual_sampler import is_open, usual_sampler
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import Workers
 from shed_hf.embedding.decontamination import Candidates, decontaminate
@@ -19,12 +21,14 @@ from shed_hf.estimators import Estimator
 from shed_hf.estimators.budget import Budget, parse_budget
 from shed_hf.estimators.registry import estimator_from
 from shed_hf.game.entry import Entry
-from shed_hf.game.game import Aggregate, Game
+from shed_hf.game.game import Aggregate, Game, StoppingRule
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.players import Players, send_players
 from shed_hf.game.utility import SupportsWarmUp
+from shed_hf.results.constrained_choice import check_can_constrain
 from shed_hf.sampling.registry import AnySampler, rows_to_choose, sampler_from
 from shed_hf.sampling.row_ranking import Merit, check_merit, merit_of
+from shed_hf.sampling.samplers import QOCS
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.sampling.stability import selection_rule
 from shed_hf.types import IntVector
@@ -52,6 +56,7 @@ class PreparedCuration:
         budget: The most that measuring may take; None for the estimator's own.
         sampler: What draws rows from valued clusters, or chooses rows by what is known of each.
         size: How many rows are chosen.
+        race: How candidate subsets compete; None where the sampler alone decides.
     """
 
     request: Request
@@ -70,6 +75,7 @@ class PreparedCuration:
     budget: Budget | None
     sampler: AnySampler
     size: int
+    race: Race | None
 
     def ledger(self) -> Ledger:
         """The ledger of this game, opened where one was named, with the outcomes that other ranks find on their disks.
@@ -90,28 +96,52 @@ class PreparedCuration:
                 ledger.put(entry)
         return ledger
 
-    def game(self, ledger: Ledger) -> Game:
+    def game(self, ledger: Ledger, aggregate: Aggregate | None = None) -> Game:
         """The game of the clusters' players.
 
         Args:
             ledger: Where its outcomes are looked up and recorded.
+            aggregate: Outcomes to utilities; None for the mean over items, or what the objective says of groups.
 
         Returns:
             The game.
         """
         rows = self.players.rows
-        aggregate: Aggregate | None = self.problem.grouping
         return Game(
             rows,
             self.problem.utility,
             ledger,
             self.problem.pool.digests_of(rows),
             self.problem.training_seed,
-            aggregate,
+            aggregate or self.problem.aggregate(),
             positions=self.clustering.centroids[self.players.clusters].astype(np.float64),
-            settled=selection_rule(self.sampler, self.players.clusters, [len(n) for n in self.nearest], self.size),
+            settled=self._settled(),
             workers=self.workers,
         )
+
+    def game_of(self, subsets: list[IntVector], ledger: Ledger, aggregate: Aggregate) -> Game:
+        """A game whose players are subsets of rows, each of which is measured alone.
+
+        Args:
+            subsets: The row ids of each.
+            ledger: Where its outcomes are looked up and recorded.
+            aggregate: Outcomes to utilities.
+
+        Returns:
+            The game.
+        """
+        problem = self.problem
+        digests = problem.pool.digests_of(subsets)
+        return Game(subsets, problem.utility, ledger, digests, problem.training_seed, aggregate, workers=self.workers)
+
+    def _settled(self) -> StoppingRule | None:
+        """When more coalitions would not change the choice; constraints look at more than the values."""
+        if self.problem.constraints:
+            return None
+        rule: StoppingRule | None = selection_rule(
+            self.sampler, self.players.clusters, [len(members) for members in self.nearest], self.size
+        )
+        return rule
 
 
 def prepare(request: Request, workers: Workers) -> PreparedCuration:
@@ -127,15 +157,27 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
     Raises:
         InputError: For whatever cannot be used.
     """
-    estimator, sampler = estimator_from(request.estimator), sampler_from(request.sampler)
+    estimator = estimator_from(request.estimator)
+    sampler: AnySampler = QOCS() if is_open(request.sampler) else sampler_from(request.sampler)
     features = features_from(request.features)
-    budget = parse_budget(request.budget)
+    budget, race = parse_budget(request.budget), race_from(request.method)
+    if race is not None:
+        race.named(sampler)  # names what cannot take part before anything is loaded
+        check_ranks_by_half(estimator)
+    if not is_open(request.sampler):
+        check_values(estimator, sampler, request)
     streams = Streams(request.seed)
     problem = bind(request, streams, workers)
+    if is_open(request.sampler):
+        sampler = usual_sampler(request, problem, estimator, race)
+        check_values(estimator, sampler, request)
     pool, utility = problem.pool, problem.utility
     merit_asked = _merit_asked(request.merit, sampler)
     check_merit(merit_asked, features, utility, len(pool))
     check_signals(sampler, problem)
+    check_group_outcomes(problem, sampler, race)
+    if problem.constraints:
+        check_can_constrain(sampler, estimator)
 
     candidates = decontaminate(pool, problem.items, request.embedder, workers)
     size = rows_to_choose(sampler, request.size, len(pool), len(candidates.rows), candidates.left_out_in_words)
@@ -171,6 +213,7 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
         budget=budget,
         sampler=sampler,
         size=size,
+        race=race,
     )
 
 

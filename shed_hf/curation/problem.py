@@ -2,23 +2,24 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shed_hf.data.evaluation_items import EvaluationItems, items_from
+from shed_hf.data.evaluation_items import EvaluationItems, MeasuredItems, items_from
 from shed_hf.data.loading import load_source
-from shed_hf.data.pool import Pool, read_pool
+from shed_hf.data.pool import Pool, check_answers, read_pool
 from shed_hf.data.preambles import preambles_of
 from shed_hf.data.unread_columns import refuse_media, warn_of_unread_text
 from shed_hf.distributed.ranks import SingleProcess, Workers
-from shed_hf.errors import InputError, RankError
-from shed_hf.evaluation.item_groups import Grouped, OverGroups, split
+from shed_hf.errors import InputError
+from shed_hf.evaluation.constraints import GroupConstraint, constraints_over, tolerances_from
+from shed_hf.evaluation.item_groups import Grouped, MeanOver, OverGroups, split
 from shed_hf.evaluation.objectives import Objective
-from shed_hf.game.execution import ChoosesPrecision, Precision
-from shed_hf.game.ledger_header import recorded_header
+from shed_hf.game.game import Aggregate
 from shed_hf.game.orders import order_entry
+from shed_hf.game.precision_choice import in_shared_precision
 from shed_hf.game.utility import (
     AlignsWithPool,
     HasEvaluation,
@@ -54,6 +55,8 @@ class Problem:
         utility: What measures sets of rows.
         grouping: How outcomes are aggregated over groups of items; None for their mean.
         training_seed: The seed of the orders in which rows are trained.
+        own_utility: The utility as it was passed, where nothing bound it; None else.
+        constraints: The groups of items that may not fall beyond a tolerance; none by default.
     """
 
     source: "Dataset"
@@ -63,6 +66,8 @@ class Problem:
     utility: TrainableUtility
     grouping: OverGroups | None
     training_seed: int
+    own_utility: Any
+    constraints: tuple[GroupConstraint, ...] = ()
 
     def header(self) -> dict[str, Any]:
         """What determines an outcome beside the rows, for the ledger's header.
@@ -71,6 +76,24 @@ class Problem:
             Plain JSON: the pool's digest, the orders of training with their seed, and what the utility says of itself.
         """
         return {"dataset": self.pool.digest, "order": order_entry(self.training_seed), **self.utility.describe()}
+
+    def aggregate(self) -> Aggregate | None:
+        """What makes utilities of outcomes, which also checks that they are of the items that are grouped.
+
+        Returns:
+            The grouping, or the mean over as many items as the constraints are over; None where there is neither.
+        """
+        if self.grouping is None and self.constraints:
+            return MeanOver(len(self.constraints[0].groups))
+        return self.grouping
+
+    def measured_items(self) -> MeasuredItems | None:
+        """The evaluation items with those that are measured; None where only the utility knows them."""
+        if self.items is None:
+            return None
+        return MeasuredItems(
+            self.items, self.utility.evaluation.kept if isinstance(self.utility, HasEvaluation) else None
+        )
 
 
 def bind(request: "Request", streams: Streams, workers: Workers | None = None) -> Problem:
@@ -90,19 +113,20 @@ def bind(request: "Request", streams: Streams, workers: Workers | None = None) -
     source = load_source(request.dataset, request.split)
     check_columns(source)
     pool = read_pool(source, request.columns, request.drop_invalid)
+    check_answers(pool)
     size_asked(request.size, len(source))
 
     objective, grouped = split(request.objective)
     tuner = _tuner(request.utility, request.model, objective)
     warn_of_unread_text(pool, request.columns, read_elsewhere=[request.clusterer])
-    pool = _screened(pool, request.columns, request, tuner, "dataset")
+    pool = screened(pool, request.columns, request, tuner, "dataset")
     items = _items(request, pool, tuner, streams)
     if items is not None:
         pool = pool.with_preambles(items.preambles)
     training_seed = int(streams.for_training.integers(2**31))
-    tuner = _settled(tuner, request, SingleProcess() if workers is None else workers)
+    tuner = in_shared_precision(tuner, request.ledger, SingleProcess() if workers is None else workers)
     utility = _utility(tuner, request.utility, pool, items, training_seed)
-    return Problem(
+    problem = Problem(
         source=source,
         pool=pool,
         tuner=tuner,
@@ -110,7 +134,35 @@ def bind(request: "Request", streams: Streams, workers: Workers | None = None) -
         utility=utility,
         grouping=None if grouped is None else _over(grouped, items, utility),
         training_seed=training_seed,
+        own_utility=None if tuner is not None else request.utility,
     )
+    return replace(problem, constraints=_constraints(request, problem))
+
+
+def _constraints(request: "Request", problem: Problem) -> tuple[GroupConstraint, ...]:
+    """The groups of items that the request is about."""
+    tolerances, measured = tolerances_from(request.constraints), problem.measured_items()
+    if not tolerances:
+        return ()
+    if measured is None:
+        raise InputError(
+            f"constraints={request.constraints!r} group evaluation items, and this utility brings none that are known; "
+            "pass eval_dataset= with the items it evaluates on, in their order"
+        )
+    _check_same_items(measured, problem.utility)
+    return constraints_over(tolerances, measured)
+
+
+def _check_same_items(measured: MeasuredItems, utility: TrainableUtility) -> None:
+    """Check that the items with the columns are those that the utility evaluates on."""
+    if not isinstance(utility, HasEvaluation) or measured.kept is None:
+        return
+    given, evaluated = measured.items.examples, list(utility.evaluation.items)
+    if int(measured.kept.max(initial=-1)) >= len(given) or [given[place] for place in measured.kept] != evaluated:
+        raise InputError(
+            f"eval_dataset= has {len(given)} rows, which are not the items that the utility evaluates on; pass those, "
+            "in their order, so that the groups of constraints= are theirs"
+        )
 
 
 def _tuner(
@@ -131,21 +183,6 @@ def _tuner(
     return utility if isinstance(utility, UtilityFactory) else None
 
 
-def _settled(tuner: "UtilityFactory | None", request: "Request", workers: Workers) -> "UtilityFactory | None":
-    """The fine-tuning in the precision that rank 0 chooses, or finds in its ledger."""
-    settles = tuner if isinstance(tuner, ChoosesPrecision) else None
-    precision: Any = workers.broadcast(lambda: _chosen(settles, request))
-    if not isinstance(precision, Precision | None):
-        raise RankError(f"rank 0 sent a {type(precision).__name__} for the precision; start the same command again")
-    return tuner if settles is None or precision is None else settles.in_precision(precision)
-
-
-def _chosen(tuner: ChoosesPrecision | None, request: "Request") -> Precision | None:
-    if tuner is None:
-        return None
-    return tuner.choose_precision(None if request.ledger is None else recorded_header(request.ledger))
-
-
 def _items(request: "Request", pool: Pool, tuner: "UtilityFactory | None", streams: Streams) -> EvaluationItems | None:
     if (
         tuner is None and request.eval_dataset is None and request.eval_columns is None
@@ -161,19 +198,33 @@ def _items(request: "Request", pool: Pool, tuner: "UtilityFactory | None", strea
         request.columns,
         request.drop_invalid,
         streams.for_items,
-        lambda items: _screened(items, columns, request, tuner, "eval_dataset"),
+        lambda items: screened(items, columns, request, tuner, "eval_dataset"),
         request.eval_columns,
     )
 
 
-def _screened(
+def screened(
     pool: Pool,
     columns: "Mapping[str, str | None] | None",
     request: "Request",
     tuner: "UtilityFactory | None",
     name: str,
 ) -> Pool:
-    """The pool without what the model that is fine-tuned cannot be shown."""
+    """The pool without what the model that is fine-tuned cannot be shown.
+
+    Args:
+        pool: The rows.
+        columns: Where the parts of a row are.
+        request: The arguments of `curate`.
+        tuner: What fine-tunes; None where nothing is known of it.
+        name: What errors call the rows.
+
+    Returns:
+        The rows that are left.
+
+    Raises:
+        InputError: For rows that cannot be shown, unless ``drop_invalid``.
+    """
     if tuner is not None:
         refuse_media(pool, columns, name)
     return tuner.screen(pool, request.drop_invalid, name) if isinstance(tuner, ScreensRows) else pool

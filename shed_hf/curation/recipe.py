@@ -1,6 +1,7 @@
 """The recipe: everything that decided a curation, as plain JSON, so that it can be repeated."""
 
 import dataclasses
+import functools
 import os
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from shed_hf.data.provenance import HubSource, source_of
 from shed_hf.evaluation.item_groups import OverGroups
 from shed_hf.game.execution import Precision, execution_of
 from shed_hf.game.game import Game
+from shed_hf.results.constrained_choice import constraint_entries
+from shed_hf.results.merits import row_values_entry
 from shed_hf.results.recipe import (
     Bill,
     EvaluationEntry,
@@ -53,6 +56,11 @@ def versions() -> dict[str, str]:
     Returns:
         Versions by package; those that are not installed are left out.
     """
+    return dict(_versions())
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
         try:
@@ -62,7 +70,13 @@ def versions() -> dict[str, str]:
     return found
 
 
-def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float, selection: Selection | None = None) -> Recipe:
+def make_recipe(
+    prepared: "PreparedCuration",
+    game: Game,
+    seconds: float,
+    selection: Selection | None = None,
+    race: Game | None = None,
+) -> Recipe:
     """The recipe of a finished curation: its arguments, the components used, where the rows came from, versions and
     the bill.
 
@@ -71,6 +85,7 @@ def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float, select
         game: The game, with everything measured.
         seconds: How long the run took.
         selection: What a selector of rows chose; None where rows are sampled from clusters.
+        race: The game of candidate subsets; None without a race.
 
     Returns:
         The recipe, plain JSON.
@@ -108,13 +123,17 @@ def make_recipe(prepared: "PreparedCuration", game: Game, seconds: float, select
         "evaluation": _evaluation(problem.items),
         "format": cast(FormatEntry, pool.format.as_json()),
         "left_out": dict(prepared.candidates.left_out),
-        "bill": bill_of(game, seconds),
+        "bill": bill_of(game, seconds, race),
         "versions": versions(),
     }
     if request.eval_columns is not None:
         recipe["eval_columns"] = plain(request.eval_columns)
+    if problem.constraints:
+        recipe["constraints"] = constraint_entries(problem.constraints)
     if selection is not None and selection.notes:
         recipe["selection_notes"] = list(selection.notes)
+    if selection is not None and selection.worth is not None:
+        recipe["row_values"] = row_values_entry(selection.worth, recipe["sampler"], recipe["seed"])
     return recipe
 
 
@@ -131,25 +150,29 @@ def _merit(prepared: "PreparedCuration") -> str | None:
     return "numbers of the caller's" if prepared.merit.given is not None else prepared.merit.kind
 
 
-def bill_of(game: Game, seconds: float) -> Bill:
+def bill_of(game: Game, seconds: float, race: Game | None = None) -> Bill:
     """What the values cost: in this run, and in all runs whose outcomes the ledger holds.
 
     Args:
         game: The game, with everything measured.
         seconds: How long this run took, from the first line to the last.
+        race: The game of candidate subsets, whose cost is added; None without a race.
 
     Returns:
         The bill. Its ``fine_tunings`` and ``seconds`` are this run's; ``outcomes``, ``measuring_seconds`` and
-        ``all_fine_tunings`` are those behind the values, and ``tokens`` what these trained on, 0 where the utility
+        ``all_fine_tunings`` are those behind the result, and ``tokens`` what these trained on, 0 where the utility
         can't tell.
     """
-    entries = [entry for entry in game.ledger if entry.key in game.asked]
+    games = [game] if race is None else [game, race]
+    asked = {key for each in games for key in each.asked}
+    entries = [entry for entry in game.ledger if entry.key in asked]
     prefixes = {entry.blocks[:length] for entry in entries for length in range(1, len(entry.blocks))}
     runs = [entry for entry in entries if any(entry.blocks) and entry.blocks not in prefixes]
-    rows = [np.array([row for block in run.blocks for row in block], dtype=np.int64) for run in runs] + game.extra_runs
+    rows = [np.array([row for block in run.blocks for row in block], dtype=np.int64) for run in runs]
+    rows += [run for each in games for run in each.extra_runs]
     bill: Bill = {
-        "fine_tunings": game.n_fine_tunings,
-        "outcomes": game.n_evaluations,
+        "fine_tunings": sum(each.n_fine_tunings for each in games),
+        "outcomes": len(asked),
         "seconds": round(seconds, 2),
         "all_fine_tunings": len(rows),
         "measuring_seconds": round(sum(entry.seconds for entry in entries), 2),
@@ -206,6 +229,8 @@ def tuner_entry(tuner: "UtilityFactory | None") -> TunerEntry | None:
         The model's name, the objective, and the settings that differ from the defaults of TRL and peft; None for
         anything but `FineTune`.
     """
+    if tuner is None:
+        return None  # without loading torch
     from shed_hf.finetuning.fine_tune import FineTune
 
     if not isinstance(tuner, FineTune):

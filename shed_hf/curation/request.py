@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shed_hf.clustering.clusterers import Given
+from shed_hf.curation.race import Race
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
+from shed_hf.evaluation.constraints import Constraints, tolerances_from
 from shed_hf.evaluation.item_groups import Grouped
 from shed_hf.evaluation.objectives import Objective
 from shed_hf.game.utility import TrainableUtility, Utility
@@ -26,6 +28,7 @@ class Request:
         dataset: The rows to choose from.
         size: How many rows to keep: a number, a share, a percentage, or ``"auto"``.
         eval_dataset: What models are evaluated on; None to hold rows out.
+        test_dataset: What the chosen rows are compared with random ones on; None for no comparison.
         model: The model to fine-tune; None for the default.
         embedder: What makes vectors of rows.
         clusterer: What makes clusters of vectors.
@@ -33,11 +36,14 @@ class Request:
         proxies_per_cluster: How many rows stand for a cluster; None for all.
         proxy_sets: How many disjoint sets of proxies a cluster sends.
         utility: What measures sets of rows.
+        method: How it is decided what is kept.
         objective: The outcome on an item; None for the default.
+        constraints: How far groups of evaluation items may be expected to fall, by column; None for any distance.
         warmup: How many rows to train on before the game.
-        estimator: What values the players.
+        estimator: What values the players; None to play no game.
         budget: The most fine-tunings or time; None for the estimator's own.
         require_signal: Whether values that can't be told from noise raise.
+        require_better: Whether rows that are not shown to be better than random ones raise.
         sampler: What draws rows from valued clusters, or chooses rows by what is known of each.
         merit: Which rows of a cluster are taken first.
         seed: The seed of every random draw.
@@ -51,6 +57,7 @@ class Request:
     dataset: Any
     size: int | float | str
     eval_dataset: Any
+    test_dataset: Any
     model: Any
     embedder: Any
     clusterer: Any
@@ -58,11 +65,14 @@ class Request:
     proxies_per_cluster: int | None
     proxy_sets: int
     utility: "str | FineTune | Utility | TrainableUtility"
+    method: "str | Race"
     objective: str | Objective | Grouped | None
+    constraints: Constraints | None
     warmup: int
-    estimator: str | Estimator
+    estimator: str | Estimator | None
     budget: int | str | None
     require_signal: bool
+    require_better: bool
     sampler: str | AnySampler | Given
     merit: Any
     seed: int
@@ -78,8 +88,10 @@ class Request:
         Raises:
             InputError: Naming the first that cannot be used.
         """
-        check_flag(require_signal=self.require_signal, drop_invalid=self.drop_invalid)
+        check_flag(require_signal=self.require_signal, require_better=self.require_better)
+        check_flag(drop_invalid=self.drop_invalid)
         check_whole(proxy_sets=self.proxy_sets)
+        tolerances_from(self.constraints)
         if self.proxies_per_cluster is not None:
             check_whole(proxies_per_cluster=self.proxies_per_cluster, otherwise="None for all members")
         if self.split is not None and (not isinstance(self.split, str) or not self.split):
@@ -96,6 +108,7 @@ class Request:
             Arguments by name, without the ledger's path, which may differ among ranks.
         """
         plain = {name: value for name, value in vars(self).items() if name != "ledger"}
+        plain["constraints"] = str(tolerances_from(self.constraints))
         return {name: value for name, value in plain.items() if value is None or isinstance(value, int | float | str)}
 
 

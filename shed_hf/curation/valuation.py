@@ -1,8 +1,6 @@
-"""Valuing clusters: the bill before, the progress during, and what is kept when it is interrupted."""
+"""Valuing clusters: the bill before, and the progress during."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -10,12 +8,12 @@ from shed_hf.errors import NoSignal
 from shed_hf.estimators import Estimator, ValueEstimate
 from shed_hf.estimators.base import Cost
 from shed_hf.estimators.budget import Budget, fine_tunings_of, speed_of
+from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.row_spread import checked_on_halves
 from shed_hf.estimators.significance import verdict_of
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.execution import execution_of
 from shed_hf.game.game import Game
-from shed_hf.game.ledger import Ledger, read_ledger, rescue
 from shed_hf.game.utility import concurrency_of
 from shed_hf.utils.console import duration, plural, progress, say
 
@@ -64,6 +62,8 @@ def value(
         InputError: For a budget below the least that the estimator can use, and where ranks measure differently.
         NoSignal: With ``require_signal``, for values that can't be told from noise.
     """
+    if not plays(estimator):
+        return estimator(game, rng, fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game)))
     compare_ranks(game)
     named, estimator = repr(estimator), checked_on_halves(estimator, game)
     # as when v(∅) and v(N) were measured, so that a run that goes on has the budget it began with
@@ -124,29 +124,10 @@ def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
             "pass require_signal=False to choose by them all the same"
         )
     if not verdict.failed:
-        warnings.warn(f"{verdict.unknown} whether the values are more than noise; {verdict.advice}", stacklevel=4)
+        warnings.warn(f"{verdict.unknown} whether the values are more than noise; {verdict.advice}", stacklevel=7)
     elif verdict.equal and not verdict.no_help:
         if len(estimate.values) > 1:
             what = "use smaller blocks of players, or an evaluation set that the rows can move"
-            warnings.warn(f"{verdict.equal}, so the choice among them is arbitrary; {what}", stacklevel=4)
+            warnings.warn(f"{verdict.equal}, so the choice among them is arbitrary; {what}", stacklevel=7)
     else:
-        warnings.warn(f"{verdict.claim} ({verdict.failed}); {verdict.advice}", stacklevel=4)
-
-
-@contextmanager
-def outcomes_kept(ledger: Ledger) -> Iterator[None]:
-    """Whatever ends a curation early, ctrl-C or an error, its outcomes are in a file, and a line says which.
-
-    Args:
-        ledger: The curation's ledger, in a file or in memory.
-    """
-    try:
-        yield
-    except BaseException:
-        if len(ledger):
-            path = ledger.path or rescue(ledger)
-            kept = len(read_ledger(path))  # with those of other ranks
-            say(
-                f"stopped; {plural(kept, 'outcome')} kept in {path}: repeat the call with ledger={str(path)!r} to go on"
-            )
-        raise
+        warnings.warn(f"{verdict.claim} ({verdict.failed}); {verdict.advice}", stacklevel=7)

@@ -10,10 +10,9 @@ from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.plan import Plan
 from shed_hf.curation.problem import Problem, bind, warm_up
 from shed_hf.curation.request import Request
-from shed_hf.curation.wire import CurationResult
 from shed_hf.distributed.ranks import MultiProcess
 from shed_hf.embedding.embed import encode_rows
-from shed_hf.embedding.encoders import Encoder, FittedLexical, Lexical, encoder_from
+from shed_hf.embedding.encoders import Encoder, Lexical, encoder_from
 from shed_hf.errors import InputError, RankError
 from shed_hf.game.comparison import Probe, probe
 from shed_hf.game.entry import Entry
@@ -21,6 +20,9 @@ from shed_hf.game.ledger import Ledger
 from shed_hf.game.ledger_header import differing
 from shed_hf.game.measurement import Batch, measured
 from shed_hf.results.tables import clusters_table, with_values
+from shed_hf.results.valued_pool import MeasuredBy
+from shed_hf.results.wire import CurationResult
+from shed_hf.sampling.model_vectors import hidden_states_by
 from shed_hf.sampling.row_ranking import features_by
 from shed_hf.types import EmbeddingMatrix, IntVector
 from shed_hf.utils.random_streams import Streams
@@ -57,6 +59,7 @@ class Worker:
         return {
             "embed": self.embed,
             "features": lambda rows: features_by(self.problem.utility)(rows),
+            "hidden states": lambda rows: hidden_states_by(self.problem.utility).hidden_states(rows),
             "warm up": lambda rows: warm_up(self.problem, rows),
             "begin": self.begin,
             "compare": self.compare,
@@ -142,11 +145,17 @@ def work_for_curation(request: Request, workers: MultiProcess) -> CuratedDataset
     Returns:
         Rank 0's result, with the rows of this rank's own source.
     """
-    worker = _worker(request, workers)
-    result = _of_type(CurationResult, _until_the_end(worker, workers))
+    worker = load_worker(request, workers)
+    result = _of_type(CurationResult, work_until_the_end(worker, workers))
     with _silently():
         source = worker.problem.source.select(result.valued.pool_rows)
-        valued = replace(result.valued, source=source, encoder=result.valued.encoder or worker.encoder)
+        valued = replace(
+            result.valued,
+            source=source,
+            encoder=result.valued.encoder or worker.encoder,
+            measured_by=MeasuredBy(worker.problem.tuner, worker.problem.items, worker.problem.own_utility),
+            measured_items=worker.problem.measured_items(),
+        )
         rows = result.rows
         return CuratedDataset(with_values(valued, rows), rows, clusters_table(valued, rows), result.recipe, valued)
 
@@ -161,30 +170,35 @@ def work_for_plan(request: Request, workers: MultiProcess) -> Plan:
     Returns:
         Rank 0's plan.
     """
-    return _of_type(Plan, _until_the_end(_worker(request, workers), workers))
+    return _of_type(Plan, work_until_the_end(load_worker(request, workers), workers))
 
 
-def to_workers(curated: CuratedDataset) -> CurationResult:
-    """The result as it is sent to other ranks: without the rows and an encoder that every rank loads itself.
+def load_worker(request: Request, workers: MultiProcess) -> Worker:
+    """Load on this rank what rank 0 loads.
 
     Args:
-        curated: The whole result.
+        request: The arguments of `curate` on this rank.
+        workers: The ranks of the launch.
 
     Returns:
-        What is left to be sent.
+        This rank's part of the curation.
     """
-    encoder = curated.valued.encoder if isinstance(curated.valued.encoder, FittedLexical) else None
-    return CurationResult(curated.rows, curated.recipe, replace(curated.valued, source=None, encoder=encoder))
-
-
-def _worker(request: Request, workers: MultiProcess) -> Worker:
     with _silently():
         encoder = encoder_from(request.embedder)
         problem = bind(request, Streams(request.seed), workers)
     return Worker(request, workers.rank, problem, None if isinstance(encoder, Lexical) else encoder)
 
 
-def _until_the_end(worker: Worker, workers: MultiProcess) -> Any:
+def work_until_the_end(worker: Worker, workers: MultiProcess) -> Any:
+    """Run rank 0's tasks until it ends.
+
+    Args:
+        worker: This rank's part.
+        workers: The ranks of the launch.
+
+    Returns:
+        What rank 0 sends at its end.
+    """
     try:
         with _silently():
             result = workers.work(worker.handlers())

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shed_hf.data.examples import InvalidCell, Turn, as_json
+from shed_hf.utils.text import is_blank
 
 _ROLES = {"human": "user", "gpt": "assistant", "function_call": "assistant", "observation": "tool"}  # ShareGPT's names
 _READ = {"role", "from", "content", "value", "weight"}
@@ -152,6 +153,41 @@ def read_history(history: Any, column: str) -> tuple[Turn, ...]:
             raise InvalidCell(column, f"holds {pair!r:.60}, not a question and its answer")
         turns += [Turn("user", pair[0]), Turn("assistant", pair[1])]
     return tuple(turns)
+
+
+def read_questions(questions: Any, references: Any, column: str, references_column: str) -> tuple[Turn, ...]:
+    """What a user says, turn after turn, each followed by the assistant's turn that is to be generated.
+
+    Args:
+        questions: A cell: a list of texts, or one text.
+        references: A cell: the right answers to the first of them, as a list or one text; None or empty without.
+        column: The column of ``questions``, for error messages.
+        references_column: The column of ``references``.
+
+    Returns:
+        Two turns a question; the assistant's is the reference, or empty where there is none.
+
+    Raises:
+        InvalidCell: For questions that are not texts, and for references that are not or are more than the questions.
+    """
+    asked = [questions] if isinstance(questions, str) else questions
+    if not isinstance(asked, Sequence) or not asked or not all(_is_said(text) for text in asked):
+        raise InvalidCell(column, f"holds {questions!r:.60}, not a list of texts that a user says")
+    known = [references] if isinstance(references, str) else references or []
+    if not isinstance(known, Sequence) or not all(text is None or isinstance(text, str) for text in known):
+        raise InvalidCell(references_column, f"holds {references!r:.60}, not a list of texts")
+    if len(known) > len(asked):
+        raise InvalidCell(references_column, f"holds {len(known)} answers to {len(asked)} questions")
+    answers = [*(text or "" for text in known), *[""] * (len(asked) - len(known))]
+    return tuple(
+        turn
+        for text, answer in zip(asked, answers, strict=True)
+        for turn in (Turn("user", text), Turn("assistant", answer))
+    )
+
+
+def _is_said(text: Any) -> bool:
+    return isinstance(text, str) and not is_blank(text)
 
 
 def read_template_inputs(

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.data.examples import InvalidCell
 from shed_hf.data.formats import RowFormat, detect
-from shed_hf.data.multiple_choice import CHOICE_PARTS, settle_answers
+from shed_hf.data.multiple_choice import CHOICE_PARTS, choices_of, settle_answers
 from shed_hf.data.suggestions import are_lists_of_texts, fitting_columns
 from shed_hf.errors import InputError
 
@@ -34,9 +35,11 @@ def format_of(dataset: "Dataset", columns: Mapping[str, str | None] | None, of: 
     """
     plain = dataset.with_format(None)
     found = detect(plain.column_names, columns, of, lambda: fitting_columns(_first_rows(plain)))
+    first = _first_rows(plain)
+    if found.name == "prompt+completion" and "choices" not in (columns or {}):
+        return found if _are_of_choices(first, found) else _without(found, "choices")
     if found.name != "question":
         return found
-    first = _first_rows(plain)
     nested = isinstance(first[0][found.columns["question"]], Mapping)
     if nested or any(part in found.columns for part in ("choices", *CHOICE_PARTS)):
         if _is_class_label(plain, found):
@@ -89,6 +92,23 @@ def _is_class_label(dataset: "Dataset", found: RowFormat) -> bool:
 
     feature = dataset.features.get(found.columns.get("answer", ""))
     return isinstance(feature, ClassLabel) and bool(feature.names) and bool(feature.names[0].strip())
+
+
+def _are_of_choices(rows: Iterable[Mapping[str, Any]], found: RowFormat) -> bool:
+    """Whether every completion is one of its row's choices, word for word; else the column is something else."""
+    if "choices" not in found.columns:
+        return True
+    try:
+        return all(
+            row[found.columns["completion"]] in choices_of(row[found.columns["choices"]], "choices").options
+            for row in rows
+        )
+    except InvalidCell:
+        return False
+
+
+def _without(found: RowFormat, part: str) -> RowFormat:
+    return RowFormat(found.name, {known: column for known, column in found.columns.items() if known != part})
 
 
 def _renamed(columns: Mapping[str, str], part: str, into: str) -> dict[str, str]:

@@ -37,6 +37,19 @@ class EvaluationItems:
     preambles: Preambles = field(default=Preambles(), repr=False)
 
 
+@dataclass(frozen=True, eq=False)
+class MeasuredItems:
+    """Evaluation items of which some are measured: those that an objective can use.
+
+    Attributes:
+        items: All of them.
+        kept: ``(n_kept,)`` the positions of those that are measured; None for all.
+    """
+
+    items: EvaluationItems
+    kept: IntVector | None = None
+
+
 class _Columns(Mapping[str, list[Any]]):
     """The columns of some rows of a dataset; a column is read when it is asked for."""
 
@@ -61,6 +74,7 @@ def items_from(
     rng: np.random.Generator,
     screen: Callable[[Pool], Pool] = lambda pool: pool,
     eval_columns: Mapping[str, str | None] | None = None,
+    name: str = "eval_dataset",
 ) -> EvaluationItems:
     """The items of ``eval_dataset``, or, without one, a tenth of the pool's readable rows, at most 256.
 
@@ -72,6 +86,7 @@ def items_from(
         rng: Draws the held-out rows.
         screen: Leaves rows of ``eval_dataset`` out, or raises, that the model cannot be shown.
         eval_columns: Parts of a row to the columns of ``eval_dataset``; by default ``columns`` holds there too.
+        name: What errors call ``eval_dataset``.
 
     Returns:
         The items, in the order of their rows.
@@ -86,9 +101,9 @@ def items_from(
             "eval_dataset=, or columns= for the dataset"
         )
     if eval_dataset is not None:
-        dataset = load_source(eval_dataset, name="eval_dataset")
+        dataset = load_source(eval_dataset, name=name)
         chosen = _shared(columns, dataset.column_names) if eval_columns is None else eval_columns
-        evaluation = screen(read_pool(dataset, chosen, drop_invalid, "eval_dataset"))
+        evaluation = screen(read_pool(dataset, chosen, drop_invalid, name))
         rows = np.flatnonzero(~evaluation.invalid)
         none_held_out = np.empty(0, dtype=np.int64)
         return EvaluationItems(

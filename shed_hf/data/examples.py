@@ -57,6 +57,8 @@ class Example:
             With a prompt, all that follows it is learned; with 0, every turn of the assistant.
         template_inputs: What the chat template is given beside the messages, ``tools`` and others, as a JSON object.
         after: Turns behind the completion: shown in training, never evaluated.
+        ended: Whether the end-of-sequence token follows a verbatim completion. It follows in training, and not where
+            options are evaluated: they are continuations, as lm-evaluation-harness scores them.
     """
 
     turns: tuple[Turn, ...]
@@ -66,6 +68,7 @@ class Example:
     given: int = 0
     template_inputs: str = ""
     after: tuple[Turn, ...] = ()
+    ended: bool = True
 
     @property
     def completion(self) -> str:
@@ -92,11 +95,16 @@ class Example:
             An example without options that ends with the completion.
         """
         turns = (*self.turns[:-1], Turn(self.turns[-1].role, completion))
-        return replace(self, turns=turns, options=(), answer=-1, after=())
+        return replace(self, turns=turns, options=(), answer=-1, after=(), ended=self._ended_as_item)
 
     def as_item(self) -> "Example":
         """The example as it is evaluated: it ends with its last turn, and a prompt is all before that."""
-        return replace(self, given=len(self.turns) - 1 if self.given else 0, after=())
+        given = len(self.turns) - 1 if self.given else 0
+        return replace(self, given=given, after=(), ended=self._ended_as_item)
+
+    @property
+    def _ended_as_item(self) -> bool:
+        return self.ended and not (self.verbatim and self.options)
 
 
 class InvalidCell(InputError):

@@ -1,33 +1,46 @@
-"""Reads rows of five known formats into `Example`.
+"""Reads rows of six known formats into `Example`.
 
 The formats are tried in this order; ``columns`` says where names differ, as in ``{"instruction": "query"}``, and which
 parts are left out, as in ``{"system": None}``:
 
 - messages (or conversations): a conversation; its last assistant turn is the completion
-- prompt + completion: both strings, taken verbatim, or both lists of messages
+- prompt + completion (+ preamble, choices): both strings, taken verbatim, or both lists of messages
 - instruction (+ input, history) + output: Alpaca; Dolly's ``context`` and ``response`` as well
 - question (+ context) + answer (+ choices): with choices, the answer is a label, a choice's text, or a number
+- turns (+ reference): what a user says, turn after turn, for answers that a judge scores; nothing to train on
 - text: everything is completion
 
 A system prompt, tools and variables of the chat template may stand beside all of them but text.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from shed_hf.data.conversations import read_history, read_template_inputs, read_turns, with_system
+from shed_hf.data.cells import Row, cell_of, filled, text_or_none
+from shed_hf.data.conversations import (
+    read_history,
+    read_questions,
+    read_template_inputs,
+    read_turns,
+    with_system,
+)
 from shed_hf.data.examples import Example, InvalidCell, Turn
-from shed_hf.data.multiple_choice import CHOICE_PARTS, READINGS, answer_part, find_parts, read_choices, right_option
+from shed_hf.data.multiple_choice import (
+    CHOICE_PARTS,
+    READINGS,
+    answer_part,
+    find_parts,
+    read_choices,
+    right_option,
+)
 from shed_hf.data.preambles import Preambles
+from shed_hf.data.prompt_completion import read_prompt_completion
 from shed_hf.errors import InputError
-from shed_hf.utils.text import is_blank
 
 __all__ = ["OPTIONAL", "Example", "InvalidCell", "RowFormat", "Turn", "detect"]
 
 
-Row: TypeAlias = Mapping[str, Any]
 _Reader: TypeAlias = Callable[[Row, Mapping[str, str]], Example]
 
 
@@ -36,7 +49,8 @@ class RowFormat:
     """How the rows of one dataset are read.
 
     Attributes:
-        name: The format: ``"messages"``, ``"prompt+completion"``, ``"instruction"``, ``"question"`` or ``"text"``.
+        name: The format: ``"messages"``, ``"prompt+completion"``, ``"instruction"``, ``"question"``, ``"turns"`` or
+            ``"text"``.
         columns: The parts of a row to the dataset's columns.
         preambles: What the rows of the dataset share, and are not compared by.
     """
@@ -169,7 +183,13 @@ _BESIDE = {**_SYSTEM, "tools": ("tools",), "chat_template_kwargs": ("chat_templa
 _CONTEXT = ("context", "article", "passage")
 _SHAPES: dict[str, dict[str, tuple[str, ...]]] = {
     "messages": {"messages": ("messages", "conversations"), **_BESIDE},
-    "prompt+completion": {"prompt": ("prompt",), "completion": ("completion",), **_BESIDE},
+    "prompt+completion": {
+        "prompt": ("prompt",),
+        "completion": ("completion",),
+        "preamble": ("preamble",),
+        "choices": ("choices",),
+        **_BESIDE,
+    },
     "instruction": {
         "instruction": ("instruction",),
         "input": ("input", *_CONTEXT),
@@ -184,9 +204,10 @@ _SHAPES: dict[str, dict[str, tuple[str, ...]]] = {
         "context": _CONTEXT,
         **_BESIDE,
     },
+    "turns": {"turns": ("turns",), "reference": ("reference",), **_BESIDE},
     "text": {"text": ("text",)},
 }
-OPTIONAL = {"input", "choices", "context", "history", *_BESIDE}
+OPTIONAL = {"input", "choices", "context", "history", "preamble", "reference", *_BESIDE}
 """The parts that a row may be without."""
 
 
@@ -208,26 +229,14 @@ def _column(part: str, aliases: Iterable[str], column_names: Sequence[str], mapp
     return next((alias for alias in aliases if alias in column_names), None)
 
 
-def _filled(row: Row, column: str) -> str:
-    cell = row[column]
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        raise InvalidCell(column, "is None")
-    if not isinstance(cell, str):
-        raise InvalidCell(column, f"holds {cell!r:.60}, a {type(cell).__name__}, not text")
-    if is_blank(cell):
-        what = "whitespace" if not cell.strip() else "characters that show nothing"
-        raise InvalidCell(column, "is empty" if not cell else f"is only {what} ({cell!a:.20})")
-    return cell
-
-
 def _with_prompt_parts(example: Example, row: Row, row_format: RowFormat) -> Example:
     """The example with what stands beside it in columns of its own, and with its prompt marked."""
     columns = row_format.columns
     given = len(example.turns) - 1 if row_format.name in ("instruction", "question") else example.given
-    inputs = read_template_inputs(_cell(row, columns, "tools"), _cell(row, columns, "chat_template_kwargs"))
-    turns = with_system(example.turns, _cell(row, columns, "system"), columns.get("system", ""))
+    inputs = read_template_inputs(cell_of(row, columns, "tools"), cell_of(row, columns, "chat_template_kwargs"))
+    turns = with_system(example.turns, cell_of(row, columns, "system"), columns.get("system", ""))
     if example.verbatim and (inputs or turns != example.turns):
-        beside = next(part for part in _BESIDE if _cell(row, columns, part))
+        beside = next(part for part in _BESIDE if cell_of(row, columns, part))
         raise InvalidCell(
             columns[beside],
             "has no place beside a prompt that is taken verbatim; pass prompt and completion as messages, or leave it "
@@ -246,43 +255,25 @@ def _read_messages(row: Row, columns: Mapping[str, str]) -> Example:
     return Example(turns[:last], after=turns[last:])
 
 
-def _read_prompt_completion(row: Row, columns: Mapping[str, str]) -> Example:
-    prompt, completion = row[columns["prompt"]], row[columns["completion"]]
-    if isinstance(prompt, str) or isinstance(completion, str) or prompt is None or completion is None:
-        question, answer = _filled(row, columns["prompt"]), _filled(row, columns["completion"])
-        return Example((Turn("user", question), Turn("assistant", answer)), verbatim=True)
-    given, answered = read_turns(prompt, columns["prompt"]), read_turns(completion, columns["completion"])
-    if answered[-1].role != "assistant" or not answered[-1].text.strip():
-        raise InvalidCell(columns["completion"], "does not end with an assistant turn with text")
-    return Example((*given, *answered), given=len(given))
+def _read_turns(row: Row, columns: Mapping[str, str]) -> Example:
+    reference = cell_of(row, columns, "reference")
+    return Example(read_questions(row[columns["turns"]], reference, columns["turns"], columns.get("reference", "")))
 
 
 def _read_instruction(row: Row, columns: Mapping[str, str]) -> Example:
-    instruction, output = _filled(row, columns["instruction"]), _filled(row, columns["output"])
-    context = _text_or_none(row, columns, "input")
+    instruction, output = filled(row, columns["instruction"]), filled(row, columns["output"])
+    context = text_or_none(row, columns, "input")
     question = f"{instruction}\n\n{context}" if context else instruction
-    history = read_history(_cell(row, columns, "history"), columns.get("history", ""))
+    history = read_history(cell_of(row, columns, "history"), columns.get("history", ""))
     return Example((*history, Turn("user", question), Turn("assistant", output)))
 
 
-def _cell(row: Row, columns: Mapping[str, str], part: str) -> Any:
-    return row.get(columns[part]) if part in columns else None
-
-
-def _text_or_none(row: Row, columns: Mapping[str, str], part: str) -> str | None:
-    """The text of a part that may be missing or blank."""
-    cell = _cell(row, columns, part)
-    if cell is not None and not isinstance(cell, str):
-        raise InvalidCell(columns[part], f"holds {cell!r:.60}, a {type(cell).__name__}, not text")
-    return None if cell is None or is_blank(cell) else cell
-
-
 def _read_question(row: Row, columns: Mapping[str, str]) -> Example:
-    asked, context = _question(row, columns["question"]), _text_or_none(row, columns, "context")
+    asked, context = _question(row, columns["question"]), text_or_none(row, columns, "context")
     question = Turn("user", f"{context}\n\n{asked}" if context else asked)
     choices, part = read_choices(row, columns), answer_part(columns)
     if choices is None:
-        return Example((question, Turn("assistant", _filled(row, columns[part]))))
+        return Example((question, Turn("assistant", filled(row, columns[part]))))
     answer = right_option(choices, row[columns[part]], part, columns[part])
     completion = Turn("assistant", choices.options[answer])
     return Example((question, completion), options=choices.options, answer=answer)
@@ -291,17 +282,18 @@ def _read_question(row: Row, columns: Mapping[str, str]) -> Example:
 def _question(row: Row, column: str) -> str:
     """The question's text; with its choices in one cell, as CommonsenseQA was published, it is the stem."""
     cell = row[column]
-    return _filled(cell, "stem") if isinstance(cell, Mapping) and "stem" in cell else _filled(row, column)
+    return filled(cell, "stem") if isinstance(cell, Mapping) and "stem" in cell else filled(row, column)
 
 
 def _read_text(row: Row, columns: Mapping[str, str]) -> Example:
-    return Example((Turn("assistant", _filled(row, columns["text"])),), verbatim=True)
+    return Example((Turn("assistant", filled(row, columns["text"])),), verbatim=True)
 
 
 _READERS: dict[str, _Reader] = {
     "messages": _read_messages,
-    "prompt+completion": _read_prompt_completion,
+    "prompt+completion": read_prompt_completion,
     "instruction": _read_instruction,
     "question": _read_question,
+    "turns": _read_turns,
     "text": _read_text,
 }

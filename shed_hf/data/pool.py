@@ -168,6 +168,23 @@ def read_pool(
     return pool.without(problems, drop_invalid, name)
 
 
+def check_answers(pool: Pool, name: str = "dataset") -> None:
+    """Refuse rows that are questions alone, which nothing can be learned from.
+
+    Args:
+        pool: The rows.
+        name: What error messages call the dataset.
+
+    Raises:
+        InputError: For rows of the format "turns".
+    """
+    if pool.format.name == "turns":
+        raise InputError(
+            f"{name} has questions (column {pool.format.columns['turns']!r}) and no answers to learn; pass it as "
+            "eval_dataset= with objective=Judged(…), or pass rows with answers"
+        )
+
+
 def _format(dataset: "Dataset", columns: Mapping[str, str | None] | RowFormat | None, name: str) -> RowFormat:
     if not isinstance(columns, RowFormat):
         return format_of(dataset, columns, name)

@@ -120,7 +120,7 @@ class PreambleFinder:
         """
         system, prompt, completion = _parts(example)
         if system:
-            self._systems[_digest(system)] += 1
+            self._systems[_digest(system)] += 2 if example.verbatim else 1  # a column says that it is a preamble
         if self._seen % -(-self.n_rows // SAMPLE) == 0:
             self._sample.append((system, prompt or ("" if system else completion)))
         self._seen += 1

@@ -186,9 +186,8 @@ def rendered(example: Example, template: ChatTemplate | None, tokenizer: "PreTra
         Unrenderable: For an example that cannot be shown.
     """
     if example.verbatim:
-        *prompt, _ = pieces = _verbatim(example, tokenizer)
-        whole = Text("".join(piece.text for piece in pieces), True)
-        return _AfterPrompt(Text(prompt[0].text, True) if prompt else None, whole)
+        prompt, whole = _verbatim(example, tokenizer)
+        return _AfterPrompt(Text(prompt, True) if prompt else None, Text(whole, True))
     if template is None:
         return _InPieces(render_plainly(example, tokenizer), special=True)
     if example.given:
@@ -215,8 +214,9 @@ def prompt_text(
     """
     if template is not None and not example.verbatim:
         return template.prompt(example), False
-    pieces = _verbatim(example, tokenizer) if example.verbatim else render_plainly(example, tokenizer)
-    return "".join(piece.text for piece in pieces[:-1]), True
+    if example.verbatim:
+        return _verbatim(example, tokenizer)[0], True
+    return "".join(piece.text for piece in render_plainly(example, tokenizer)[:-1]), True
 
 
 def _ended(completion: str, tokenizer: "PreTrainedTokenizerBase") -> str:
@@ -224,9 +224,10 @@ def _ended(completion: str, tokenizer: "PreTrainedTokenizerBase") -> str:
     return completion if completion.endswith(eos) else completion + eos
 
 
-def _verbatim(example: Example, tokenizer: "PreTrainedTokenizerBase") -> list[Segment]:
-    *prompt, completion = (turn.content for turn in example.turns)
-    return [*(Segment(text, False) for text in prompt), Segment(_ended(completion, tokenizer), True)]
+def _verbatim(example: Example, tokenizer: "PreTrainedTokenizerBase") -> tuple[str, str]:
+    """The prompt, empty where there is none, and prompt and completion."""
+    prompt = "".join(turn.content for turn in example.turns[:-1])
+    return prompt, prompt + (_ended(example.completion, tokenizer) if example.ended else example.completion)
 
 
 _ALPACA = {"user": "### Instruction:\n{}\n\n### Response:\n", "system": "{}\n\n"}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, RankError, ShedError
+from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, NotBetter, RankError, ShedError
 from shed_hf.errors.safe_text import safe
 
 CONTENT = "content"
@@ -186,6 +186,9 @@ def error_from(plain: Any) -> tuple[int, BaseException]:
 
 
 _ERRORS: dict[str, Callable[[str], BaseException]] = {
-    **{kind.__name__: kind for kind in (ShedError, InputError, LedgerError, RankError, HubError, NoSignal, Diverged)},
+    **{
+        kind.__name__: kind
+        for kind in (ShedError, InputError, LedgerError, RankError, HubError, NoSignal, NotBetter, Diverged)
+    },
     "KeyboardInterrupt": lambda message: KeyboardInterrupt(*([message] if message else [])),
 }

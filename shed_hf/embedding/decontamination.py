@@ -78,7 +78,9 @@ def decontaminate(
     empty = ~embeddings.any(axis=1) & ~held_out & ~leaking
     kept = ~held_out & ~leaking & ~empty
     if not kept.any():
-        raise InputError(_why_none_is_left(int(leaking.sum()), int(empty.sum())))
+        different = len(np.unique(pool.digests[readable], axis=0)) > 1
+        alike = different and bool((embeddings == embeddings[:1]).all())
+        raise InputError(_why_none_is_left(int(leaking.sum()), int(empty.sum()), alike))
     left_out = {
         "invalid": int(pool.invalid.sum()),
         "held out": int(held_out.sum()),
@@ -90,7 +92,12 @@ def decontaminate(
     return Candidates(readable[kept], embeddings if kept.all() else selected(embeddings, kept), encoder, left_out)
 
 
-def _why_none_is_left(n_repeating: int, n_empty: int) -> str:
+def _why_none_is_left(n_repeating: int, n_empty: int, alike: bool) -> str:
+    if alike and not n_empty:
+        return (
+            f"all {n_repeating} rows have the same vector, which is that of an evaluation item too, so none is left to "
+            "choose from; the embedder tells no text from another, pass another one"
+        )
     if not n_empty:
         return (
             f"all {n_repeating} rows repeat evaluation items, none is left to choose from; pass an eval_dataset of "

@@ -4,6 +4,7 @@ ShedError
 ├── InputError    (ValueError)       what the caller passed: size, columns, rows, budget, labels ...
 ├── LedgerError   (RuntimeError)     a ledger that belongs to another run or is damaged
 ├── NoSignal      (ValueError)       values that can't be told from noise, with require_signal=True
+├── NotBetter    (ValueError)       rows that are not shown to beat random ones, with require_better=True
 ├── RankError     (RuntimeError)     another rank of a launch is gone, stopped, or sent what can't be read
 ├── HubError      (RuntimeError)     the Hub refused, could not be reached, or has no such repository
 └── Diverged      (ArithmeticError)  a fine-tuning ended in outcomes that are not finite
@@ -42,6 +43,10 @@ class HubError(ShedError, RuntimeError):
 
 class NoSignal(ShedError, ValueError):
     """Values that can't be told from noise, where ``require_signal=True`` was passed."""
+
+
+class NotBetter(ShedError, ValueError):
+    """Rows that are not shown to be better than random ones, where ``require_better=True`` was passed."""
 
 
 class Diverged(ShedError, ArithmeticError):

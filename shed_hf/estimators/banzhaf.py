@@ -206,7 +206,7 @@ def _warn_of_gaps(coalitions: CoalitionMatrix) -> None:
         warnings.warn(
             f"only {measured:.0%} of all coalitions are of a size that was measured, so these Banzhaf values may be "
             "off in scale, all alike; their order says more than their size",
-            stacklevel=5,
+            stacklevel=8,
         )
 
 

@@ -69,6 +69,11 @@ class ValueEstimate:
     row_pairs: int = 0
 
     @property
+    def played(self) -> bool:
+        """Whether anything was measured; without a game all values are unknown."""
+        return self.n_evaluations > 0
+
+    @property
     def efficiency_gap(self) -> float:
         """v(N) − v(∅) − Σ values: zero for Shapley values by the efficiency axiom, up to rounding and truncation."""
         return float(self.v_grand - self.v_empty - self.values.sum())
@@ -177,10 +182,22 @@ def spread_over_items(per_item: FloatMatrix, game: Game) -> FloatVector:
     Returns:
         ``(n_players,)`` standard errors in the units of the utility; 0 for a single item.
     """
+    return spread_of_mean(per_item, game.aggregate.weights() if isinstance(game.aggregate, WeightedAggregate) else None)
+
+
+def spread_of_mean(per_item: FloatMatrix, weights: FloatVector | None = None) -> FloatVector:
+    """The standard error of means over items that are a sample.
+
+    Args:
+        per_item: ``(n, n_items)`` numbers by item.
+        weights: ``(n_items,)`` how much each item counts, with the sum 1; None: all alike.
+
+    Returns:
+        ``(n,)`` standard errors; 0 for a single item.
+    """
     n_items = per_item.shape[1]
     if n_items < 2:
         return np.zeros(len(per_item))
-    weights = game.aggregate.weights() if isinstance(game.aggregate, WeightedAggregate) else None
     if weights is None:
         weights = np.full(n_items, 1 / n_items)
     away = per_item - (per_item @ weights)[:, None]

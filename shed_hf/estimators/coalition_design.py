@@ -19,6 +19,9 @@ CHOSEN_AT_ONCE = 32
 EVERY = 4
 """Every fourth pair is of a size that was not chosen yet, if any: what happens at one size only shows at that size."""
 
+MOST_KNOWN = 256
+"""So many coalitions that were measured before are looked at, drawn by chance."""
+
 MOST_SIZES = 16
 """How many sizes of coalitions there are in a pool."""
 
@@ -98,7 +101,53 @@ def choose_pairs(pool: CoalitionMatrix, wanted: int, chosen: CoalitionMatrix) ->
     Returns:
         ``(wanted,)`` their positions in the pool, the most telling first.
     """
-    return _Design(chosen, pool).best(wanted)
+    return _Design(chosen, pool, np.zeros((0, pool.shape[1]), dtype=np.bool_)).best(wanted)
+
+
+def draw_beyond(n_players: int, count: int, known: CoalitionMatrix, rng: np.random.Generator) -> CoalitionMatrix:
+    """New coalitions that leave the Shapley values least uncertain beyond those that were measured before.
+
+    The same design as in `draw_pairs`, one coalition at a time, since what was measured need not come in pairs: from a
+    pool of random coalitions, and of complements of those that are known, the one is taken that reduces the variance of
+    the values most.
+
+    Args:
+        n_players: How many players the game has.
+        count: How many coalitions to draw.
+        known: ``(k, n_players)`` boolean, different coalitions that were measured, neither empty nor grand.
+        rng: The generator to draw from.
+
+    Returns:
+        ``(count, n_players)`` boolean, none of them known; fewer where there are not as many.
+    """
+    wanted = max(min(count, 2 ** min(n_players, 62) - 2 - len(known)), 0)
+    places = rng.permutation(n_players)  # of coalitions that tell as much the first is taken
+    before, seen = known[:, places], set[bytes]()
+    told = before[rng.permutation(len(before))[:MOST_KNOWN]]
+    seen |= {line.tobytes() for line in before}
+    chosen = np.zeros((0, n_players), dtype=np.bool_)
+    while len(chosen) < wanted:
+        pool = _pool_beyond(n_players, before, seen, rng)
+        design = _Design(np.zeros((0, n_players), dtype=np.bool_), pool, np.concatenate([told, chosen]))
+        best = pool[design.best_alone(min(CHOSEN_AT_ONCE, len(pool), wanted - len(chosen)))]
+        chosen = np.concatenate([chosen, best])
+        seen |= {line.tobytes() for line in best}
+    return chosen[:, np.argsort(places)]
+
+
+def _pool_beyond(n_players: int, known: CoalitionMatrix, seen: set[bytes], rng: np.random.Generator) -> CoalitionMatrix:
+    """Coalitions that were not seen: random ones, and complements of known ones; any where hardly one is left."""
+    firsts = _pool(n_players, set(), rng)
+    candidates = np.concatenate([~known[rng.permutation(len(known))[:POOL]], firsts, ~firsts])
+    fresh = {line.tobytes(): line for line in candidates if line.tobytes() not in seen}
+    return np.stack(list(fresh.values())[: 2 * POOL]) if fresh else _any_unseen(n_players, seen, rng)
+
+
+def _any_unseen(n_players: int, seen: set[bytes], rng: np.random.Generator) -> CoalitionMatrix:
+    while True:
+        coalition = rng.random(n_players) < 0.5
+        if coalition.any() and not coalition.all() and coalition.tobytes() not in seen:
+            return coalition[None]
 
 
 def _pool(n_players: int, seen: set[bytes], rng: np.random.Generator) -> CoalitionMatrix:
@@ -132,12 +181,14 @@ def _smaller(coalitions: CoalitionMatrix) -> IntVector:
 
 
 class _Design:
-    """How much each pair of a pool would tell about the Shapley values, given the pairs that are chosen."""
+    """How much each pair of a pool would tell about the Shapley values, given the pairs that are chosen, and further
+    coalitions that were measured.
+    """
 
-    def __init__(self, chosen: CoalitionMatrix, pool: CoalitionMatrix) -> None:
+    def __init__(self, chosen: CoalitionMatrix, pool: CoalitionMatrix, alone: CoalitionMatrix) -> None:
         self.n_pool, self.sizes = len(pool), _smaller(pool)
         self.measured = np.bincount(_smaller(chosen), minlength=pool.shape[1])
-        known = np.concatenate([chosen, ~chosen])
+        known = np.concatenate([chosen, ~chosen, alone])
         self.lines = np.concatenate([pool, ~pool])
         self.noise = NOISE * self.lines.mean(axis=1)
         self.covariance, self.with_values = self._prior(self.lines, self.lines), self._with_values(self.lines)
@@ -161,6 +212,17 @@ class _Design:
             self._learn(np.array([taken[-1], taken[-1] + self.n_pool]))
         return np.array(taken)
 
+    def best_alone(self, wanted: int) -> IntVector:
+        """The coalitions ``(wanted,)`` of the pool to take next, one after another, without their complements."""
+        taken: list[int] = []
+        for _ in range(wanted):
+            own = np.diag(self.covariance)[: self.n_pool] + self.noise[: self.n_pool]
+            gains = (self.with_values[:, : self.n_pool] ** 2).sum(axis=0) / own
+            gains[taken] = -1.0
+            taken.append(int(np.argmax(gains)))
+            self._learn(np.array([taken[-1]]))
+        return np.array(taken)
+
     def _gains(self) -> FloatVector:
         """By how much each pair would reduce the sum of the values' variances ``(pool,)``."""
         n, values = self.n_pool, self.with_values
@@ -171,11 +233,11 @@ class _Design:
         gains = first * own[n:] - 2 * both * across + second * own[:n]
         return np.asarray(gains / np.maximum(own[:n] * own[n:] - across**2, 1e-12), dtype=np.float64)
 
-    def _learn(self, pair: IntVector) -> None:
-        """What is left uncertain once this pair is measured."""
-        across = self.covariance[:, pair]
-        told = np.linalg.solve(across[pair] + np.diag(self.noise[pair]), across.T)  # (2, pool)
-        self.with_values = self.with_values - self.with_values[:, pair] @ told
+    def _learn(self, lines: IntVector) -> None:
+        """What is left uncertain once these coalitions are measured."""
+        across = self.covariance[:, lines]
+        told = np.linalg.solve(across[lines] + np.diag(self.noise[lines]), across.T)  # (lines, pool)
+        self.with_values = self.with_values - self.with_values[:, lines] @ told
         self.covariance = self.covariance - across @ told
 
     def _kernels(self) -> "list[tuple[float, PlayerEffects | Interactions]]":

@@ -138,7 +138,7 @@ class SizeCurve:
         Returns:
             ``(k, m)``.
         """
-        table = self._table()
+        table = _curve_table(self)
         return table[np.ix_(first.sum(axis=1), second.sum(axis=1))]
 
     def with_values(self, coalitions: CoalitionMatrix) -> FloatMatrix:
@@ -156,12 +156,15 @@ class SizeCurve:
         """Cov(φ, φ) ``(n, n)``: nothing."""
         return np.zeros((self.n_players, self.n_players))
 
-    def _table(self) -> FloatMatrix:
-        sizes = np.arange(self.n_players + 1) / self.n_players
-        smooth = _bell(sizes, sizes, self.length)
-        free = (1 - self.roughness) * smooth + self.roughness * np.eye(len(sizes))
-        table = free - _through_ends(free[:, [0, -1]], free[:, [0, -1]], float(free[0, -1]))
-        return np.asarray(table / _mean_variance(np.diag(table)), dtype=np.float64)
+
+@lru_cache(maxsize=64)
+def _curve_table(kernel: SizeCurve) -> FloatMatrix:
+    """The covariances of all sizes ``(n + 1, n + 1)``."""
+    sizes = np.arange(kernel.n_players + 1) / kernel.n_players
+    smooth = _bell(sizes, sizes, kernel.length)
+    free = (1 - kernel.roughness) * smooth + kernel.roughness * np.eye(len(sizes))
+    table = free - _through_ends(free[:, [0, -1]], free[:, [0, -1]], float(free[0, -1]))
+    return np.asarray(table / _mean_variance(np.diag(table)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,7 @@ class Interactions:
         s, t = first.sum(axis=1), second.sum(axis=1)
         free = self.rho ** (s[:, None] + t - 2 * (ones @ twos.T))
         given = _through_ends(self.to_ends(s), self.to_ends(t), self.rho**self.n_players)
-        return np.asarray((free - given) / self._scale, dtype=np.float64)
+        return np.asarray((free - given) / _mean_over_sizes(self), dtype=np.float64)
 
     def with_values(self, coalitions: CoalitionMatrix) -> FloatMatrix:
         """Cov(φ, v(T)).
@@ -201,13 +204,13 @@ class Interactions:
         Returns:
             ``(n, m)``.
         """
-        member, other = (part / self._scale for part in _values_by_size(self))
+        member, other = (part / _mean_over_sizes(self) for part in _values_by_size(self))
         sizes = coalitions.sum(axis=1)
         return np.asarray(np.where(coalitions.T, member[sizes], other[sizes]), dtype=np.float64)
 
     def of_values(self) -> FloatMatrix:
         """Cov(φ, φ) ``(n, n)``."""
-        member, other = (part / self._scale for part in _values_by_size(self))
+        member, other = (part / _mean_over_sizes(self) for part in _values_by_size(self))
         variance = float(np.mean(member[1:] - other[:-1]))
         total = member[-1] - other[0]
         covariance = (total - variance) / max(self.n_players - 1, 1)
@@ -217,11 +220,6 @@ class Interactions:
     def rho(self) -> float:
         """By how much two coalitions are less alike for every player in which they differ."""
         return float(np.exp(-self.decay / self.n_players))
-
-    @property
-    def _scale(self) -> float:
-        to_ends = self.to_ends(np.arange(self.n_players + 1))
-        return _mean_variance(1 - np.diag(_through_ends(to_ends, to_ends, self.rho**self.n_players)))
 
     def to_ends(self, sizes: IntVector) -> FloatMatrix:
         """The covariance of coalitions with v(∅) and v(N), before these are given.
@@ -233,6 +231,13 @@ class Interactions:
             ``(m, 2)``.
         """
         return np.asarray(np.stack([self.rho**sizes, self.rho ** (self.n_players - sizes)], axis=1), dtype=np.float64)
+
+
+@lru_cache(maxsize=64)
+def _mean_over_sizes(kernel: Interactions) -> float:
+    """The mean variance over sizes, before scaling."""
+    to_ends = kernel.to_ends(np.arange(kernel.n_players + 1))
+    return _mean_variance(1 - np.diag(_through_ends(to_ends, to_ends, kernel.rho**kernel.n_players)))
 
 
 @lru_cache(maxsize=64)

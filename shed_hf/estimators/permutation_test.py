@@ -7,6 +7,8 @@ from shed_hf.types import FloatMatrix, FloatVector
 
 SHUFFLES = 999
 
+AT_ONCE = 2**16
+"""Shuffles of so many numbers, or of one set of replicates, are held in memory at once."""
 
 ROUNDING = 1e-12
 """Utilities of one size that differ by no more, relative to the largest, are equal."""
@@ -28,8 +30,15 @@ def p_value_of_replicates(replicates: FloatMatrix) -> float:
         return float("nan")
     rng = np.random.default_rng(0)
     spread = float(replicates.mean(axis=0).var())
-    shuffled = [float(rng.permuted(replicates, axis=1).mean(axis=0).var()) for _ in range(SHUFFLES)]
-    return _p_value(spread, np.array(shuffled))
+    together = max(AT_ONCE // replicates.size, 1)
+    numbers = [min(together, SHUFFLES - start) for start in range(0, SHUFFLES, together)]
+    return _p_value(spread, np.concatenate([_spreads_of_shuffles(replicates, number, rng) for number in numbers]))
+
+
+def _spreads_of_shuffles(replicates: FloatMatrix, number: int, rng: np.random.Generator) -> FloatVector:
+    """How far the values spread in so many shuffles."""
+    shuffled = rng.permuted(np.tile(replicates, (number, 1)), axis=1)
+    return np.asarray(shuffled.reshape(number, *replicates.shape).mean(axis=1).var(axis=1), dtype=np.float64)
 
 
 def p_value_of_coalitions(observed: Observed) -> float:

@@ -6,6 +6,7 @@ from shed_hf.estimators.base import Estimator
 from shed_hf.estimators.exact import Exact
 from shed_hf.estimators.in_run import InRun
 from shed_hf.estimators.least_squares import LeastSquares
+from shed_hf.estimators.no_game import NoGame
 from shed_hf.estimators.permutation import Permutation, Shed
 from shed_hf.estimators.regression_adjusted import RegressionAdjusted
 
@@ -20,11 +21,11 @@ ESTIMATORS: dict[str, type[Estimator]] = {
 }
 
 
-def estimator_from(name_or_object: "str | Estimator") -> Estimator:
+def estimator_from(name_or_object: "str | Estimator | None") -> Estimator:
     """An estimator by its short name, or the object itself.
 
     Args:
-        name_or_object: A key of ``ESTIMATORS``, or an object that is an `Estimator`.
+        name_or_object: A key of ``ESTIMATORS``, or an object that is an `Estimator`; None to play no game.
 
     Returns:
         The estimator; by name, one with its default settings.
@@ -32,6 +33,8 @@ def estimator_from(name_or_object: "str | Estimator") -> Estimator:
     Raises:
         InputError: For an unknown name, a class instead of an object, or an object that is not an estimator.
     """
+    if name_or_object is None:
+        return NoGame()
     if not isinstance(name_or_object, str):
         if isinstance(name_or_object, type) or not isinstance(name_or_object, Estimator):
             raise InputError(

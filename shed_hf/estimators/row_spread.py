@@ -20,6 +20,7 @@ import numpy as np
 from shed_hf.errors import InputError
 from shed_hf.estimators.base import Cost, Estimator, ValueEstimate
 from shed_hf.estimators.in_run import InRun
+from shed_hf.estimators.no_game import plays
 from shed_hf.game.game import Game
 
 SHARE = 8
@@ -98,9 +99,11 @@ def checked_on_halves(estimator: Estimator, game: Game) -> Estimator:
         game: The game, for the rows that players bring.
 
     Returns:
-        The estimator itself where fewer than two players bring two rows, and for credits of a single run.
+        The estimator itself where fewer than two players bring two rows, for credits of a single run, and where no game
+        is played.
     """
-    return estimator if isinstance(estimator, InRun) or n_halved(game) < 2 else CheckedOnHalves(estimator)
+    alone = isinstance(estimator, InRun) or not plays(estimator)
+    return estimator if alone or n_halved(game) < 2 else CheckedOnHalves(estimator)
 
 
 def left_of(estimator: Estimator, game: Game, budget: int | None) -> int | None:

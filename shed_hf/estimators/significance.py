@@ -40,7 +40,7 @@ NO_HELP_REMEDY = (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RankingVerdict:
     """What can be said of an estimate's ranking. Everything that tells of it tells this.
 
     Attributes:
@@ -90,7 +90,7 @@ class Verdict:
         return f"real as far as can be told ({self.figures})"
 
 
-def verdict_of(estimate: ValueEstimate) -> Verdict:
+def verdict_of(estimate: ValueEstimate) -> RankingVerdict:
     """The verdict on an estimate.
 
     To pass, values must differ, be reliable (`ValueEstimate.reliability` of at least 0.5) and spread further than those
@@ -107,9 +107,12 @@ def verdict_of(estimate: ValueEstimate) -> Verdict:
     Returns:
         The verdict.
     """
+    if not estimate.played:
+        nothing = "no game was played, so nothing says"
+        return RankingVerdict("", (), (), nothing, (), 'pass estimator="least-squares" to play one', float("nan"), "")
     equal = _no_ranking(estimate)
     noise, no_help, unknown = tuple(_noise(estimate)), tuple(_no_help(estimate)), _unknown(estimate)
-    return Verdict(
+    return RankingVerdict(
         equal=equal,
         noise=() if equal else noise,
         no_help=no_help,
@@ -148,15 +151,27 @@ def _noise(estimate: ValueEstimate) -> list[str]:
     return found
 
 
+def harm_of(estimate: ValueEstimate) -> str:
+    """Whether training on everything makes the model worse, by more than the standard error.
+
+    Args:
+        estimate: The estimate to judge.
+
+    Returns:
+        That it does, in words; empty where it does not, and where v(∅) is not the model before training.
+    """
+    gain, error = estimate.v_grand - estimate.v_empty, float(np.nan_to_num(estimate.gain_stderr))
+    if not estimate.starts_untrained or not gain < -error:
+        return ""
+    return f"fine-tuning on everything makes the model worse (v(N) − v(∅) = {gain:.4f} ± {error:.4f})"
+
+
 def _no_help(estimate: ValueEstimate) -> list[str]:
     if not estimate.starts_untrained or not len(estimate.values):
         return []
-    gain, error = estimate.v_grand - estimate.v_empty, float(np.nan_to_num(estimate.gain_stderr))
     best = int(np.argmax(estimate.values))
     value, of_value = float(estimate.values[best]), float(estimate.stderr[best])
-    found = []
-    if gain < -error:
-        found.append(f"fine-tuning on everything makes the model worse (v(N) − v(∅) = {gain:.4f} ± {error:.4f})")
+    found = list(filter(None, [harm_of(estimate)]))
     if value <= of_value:
         found.append(f"the best value, {value:+.4f} ± {of_value:.4f}, is within its standard error of nothing")
     elif value <= 0:

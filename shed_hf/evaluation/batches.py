@@ -191,13 +191,16 @@ def _of_like_length(
 
 
 def _parts(group: list[int], candidates: Sequence[Candidate], budget: Budget) -> Iterator[list[int]]:
-    """The completions of one prompt, a batch of like length at a time."""
+    """The completions of one prompt, a batch of like length at a time; those of one token are read off the prompt."""
     by_length = sorted(group, key=lambda place: candidates[place].n_completion)
     part: list[int] = []
+    continued = 0
     for place in by_length:
-        if part and (len(part) + 1) * len(candidates[place].ids) > budget.tokens:
-            yield part
-            part = []
+        if candidates[place].n_completion > 1:
+            if part and (continued + 1) * len(candidates[place].ids) > budget.tokens:
+                yield part
+                part, continued = [], 0
+            continued += 1
         part.append(place)
     yield part
 

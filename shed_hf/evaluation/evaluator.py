@@ -11,8 +11,9 @@ from shed_hf.data.tokenization import Tokens, check_tokenizer, split_at_completi
 from shed_hf.errors import InputError
 from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.log_likelihood import LikelihoodBatches
-from shed_hf.evaluation.objectives import Accuracy, Choice, LikelihoodObjective, Likelihoods, Objective
+from shed_hf.evaluation.objectives import Accuracy, Choice, LikelihoodObjective, Likelihoods, Objective, SeveralFigures
 from shed_hf.types import FloatVector, IntVector
+from shed_hf.utils.naming import stable_name
 
 _T = TypeVar("_T")
 
@@ -51,6 +52,7 @@ class Evaluation:
         self.kept: IntVector = np.arange(len(self.items), dtype=np.int64)
         self._batches: LikelihoodBatches | None = None
         if isinstance(objective, LikelihoodObjective):
+            _check_answers(self.items, objective)
             self._lay_out(objective, max_length, np.random.default_rng(seed))
 
     @property
@@ -125,7 +127,11 @@ class Evaluation:
         self, objective: LikelihoodObjective, likelihoods: Likelihoods
     ) -> tuple[FloatVector, dict[str, float]]:
         items = self._split(likelihoods)
-        outcomes = np.array([objective.outcome(item, of) for item, of in zip(self.items, items, strict=True)])
+        pairs = zip(self.items, items, strict=True)
+        if isinstance(objective, SeveralFigures):
+            outcomes = np.concatenate([objective.outcomes(item, of) for item, of in pairs])
+        else:
+            outcomes = np.array([objective.outcome(item, of) for item, of in pairs])
         return outcomes, _extra_metrics(objective, self.items, items)
 
     def _lay_out(self, objective: LikelihoodObjective, max_length: int, rng: np.random.Generator) -> None:
@@ -170,6 +176,15 @@ class Evaluation:
                 "number per item"
             )
         return outcomes
+
+
+def _check_answers(items: Sequence[Example], objective: LikelihoodObjective) -> None:
+    without = sum(not item.completion for item in items)
+    if without:
+        raise InputError(
+            f"objective {stable_name(objective)} reads answers, and {without} of {len(items)} evaluation items have "
+            "none; pass objective=Judged(…), which scores what models answer, or items with answers"
+        )
 
 
 def _extra_metrics(

@@ -50,11 +50,7 @@ class OverGroups:
         Raises:
             InputError: For outcomes of another number of items.
         """
-        if outcomes.shape[1:] != self.groups.shape:
-            raise InputError(
-                f"the outcomes have shape {outcomes.shape}, the groups are of {len(self.groups)} items; pass "
-                f"(m, {len(self.groups)}), one outcome per grouped item"
-            )
+        _check_shape(outcomes, len(self.groups))
         means = np.stack([outcomes.take(members, axis=1).mean(axis=1) for members in self._members], axis=1)
         return np.asarray(means.mean(axis=1) if self.kind == "macro" else means.min(axis=1), dtype=np.float64)
 
@@ -74,6 +70,32 @@ class OverGroups:
     @cached_property
     def _members(self) -> list[IntVector]:
         return [np.flatnonzero(self.groups == number) for number in np.unique(self.groups)]
+
+
+@dataclass(frozen=True)
+class MeanOver:
+    """The mean over a known number of items.
+
+    Attributes:
+        n_items: Their number.
+    """
+
+    n_items: int
+
+    def __call__(self, outcomes: FloatMatrix) -> FloatVector:
+        """Reduce outcomes to utilities.
+
+        Args:
+            outcomes: One outcome per item for each of m coalitions ``(m, n_items)``.
+
+        Returns:
+            One utility per coalition ``(m,)``.
+
+        Raises:
+            InputError: For outcomes of another number of items.
+        """
+        _check_shape(outcomes, self.n_items)
+        return np.asarray(outcomes.mean(axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -119,9 +141,7 @@ class Grouped:
             InputError: When the column is missing, or a kept item has no label in it.
         """
         column = self.column_in(items.columns)
-        cells = items.columns[column]
-        places = range(len(cells)) if kept is None else kept.tolist()
-        labels = [_label(cells[place], column, f"{place} ({items.examples[place].text[:40]!r})") for place in places]
+        labels = labels_of(items, column, kept)
         numbers: dict[Hashable, int] = {}
         groups = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
         if len(numbers) == 1:
@@ -194,6 +214,33 @@ def split(
     if isinstance(objective, str) and objective in GROUPED_NAMES:
         objective = GROUPED_NAMES[objective]()
     return (objective.objective, objective) if isinstance(objective, Grouped) else (objective, None)
+
+
+def _check_shape(outcomes: FloatMatrix, n_items: int) -> None:
+    if outcomes.shape[1:] != (n_items,):
+        raise InputError(
+            f"the outcomes have shape {outcomes.shape}, the groups are of {n_items} items; pass (m, {n_items}), one "
+            "outcome per grouped item"
+        )
+
+
+def labels_of(items: "EvaluationItems", column: str, kept: IntVector | None = None) -> list[Hashable]:
+    """The labels of items in a column.
+
+    Args:
+        items: The evaluation items with their columns.
+        column: The column's name; the items have it.
+        kept: Positions of the items that are asked about ``(n_kept,)``; None for all.
+
+    Returns:
+        One label per item.
+
+    Raises:
+        InputError: Naming the first item without a label, or with something else in the column.
+    """
+    cells = items.columns[column]
+    places = range(len(cells)) if kept is None else kept.tolist()
+    return [_label(cells[place], column, f"{place} ({items.examples[place].text[:40]!r})") for place in places]
 
 
 def _label(cell: Any, column: str, item: str) -> Hashable:

@@ -6,10 +6,9 @@ is asked for. Losses are negated here and nowhere else.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +39,14 @@ class Likelihoods:
         """Mean log-likelihood per token ``(n,)``."""
         return np.asarray(self.total / np.maximum(self.tokens, 1), dtype=np.float64)
 
+    def part(self, places: IntVector) -> "Likelihoods":
+        """Those of some of the candidates.
+
+        Args:
+            places: Their positions ``(k,)``.
+        """
+        return Likelihoods(self.total[places], self.tokens[places], self.greedy[places])
+
 
 @runtime_checkable
 class LikelihoodObjective(Protocol):
@@ -52,6 +59,13 @@ class LikelihoodObjective(Protocol):
     def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]: ...
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float: ...
+
+
+@runtime_checkable
+class SeveralFigures(LikelihoodObjective, Protocol):
+    """An objective with several outcomes for an item, which stand one after another among those of all items."""
+
+    def outcomes(self, item: Example, likelihoods: Likelihoods) -> FloatVector: ...
 
 
 class ModelObjective(Protocol):
@@ -174,6 +188,45 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class NormalisedAccuracy:
+    """1 where the right option has the highest log-likelihood per character: lm-evaluation-harness's ``acc_norm``.
+
+    A blank that an option begins with does not count: it parts the option from its prompt. An option that is there
+    twice counts once.
+    """
+
+    def candidates(self, items: Sequence[Example], rng: np.random.Generator) -> list[list[Example]]:
+        """The item with each of its options.
+
+        Args:
+            items: The evaluation items.
+            rng: Not used.
+
+        Returns:
+            For each item one candidate per different option.
+
+        Raises:
+            InputError: For items without options.
+        """
+        _check_options(items, "normalised-accuracy")
+        _warn_of_repeats(items)
+        return [[item.answering(option) for option in _different(item)] for item in items]
+
+    def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
+        """Whether the model is right.
+
+        Args:
+            item: The evaluation item.
+            likelihoods: Those of the item's candidates, in their order.
+
+        Returns:
+            0 or 1.
+        """
+        characters = np.array([len(option.removeprefix(" ")) for option in _different(item)])
+        return float(int(np.argmax(likelihoods.total / characters)) == _right(item))
+
+
+@dataclass(frozen=True)
 class Contrast:
     """Log-likelihood of the item's completion, normalised over it and completions of other items.
 
@@ -226,74 +279,7 @@ class Contrast:
         return _log_softmax(likelihoods.per_token if self.per_token else likelihoods.total, 0)
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A metric of the `evaluate` library over greedy generations, computed item by item.
-
-    Attributes:
-        metric: A name (which `evaluate` fetches from the Hub and runs), a loaded `evaluate.EvaluationModule`, or any
-            callable ``(predictions, references) -> number``.
-        key: Which number of the metric's result to take; by default its first.
-        sign: -1 for metrics where lower is better, such as word error rates.
-        max_new_tokens: The longest generation, in tokens.
-        arguments: Keyword arguments for the metric's ``compute``.
-    """
-
-    metric: Any
-    key: str | None = None
-    sign: int = 1
-    max_new_tokens: int = 64
-    arguments: dict[str, Any] = field(default_factory=dict)
-
-    def __call__(
-        self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", items: Sequence[Example], /
-    ) -> FloatVector:
-        """The metric of every item's generation against its completion.
-
-        Args:
-            model: The model that generates.
-            tokenizer: Its tokenizer.
-            items: The evaluation items.
-
-        Returns:
-            One number per item ``(n_items,)``, higher is better.
-
-        Raises:
-            InputError: When ``key`` is not in the metric's result.
-        """
-        from shed_hf.evaluation.generation import generate
-
-        measure = self._measure()
-        generations = generate(model, tokenizer, items, self.max_new_tokens)
-        pairs = zip(generations, items, strict=True)
-        return np.array([self.sign * measure(text, item.completion) for text, item in pairs], dtype=np.float64)
-
-    def _measure(self) -> Callable[[str, str], float]:
-        metric = self.metric
-        if isinstance(metric, str):
-            metric = _loaded_metric(metric)
-        compute = getattr(metric, "compute", None)
-        if compute is None:
-            return lambda prediction, reference: float(metric([prediction], [reference]))
-        return lambda prediction, reference: self._number(
-            compute(predictions=[prediction], references=[reference], **self.arguments)
-        )
-
-    def _number(self, result: dict[str, Any]) -> float:
-        key = self.key or next(iter(result))
-        if key not in result:
-            raise InputError(f"the metric gives {sorted(result)}, not {key!r}; pass one of them as key=")
-        return float(np.mean(result[key]))
-
-
 Objective = LikelihoodObjective | ModelObjective
-
-
-@lru_cache
-def _loaded_metric(name: str) -> Any:
-    import evaluate
-
-    return evaluate.load(name)
 
 
 def _check_options(items: Sequence[Example], name: str) -> None:

@@ -5,12 +5,22 @@ from collections.abc import Callable, Sequence
 from shed_hf.data.formats import Example
 from shed_hf.errors import InputError
 from shed_hf.evaluation.item_groups import split
-from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, LikelihoodObjective, Loss, Metric, Objective
+from shed_hf.evaluation.metrics import Metric
+from shed_hf.evaluation.objectives import (
+    Accuracy,
+    Choice,
+    Contrast,
+    LikelihoodObjective,
+    Loss,
+    NormalisedAccuracy,
+    Objective,
+)
 
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "loss": Loss,
     "choice": Choice,
     "accuracy": Accuracy,
+    "normalised-accuracy": NormalisedAccuracy,
     "contrast": Contrast,
 }
 

@@ -15,7 +15,7 @@ from shed_hf.errors import InputError
 from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.log_likelihood import LikelihoodBatches
-from shed_hf.evaluation.objectives import Accuracy, LikelihoodObjective, Likelihoods, Objective
+from shed_hf.evaluation.objectives import Accuracy, LikelihoodObjective, Likelihoods, NormalisedAccuracy, Objective
 from shed_hf.finetuning.linear_maps import hooked, linear_maps, weight_spans
 from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.naming import stable_name
@@ -205,10 +205,10 @@ def differentiable(objective: Objective) -> LikelihoodObjective:
     Raises:
         InputError: For objectives that are not made of log-likelihoods, and for accuracy.
     """
-    if isinstance(objective, Accuracy):
+    if isinstance(objective, Accuracy | NormalisedAccuracy):
         raise InputError(
-            'objective="accuracy" counts right answers, which has no gradient; pass "choice", or "loss" for items '
-            "without options"
+            f"objective {stable_name(objective)} counts right answers, which has no gradient; pass "
+            '"choice", or "loss" for items without options'
         )
     if not isinstance(objective, LikelihoodObjective):
         raise InputError(

@@ -2,20 +2,22 @@
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from trl import SFTTrainer
 
+from shed_hf.data.formats import Example
 from shed_hf.errors import InputError
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.finetuning.checkpoint_credit import credits_per_item
 from shed_hf.finetuning.gradient_credit import creditable, credits_of, credits_per_item_along
+from shed_hf.finetuning.hidden_states import hidden_states_of_examples, hidden_states_of_rows
 from shed_hf.finetuning.isolation import Isolation
 from shed_hf.finetuning.row_losses import features_of
 from shed_hf.finetuning.schedule import ByLength
 from shed_hf.finetuning.session import InitialWeights, RowSource
 from shed_hf.finetuning.trainer_settings import gc_frozen, matmul_precision
-from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
 
 
 class MeasuresRows(ABC):
@@ -68,6 +70,38 @@ class MeasuresRows(ABC):
         self._check_whole("features")
         with self._at_work(), self.trainer.accelerator.autocast():
             return features_of(self, rows)
+
+    def hidden_states(self, rows: IntVector) -> EmbeddingMatrix:
+        """Vectors of rows by the model at θ₀; see `shed_hf.finetuning.hidden_states`.
+
+        Args:
+            rows: Row ids, ``(n,)``.
+
+        Returns:
+            ``(n, d)``, of length 1.
+
+        Raises:
+            InputError: Where ranks train one model in lockstep: none has all of it.
+        """
+        self._check_whole("hidden states")
+        with self._at_work(), self.trainer.accelerator.autocast():
+            return hidden_states_of_rows(self, rows)
+
+    def hidden_states_of(self, examples: Sequence[Example]) -> EmbeddingMatrix:
+        """Vectors of examples that are no rows, such as evaluation items, as `hidden_states` gives them of rows.
+
+        Args:
+            examples: n of them.
+
+        Returns:
+            ``(n, d)``, of length 1.
+
+        Raises:
+            InputError: Where ranks train one model in lockstep: none has all of it.
+        """
+        self._check_whole("hidden states")
+        with self._at_work(), self.trainer.accelerator.autocast():
+            return hidden_states_of_examples(self, examples)
 
     def can_credit(self) -> bool:
         """Whether objective, model and training allow for `credit`."""
@@ -134,5 +168,6 @@ class MeasuresRows(ABC):
         if self.lockstep:
             raise InputError(
                 f"{wanted} of rows need the whole model on one rank, and the ranks train one model in lockstep; pass "
-                "merit=None and features=None, or FineTune(lockstep=False) where the model fits one device"
+                "merit=None, features=None and a sampler that needs none, or FineTune(lockstep=False) where the model "
+                "fits one device"
             )

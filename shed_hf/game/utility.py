@@ -8,7 +8,7 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.game.outcome_numbers import outcome_numbers
-from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector, TrainingSequence
+from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix, FloatVector, IntVector, TrainingSequence
 from shed_hf.utils.checks import check_takes
 from shed_hf.utils.identity import description
 from shed_hf.utils.naming import bare_name
@@ -65,6 +65,15 @@ class SupportsRowFeatures(Protocol):
     """A utility whose model gives features of single rows, ``(n, 3)``."""
 
     def row_features(self, rows: IntVector) -> FloatMatrix: ...
+
+
+@runtime_checkable
+class SupportsHiddenStates(Protocol):
+    """A utility whose model gives unit vectors: ``(n, d)`` of rows, and of examples that are no rows."""
+
+    def hidden_states(self, rows: IntVector) -> EmbeddingMatrix: ...
+
+    def hidden_states_of(self, examples: "Sequence[Example]") -> EmbeddingMatrix: ...
 
 
 @runtime_checkable

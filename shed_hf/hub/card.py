@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.hub.card_groups import groups_in_words
 from shed_hf.hub.card_metadata import card_metadata
+from shed_hf.hub.card_race import race_section
 from shed_hf.hub.card_text import (
     bill_in_words,
     chance,
@@ -27,9 +29,12 @@ from shed_hf.hub.card_text import (
     verdict,
     worth_in_words,
 )
+from shed_hf.hub.card_verdict import verdict_section
 from shed_hf.hub.markdown import as_code, escaped, fenced, plain_name
 from shed_hf.hub.readme import FRAME, joined, parsed, template
 from shed_hf.hub.reproduction import code_of
+from shed_hf.results.history import history_lines
+from shed_hf.results.transfer import transfers_of
 from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
@@ -88,7 +93,7 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         The rendered template ``hub_cards/dataset_card.md.jinja``.
     """
     estimate, recipe = curated.estimate, curated.recipe
-    best, worst = ranked_lines(curated, SHOWN)
+    best, worst = ranked_lines(curated, SHOWN) if estimate.played else (_of_most_rows(curated), [])
     valued = sum(value is not None for value in curated.clusters["value"])
     shown = [_escaped_line(line) for line in (*best, *worst)]
     rendered: str = template("dataset_card").render(
@@ -106,25 +111,31 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         order_noise=order_noise(curated),
         noise_floor=_number(noise_floor(curated), ".2g"),
         items=plural(n_items(curated), "evaluation item"),
-        v_empty=f"{estimate.v_empty:.4f}",
-        v_grand=f"{estimate.v_grand:.4f}",
+        v_empty=_number(estimate.v_empty, ".4f"),
+        v_grand=_number(estimate.v_grand, ".4f"),
         semivalue=plain_name(estimate.semivalue.capitalize()),
         estimator=as_code(estimator_name(recipe)),
         n_evaluations=estimate.n_evaluations,
         utility=utility_in_words(recipe),
         evaluation=evaluation_in_words(recipe),
+        beside_random=verdict_section(recipe),
         clusters=plural(curated.clustering.n_clusters, "cluster"),
         n_clusters_kept=int((kept_share(curated) > 0).sum()),
         of_table=_of_table(len(best), len(worst), valued),
         with_excerpts=any(excerpt is not None for excerpt in curated.clusters["excerpt"]),
         lines=shown,
+        race=race_section(curated),
         pictures=[{"name": name, "words": PICTURES[name]} for name in pictures],
         left_out=left_out_in_words(recipe),
+        transfers=[escaped(f"{found.claim}: {found.figures}") for found in transfers_of(recipe)],
+        history=[escaped(line) for line in history_lines(recipe)],
         bill=bill_in_words(recipe),
         versions=", ".join(plain_name(f"{package} {version}") for package, version in recipe["versions"].items()),
         reproduce=fenced(code_of(recipe)),
         source_argument="" if recipe["source"]["hub"] else ", source=dataset",
-        has_scorer=curated.valued.encoder is not None,
+        groups=groups_in_words(recipe),
+        played=estimate.played,
+        has_scorer=curated.valued.encoder is not None and estimate.played,
     )
     return rendered
 
@@ -144,8 +155,9 @@ def pictures_of(curated: "Curation") -> dict[str, bytes]:
 
     valued, plane = curated.valued, curated.valued.embedding_map
     clusters = np.arange(len(valued.values))
+    played = curated.estimate.played
     made = {
-        "values.png": values_picture(valued.values, valued.stderr, kept_share(curated), clusters),
+        "values.png": values_picture(valued.values, valued.stderr, kept_share(curated), clusters) if played else None,
         "map.png": map_picture(plane.coordinates, np.isin(plane.rows, curated.rows)),
         "convergence.png": convergence_picture(curated.estimate.replicates, curated.recipe["bill"]["all_fine_tunings"]),
     }
@@ -163,7 +175,14 @@ def _escaped_line(line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _of_most_rows(curated: "Curation") -> list[dict[str, Any]]:
+    """The lines of the largest clusters, where none has a value."""
+    return sorted((dict(line) for line in curated.clusters), key=lambda line: -int(line["size"]))[: 2 * SHOWN]
+
+
 def _of_table(n_best: int, n_worst: int, n_valued: int) -> str:
+    if not n_valued:
+        return "None has a value; those with most rows are shown."
     if n_best + n_worst == n_valued:
         return f"All {n_valued} with a value, best first."
     return f"The {n_best} of most value and the {n_worst} of least; the configuration `clusters` has them all."

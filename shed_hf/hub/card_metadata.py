@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from shed_hf.errors.safe_text import one_line
-from shed_hf.hub.card_text import estimator_name, size_category
+from shed_hf.hub.card_text import estimator_name
 from shed_hf.hub.readme import TAGS, is_hub_name
 from shed_hf.storage.curated_folder import CONFIGS, configs
 from shed_hf.storage.outcomes_table import utilities_features
@@ -34,7 +34,7 @@ def card_metadata(curated: "Curation", inherited: Mapping[str, Any], old: Mappin
     source, model = recipe["source"]["hub"], (recipe["tuner"] or {"model": ""})["model"]
     generated: dict[str, Any] = {
         "size_categories": [size_category(len(curated))],
-        "configs": [*configs(), *_others(old.get("configs"))],
+        "configs": [*configs(len(curated.ledger) > 0), *_others(old.get("configs"))],
         "dataset_info": [*_infos(curated), *_others(old.get("dataset_info"))],
         "shed": {
             "kept": len(curated),
@@ -56,6 +56,24 @@ def card_metadata(curated: "Curation", inherited: Mapping[str, Any], old: Mappin
     return {**passed_on, **kept, **generated, "tags": list(dict.fromkeys(all_tags))}
 
 
+def size_category(n: int) -> str:
+    """The Hub's word for a number of rows.
+
+    Args:
+        n: The number of rows.
+
+    Returns:
+        Such as ``1K<n<10K``.
+    """
+    names = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
+    lower = None
+    for power, name in enumerate(names, start=3):
+        if n < 10**power:
+            return f"n<{name}" if lower is None else f"{lower}<n<{name}"
+        lower = name
+    return "n>1T"
+
+
 def _infos(curated: "Curation") -> list[dict[str, Any]]:
     """The columns of every configuration, as the Hub's viewer and `load_dataset` read them."""
     from datasets import DatasetInfo
@@ -65,7 +83,12 @@ def _infos(curated: "Curation") -> list[dict[str, Any]]:
         "clusters": curated.clusters.features,
         "utilities": utilities_features(),
     }
-    return [{"config_name": name, **DatasetInfo(features=of)._to_yaml_dict()} for name, of in features.items()]
+    shown = {config["config_name"] for config in configs(len(curated.ledger) > 0)}
+    return [
+        {"config_name": name, **DatasetInfo(features=of)._to_yaml_dict()}
+        for name, of in features.items()
+        if name in shown
+    ]
 
 
 def _others(old: Any) -> list[dict[str, Any]]:

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.errors import InputError
+from shed_hf.estimators.no_game import NoGame
 from shed_hf.estimators.significance import verdict_of
 from shed_hf.game.coalitions import coalitions_of
+from shed_hf.hub.card_race import race_choice
 from shed_hf.hub.markdown import as_code, escaped, plain_name
 from shed_hf.results.recipe import HubEntry, Recipe, StepsEntry
+from shed_hf.results.summary import weights_in_words
 from shed_hf.sampling.given_rows import GivenRows
 from shed_hf.sampling.registry import sampler_of
 from shed_hf.sampling.selectors import RowSelector
@@ -100,6 +103,8 @@ def verdict(curated: "Curation") -> str:
     Returns:
         One or two sentences of Markdown, the answer in bold.
     """
+    if not curated.estimate.played:
+        return "**There is none.** No game was played: clusters have no values."
     found = verdict_of(curated.estimate)
     notes = "".join(f" {note[0].upper()}{note[1:]}." for note in found.notes)
     if found.equal:
@@ -154,24 +159,6 @@ def signed(value: float | None, stderr: float | None) -> str:
     return f"{value:+.4f}" + ("" if stderr is None else f" ± {stderr:.4f}")
 
 
-def size_category(n: int) -> str:
-    """The Hub's word for a number of rows.
-
-    Args:
-        n: The number of rows.
-
-    Returns:
-        Such as ``1K<n<10K``.
-    """
-    names = ("1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T")
-    lower = None
-    for power, name in enumerate(names, start=3):
-        if n < 10**power:
-            return f"n<{name}" if lower is None else f"{lower}<n<{name}"
-        lower = name
-    return "n>1T"
-
-
 def source_in_words(recipe: Recipe) -> str:
     """Where the rows came from, with a link to the very commit where it is on the Hub.
 
@@ -223,15 +210,23 @@ def choice_in_words(recipe: Recipe) -> str:
         The beginning of a phrase of Markdown that `worth_in_words` goes on with.
     """
     values = "what clusters of them are worth"
+    if "race" in recipe and recipe["race"]["is_current"]:
+        return f"{race_choice(recipe['race'])}; the page also says {values}"
     if recipe["sampler"]["name"] == GivenRows.__name__:
         return f"the curator, row by row; the page also says {values}"
     try:
         sampler = sampler_of(recipe["sampler"])
     except InputError:  # the curator's own
         return values
+    if recipe["estimator"]["name"] == NoGame.__name__:
+        return sampler.paper if isinstance(sampler, RowSelector) else "chance"
     if not isinstance(sampler, RowSelector):
         return values
     notes = "".join(f" ({escaped(note)})" for note in recipe.get("selection_notes", []))
+    entry = recipe.get("row_values")
+    if entry is not None and entry["weights"] and entry["selector"] == recipe["sampler"]:
+        weights = escaped(weights_in_words(entry, type(sampler).__name__))
+        return f"{sampler.paper} ({weights}){notes}; the page also says {values}"
     return f"{sampler.paper}{notes}, not by the values of clusters; the page also says {values}"
 
 
@@ -308,6 +303,7 @@ def left_out_in_words(recipe: Recipe) -> str:
         "held out": "{} held out to evaluate on",
         "repeating evaluation items": "{} left out because they repeat evaluation items (equal but for case and "
         "blanks, or a cosine of at least 0.95)",
+        "in the pool already": "{} of those added left out because the pool had them already",
         "without a vector": "{} left out because the embedder knows nothing of their text (a vector of zeros)",
     }
     left_out = {why: plural(n, "row") for why, n in recipe["left_out"].items() if n}

@@ -13,6 +13,7 @@ from shed_hf.game.ledger import Ledger
 from shed_hf.hub.client import client
 from shed_hf.hub.retry import with_retries
 from shed_hf.results.curation import Curation
+from shed_hf.results.recipe import HubEntry
 from shed_hf.results.tables import clusters_table
 from shed_hf.utils.console import say
 
@@ -42,7 +43,19 @@ def source_access(curated: Curation, token: str | None) -> SourceAccess:
     Returns:
         Whether the source is public, and its card's metadata.
     """
-    hub = curated.recipe["source"]["hub"]
+    return access_of(curated.recipe["source"]["hub"], token)
+
+
+def access_of(hub: HubEntry | None, token: str | None) -> SourceAccess:
+    """What the Hub says of a dataset; nothing where it came from elsewhere or can't be seen.
+
+    Args:
+        hub: Where its rows came from; None where that is unknown.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+    Returns:
+        Whether anybody may read the rows, and its card's metadata.
+    """
     if hub is None:
         return SourceAccess()
     try:
@@ -71,7 +84,7 @@ def as_published(curated: Curation, excerpts: bool) -> Curation:
     Returns:
         The result to publish.
     """
-    ledger = Ledger.of(_without_paths(curated.ledger.header), curated.ledger)
+    ledger = Ledger.of(without_paths(curated.ledger.header), curated.ledger)
     valued = replace(curated.valued, ledger=ledger)
     if not excerpts:
         valued = replace(
@@ -80,7 +93,7 @@ def as_published(curated: Curation, excerpts: bool) -> Curation:
             terms=_terms_of_kept(curated),
             encoder=None if isinstance(valued.encoder, FittedLexical) else valued.encoder,
         )
-    recipe = _without_paths(curated.recipe)
+    recipe = without_paths(curated.recipe)
     return replace(curated, valued=valued, recipe=recipe, clusters=clusters_table(valued, curated.rows))
 
 
@@ -104,14 +117,19 @@ _QUOTED = re.compile(rf"(?P<quote>['\"])(?P<path>{_FOLDERS}[^'\"]*[/\\][^'\"]*)(
 _BARE = re.compile(r"(?<=[\s(=,])(?:file://)?/(?:[\w.@+-]+/)+[\w.@+-]+")
 
 
-def _without_paths(record: Any) -> Any:
-    """The record with folders of this machine cut to their last name: they tell who works where, and help nobody
-    else.
+def without_paths(record: Any) -> Any:
+    """The record with folders of this machine cut to their last name: they tell who works where, and help nobody else.
+
+    Args:
+        record: Plain data.
+
+    Returns:
+        The same data with other text.
     """
     if isinstance(record, dict):
-        return {name: _without_paths(part) for name, part in record.items()}
+        return {name: without_paths(part) for name, part in record.items()}
     if isinstance(record, list | tuple):
-        return [_without_paths(part) for part in record]
+        return [without_paths(part) for part in record]
     if not isinstance(record, str):
         return record
     if re.fullmatch(rf"{_FOLDERS}.*[/\\].*", record):

@@ -83,3 +83,25 @@ def joined(old: str, new: str) -> str:
     if begin and end:
         return f"{before}{generated}{after}"
     return f"\n{generated}\n\n{old.strip()}".rstrip() + "\n"
+
+
+def dataset_readme(existing: str | None, generated: dict[str, Any], page: str) -> str:
+    """The README of a dataset repository, with the metadata and the text that its owner wrote.
+
+    Args:
+        existing: The README that the repository has, or None.
+        generated: Metadata that takes the place of the owner's; tags are added to the owner's.
+        page: The generated part, in Markdown.
+
+    Returns:
+        The README as text.
+    """
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    old, text = parsed(existing)
+    tags = old.get("tags") or []
+    all_tags = [*([tags] if isinstance(tags, str) else tags), *generated.get("tags", [])]
+    data = DatasetCardData(**{**old, **generated, "tags": list(dict.fromkeys(all_tags))})
+    card = DatasetCard.from_template(data, template_str=FRAME, text="")
+    card.text = joined(text, page)
+    return str(card)

@@ -6,6 +6,7 @@ from typing import Any
 
 from shed_hf.clustering.clusterers import CLUSTERERS
 from shed_hf.embedding.encoders import Lexical
+from shed_hf.estimators.no_game import NoGame
 from shed_hf.estimators.registry import ESTIMATORS
 from shed_hf.evaluation.registry import OBJECTIVES
 from shed_hf.results.recipe import PART_FIELDS, EvaluationEntry, Recipe, SourceEntry
@@ -13,11 +14,12 @@ from shed_hf.sampling.registry import SAMPLERS, SELECTORS
 from shed_hf.sampling.row_ranking import KINDS
 from shed_hf.utils.text import excerpt
 
+_NO_GAME = NoGame.__name__
 _PARTS = {
     getattr(kind, "__name__", "")
     for kinds in (CLUSTERERS, ESTIMATORS, OBJECTIVES, SAMPLERS, SELECTORS)
     for kind in kinds.values()
-} | {"Features", "Metric"}
+} | {"Features", "Judged", "Metric"}
 _CALLABLE = re.compile(r"#[0-9a-f]{12}$")
 """How the name of a function ends in a recipe: with a digest of its code."""
 
@@ -27,6 +29,10 @@ _PLAIN: tuple[tuple[str, Any], ...] = (
     ("eval_columns", None), ("drop_invalid", False),
 )  # fmt: skip
 """Arguments that are written as they are, with what they are where nothing was said."""
+
+
+USUAL_LEVEL = 0.95
+"""The level of a race where nothing was said."""
 
 
 _IN_WORDS = {
@@ -48,6 +54,7 @@ def code_of(recipe: Recipe) -> str:
         The lines of a script.
     """
     arguments, unknown = _arguments(recipe)
+    _enter_race(recipe, arguments, unknown)
     lines = [*_imports(recipe), "", f"dataset = {_dataset(recipe['source'])}"]
     evaluation = recipe["evaluation"]
     if evaluation is not None and not evaluation["held_out"]:
@@ -66,7 +73,8 @@ def _afterwards(recipe: Recipe) -> list[str]:
         budget = "" if again["budget"] is None else f", budget={again['budget']!r}"
         estimator = _part(again["estimator"]) or f"...  # {excerpt(again['estimator']['name'])}"
         lines.append(f"curated = curated.reestimate({estimator}{budget})")
-    if recipe["sampling_seed"] != recipe["seed"]:
+    sampled_anew = "race" in recipe and not recipe["race"]["is_current"]
+    if recipe["sampling_seed"] != recipe["seed"] or sampled_anew:
         sampler = _part(recipe["sampler"]) or "..."
         lines.append(f"curated = curated.resample({recipe['size']}, {sampler}, seed={recipe['sampling_seed']})")
     return lines
@@ -130,6 +138,8 @@ def _arguments(recipe: Recipe) -> tuple[dict[str, str], dict[str, str]]:
         objective = tuner["objective"]
         if isinstance(objective, dict) and _objective(objective) is None:
             unknown["objective"] = ", ".join(str(part) for part in objective.values())
+    if recipe.get("constraints"):
+        known["constraints"] = _constraints(recipe)
     if recipe["grouping"] is not None:
         measure = known.pop("objective", "") or unknown.pop("objective", "")
         unknown["objective"] = (
@@ -139,9 +149,43 @@ def _arguments(recipe: Recipe) -> tuple[dict[str, str], dict[str, str]]:
     return known, unknown
 
 
+def _enter_race(recipe: Recipe, known: dict[str, str], unknown: dict[str, str]) -> None:
+    """Write the size and sampler that a race was given, in place of what it led to, and the race itself."""
+    if "race" not in recipe:
+        return
+    plan = recipe["race"]["plan"]
+    known["size"], sampler = repr(plan["size"]), _part(plan["sampler"])
+    known.pop("sampler", None)
+    unknown.pop("sampler", None)
+    if sampler:
+        known["sampler"] = sampler
+    else:
+        unknown["sampler"] = _IN_WORDS.get(plan["sampler"]["name"]) or str(plan["sampler"]["name"])
+    candidates = [] if plan["candidates"] is None else [_part(each) for each in plan["candidates"]]
+    if not all(candidates):
+        unknown["method"] = f"shed_hf.Race([…]) with {', '.join(each['name'] for each in plan['candidates'] or [])}"
+        return
+    fields = [f"[{', '.join(filter(None, candidates))}]"] if candidates else []
+    fields += [f"budget={plan['budget']!r}"] if plan["budget"] is not None else []
+    fields += [f"level={plan['level']!r}"] if plan["level"] != USUAL_LEVEL else []
+    known["method"] = f"shed_hf.Race({', '.join(fields)})" if fields else repr("race")
+
+
+def _constraints(recipe: Recipe) -> str:
+    shown = [
+        f"{entry['column']!r}: {entry['tolerance']!r}"
+        if entry["against"] == "untuned"
+        else f"{entry['column']!r}: shed_hf.Tolerance({entry['tolerance']!r}, {entry['against']!r})"
+        for entry in recipe.get("constraints", [])
+    ]
+    return f"{{{', '.join(shown)}}}"
+
+
 def _part(described: Mapping[str, Any]) -> str | None:
     """A seam's implementation as code, if it is one of this package's."""
     name = described["name"]
+    if name == _NO_GAME:
+        return "None"
     fields = ", ".join(f"{field}={value!r}" for field, value in described.items() if field != "name")
     if any(isinstance(value, str) and _CALLABLE.search(value) for value in described.values()):
         return None

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from shed_hf.clustering.clusters import Clustering
 from shed_hf.estimators import ValueEstimate
 from shed_hf.game.ledger import Ledger
+from shed_hf.results.race import RaceResult
 from shed_hf.results.recipe import Recipe
 from shed_hf.results.valued_pool import ValuedPool
+from shed_hf.results.verdict import Verdict
 from shed_hf.types import IntVector
 
 if TYPE_CHECKING:
@@ -49,6 +51,18 @@ class Curation:
     def pool_rows(self) -> IntVector:
         """The rows of the source that took part ``(m,)``."""
         return self.valued.pool_rows
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Whether these rows are better than random ones; None where that was not measured."""
+        entry = self.recipe.get("verdict")
+        return None if entry is None else Verdict.from_json(entry)
+
+    @property
+    def race(self) -> RaceResult | None:
+        """How the race among candidate subsets ended; None without one."""
+        entry = self.recipe.get("race")
+        return None if entry is None else RaceResult.from_json(entry)
 
     @property
     def ledger(self) -> Ledger:

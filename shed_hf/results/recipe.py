@@ -61,6 +61,39 @@ class GroupingEntry(TypedDict):
     groups: list[int]
 
 
+class ConstraintEntry(TypedDict):
+    """A column of the evaluation items of which no group may be expected to fall by more than ``tolerance``.
+
+    ``labels`` are the names of its groups, ``groups`` the number of each item's group.
+    """
+
+    column: str
+    tolerance: float
+    against: Literal["untuned", "random"]
+    labels: list[str]
+    groups: list[int]
+
+
+class GroupEntry(TypedDict):
+    """What the chosen rows are expected to do for a group of evaluation items; see `shed_hf.results.group_outcomes`.
+
+    ``untuned`` is its mean outcome in v(∅), ``gain`` what the chosen rows are expected to add to that, ``over_random``
+    by how much more than as many random rows; ``unconstrained_`` the same of the choice without constraints. Standard
+    errors are None where they are not known.
+    """
+
+    column: str
+    group: str
+    items: int
+    untuned: float
+    gain: float
+    stderr: float | None
+    over_random: float
+    over_random_stderr: float | None
+    unconstrained_gain: float
+    unconstrained_over_random: float
+
+
 class ReestimateEntry(TypedDict):
     """The estimator that valued the clusters anew."""
 
@@ -94,6 +127,150 @@ class Bill(TypedDict):
     steps: NotRequired[StepsEntry]
 
 
+class Interval(TypedDict):
+    """The middle of a posterior, and the ends of 95 % of it."""
+
+    middle: float
+    low: float
+    high: float
+
+
+class TransferEntry(TypedDict):
+    """How the ranking of clusters compares with another utility's; see `shed_hf.results.transfer.Transfer`."""
+
+    name: str
+    correlation: Interval
+    estimated: float | None
+    kept: Interval | None
+    kept_by_chance: float | None
+    rows: int
+    clusters: int
+    coalitions: int
+    fine_tunings: int
+    seconds: float
+    gain: float
+    values: list[float | None]
+    stderr: list[float | None]
+    seed: int
+    utility: dict[str, Any]
+
+
+class HistoryEntry(TypedDict):
+    """What came when. ``rows`` and ``digest`` are of the dataset so far, the other numbers of what was added: rows that
+    took part, those that ``joined`` clusters, new ``clusters``, rows ``left_out`` by reason, fine-tunings and outcomes.
+    """
+
+    rows: int
+    digest: str
+    added: int
+    joined: int
+    near_repeats: int
+    clusters: int
+    left_out: dict[str, int]
+    fine_tunings: int
+    outcomes: int
+    seconds: float
+
+
+class DifferenceEntry(TypedDict):
+    """How much better the chosen rows are than something else; see `shed_hf.results.verdict.Difference`."""
+
+    gain: float
+    low: float
+    high: float
+    stderr: float
+
+
+class VerdictCostEntry(TypedDict):
+    """What the choice, the tunings and the verdict cost; see `shed_hf.results.verdict.VerdictCost`."""
+
+    choosing_fine_tunings: int
+    choosing_seconds: float
+    verifying_fine_tunings: int
+    verifying_seconds: float
+    tuning_seconds: float
+    full_seconds: float | None
+    full_is_measured: bool
+
+
+class VerdictEntry(TypedDict):
+    """Whether the chosen rows are better than random ones; see `shed_hf.results.verdict.Verdict`."""
+
+    kind: Literal["better", "no worse", "worse", "not shown"]
+    over_random: DifferenceEntry
+    over_untuned: DifferenceEntry
+    over_full: DifferenceEntry | None
+    level: float
+    margin: float
+    n_items: int
+    n_seeds: int
+    n_draws: int
+    ways_tried: int
+    seeds_needed: int | None
+    items_needed: int | None
+    unit: str
+    dropped: dict[str, int]
+    notes: list[str]
+    cost: VerdictCostEntry | None
+
+
+class ContenderEntry(TypedDict):
+    """A candidate of a race, or random rows; see `shed_hf.results.race.Contender`."""
+
+    name: str
+    sampler: PartEntry
+    mean: float
+    stderr: float | None
+    orders: int
+    rounds: int
+    key: str
+
+
+class RacePlanEntry(TypedDict):
+    """The arguments of a race: its own candidates, None for the usual ones, and the curation's size and sampler."""
+
+    candidates: list[PartEntry] | None
+    budget: int | None
+    level: float
+    size: int
+    sampler: PartEntry
+
+
+class RaceEntry(TypedDict):
+    """How a race ended; see `shed_hf.results.race.RaceResult`."""
+
+    candidates: list[ContenderEntry]
+    random: ContenderEntry
+    untuned: float
+    left_out: dict[str, str]
+    kept: str
+    ranked_by: list[int]
+    n_items: int
+    fine_tunings: int
+    evidence: VerdictEntry
+    verdict: VerdictEntry
+    plan: RacePlanEntry
+    is_current: bool
+
+
+class SignalWeightEntry(TypedDict):
+    """How far a signal of rows explains outcomes; see `shed_hf.sampling.played_game.SignalWeight`."""
+
+    signal: str
+    weight: float
+    stderr: float
+
+
+class RowValuesEntry(TypedDict):
+    """How every row was valued: by which selector and seed, and what the parts of the values are."""
+
+    selector: PartEntry
+    seed: int
+    parts: list[str]
+    weights: list[SignalWeightEntry]
+    p_value: float | None
+
+
 class Recipe(TypedDict):
     """Arguments, the implementation of every part, where the rows came from, versions and bill of a curation."""
 
@@ -124,6 +301,13 @@ class Recipe(TypedDict):
     versions: dict[str, str]
     eval_columns: NotRequired[dict[str, str | None]]
     selection_notes: NotRequired[list[str]]
+    transfers: NotRequired[list[TransferEntry]]
+    history: NotRequired[list[HistoryEntry]]
+    verdict: NotRequired[VerdictEntry]
+    race: NotRequired[RaceEntry]
+    constraints: NotRequired[list[ConstraintEntry]]
+    groups: NotRequired[list[GroupEntry]]
+    row_values: NotRequired[RowValuesEntry]
 
 
 PART_FIELDS: tuple[Literal["embedder", "clusterer", "estimator", "sampler"], ...]

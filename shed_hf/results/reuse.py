@@ -1,5 +1,6 @@
 """Using a valued pool again: another subset, or other values from the same outcomes. Nothing is fine-tuned."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,19 +11,24 @@ from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.estimators.base import FromLedger
+from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.registry import estimator_from
 from shed_hf.estimators.row_spread import left_of
+from shed_hf.evaluation.constraints import Constraints
 from shed_hf.evaluation.item_groups import OverGroups
+from shed_hf.evaluation.item_halves import OnItems
 from shed_hf.game.entry import Entry
-from shed_hf.game.game import Game
+from shed_hf.game.game import Aggregate, Game
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.orders import seed_of_entry
 from shed_hf.game.utility import OutcomeCallback
+from shed_hf.results.constrained_choice import check_can_constrain, constraint_entries, constraints_again
 from shed_hf.results.curation import Curation
-from shed_hf.results.recipe import updated
+from shed_hf.results.recipe import PartEntry, Recipe, updated
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.tables import choose_rows, curation_of
-from shed_hf.sampling.registry import AnySampler, rows_to_choose, sampler_from, sampler_of
+from shed_hf.sampling.registry import AnySampler, needs_values, rows_to_choose, sampler_from, sampler_of
+from shed_hf.sampling.row_values import RowValues
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, select_rows
 from shed_hf.types import BoolVector, IntVector, TrainingSequence
 from shed_hf.utils.console import plural
@@ -31,7 +37,12 @@ from shed_hf.utils.random_streams import Streams
 
 
 def resample(
-    curated: Curation, size: int | float | str, sampler: str | AnySampler | Given, seed: int | None, source: Any
+    curated: Curation,
+    size: int | float | str,
+    sampler: str | AnySampler | Given | None,
+    seed: int | None,
+    source: Any,
+    constraints: Constraints | None = None,
 ) -> Curation:
     """Choose rows anew by the values there are.
 
@@ -41,15 +52,25 @@ def resample(
         sampler: A sampler or its short name.
         seed: The seed of the draw; None for that of the last choice.
         source: The dataset that was curated, as `curate` takes it; None for the one at hand or the one on the Hub.
+        constraints: As in `curate`; None for those of the last choice.
 
     Returns:
         The new result.
 
     Raises:
-        InputError: For arguments that can't be used, and where the source is missing or lacks rows.
+        InputError: For arguments that can't be used, where nothing keeps the constraints, and where the source is
+            missing or lacks rows.
     """
-    chosen = sampler_from(sampler)
+    chosen = sampler_of(curated.recipe["sampler"]) if sampler is None else sampler_from(sampler)
+    groups = constraints_again(curated, constraints)
+    if groups:
+        check_can_constrain(chosen)
     recipe = curated.recipe
+    if needs_values(chosen) and not curated.estimate.played:
+        raise InputError(
+            f"sampler={chosen} chooses by what a game measures, and none was played; pass what chooses rows by itself, "
+            "or call curate with an estimator"
+        )
     wanted = rows_to_choose(chosen, size, recipe["source"]["rows"], len(curated.pool_rows))
     of_chance = recipe["sampling_seed"] if seed is None else seed
     streams = Streams(of_chance)
@@ -59,7 +80,23 @@ def resample(
     new = updated(recipe, changed)
     if taken is None:
         new.pop("selection_notes", None)
-    return choose_rows(replace(found.valued, taken=taken), new, chosen, streams.for_rows)
+    new.pop("groups", None)
+    new.pop("constraints", None)
+    if groups:
+        new["constraints"] = constraint_entries(groups)
+    if "transfers" in new:  # what they say of the choice is of the choice before
+        new["transfers"] = [{**entry, "kept": None, "kept_by_chance": None} for entry in new["transfers"]]
+    again = choose_rows(replace(found.valued, taken=taken), new, chosen, streams.for_rows)
+    return again if np.array_equal(again.rows, curated.rows) else _without_verdicts(again)
+
+
+def _without_verdicts(again: Curation) -> Curation:
+    """Other rows than those that a verdict was about, or that a race kept."""
+    recipe = updated(again.recipe, {})
+    recipe.pop("verdict", None)
+    if "race" in recipe:
+        recipe["race"] = {**recipe["race"], "is_current": False}
+    return replace(again, recipe=recipe)
 
 
 def _taken_again(curated: Curation, selector: RowSelector, size: int, seed: int) -> IntVector:
@@ -69,7 +106,12 @@ def _taken_again(curated: Curation, selector: RowSelector, size: int, seed: int)
     if selector.needs <= at_hand:
         signals = RowSignals(rows=valued.pool_rows, digests=valued.digests, format=valued.format)
         return valued.pool_rows[select_rows(selector, signals, size, Streams(seed).for_rows).places]
-    same = to_recipe_entry(selector) == recipe["sampler"] and seed == recipe["sampling_seed"]
+    described = to_recipe_entry(selector)
+    known, worth = recipe.get("row_values"), valued.worth
+    ordered = known is not None and (described, seed) == (known["selector"], known["seed"])
+    if worth is not None and ordered and size <= len(worth.order):
+        return valued.pool_rows[worth.order[:size]]
+    same = described == _as_written_now(recipe["sampler"]) and seed == recipe["sampling_seed"]
     if valued.taken is None or not same or size > len(valued.taken):
         raise InputError(
             f"sampler={selector} chooses by the rows' {', '.join(sorted(selector.needs))}, which a result does not "
@@ -77,6 +119,14 @@ def _taken_again(curated: Curation, selector: RowSelector, size: int, seed: int)
             "again with ledger=, which fine-tunes nothing anew"
         )
     return valued.taken[:size]
+
+
+def _as_written_now(sampler: PartEntry) -> PartEntry:
+    """A sampler's entry with the fields that it did not have when it was written."""
+    try:
+        return to_recipe_entry(sampler_of(sampler))
+    except InputError:  # the curator's own
+        return sampler
 
 
 def reestimate(
@@ -102,21 +152,14 @@ def reestimate(
         InputError: For arguments that can't be used, where the ledger lacks coalitions that the estimator asks for, and
             where the source is missing or lacks rows.
     """
+    if not curated.estimate.played:
+        raise InputError("no game was played, so there are no outcomes to value clusters by; call curate with one")
     found = with_source(curated, source)
     valued, recipe = found.valued, found.recipe
     chosen = estimator_from(estimator)
-    digests = dict(zip(valued.pool_rows.tolist(), (digest.tobytes() for digest in valued.digests), strict=True))
-    players, grouping = valued.players, recipe["grouping"]
-    recorded = LedgerOnly(valued.ledger)
-    game = Game(
-        players.rows,
-        recorded,
-        Ledger.of(valued.ledger.header, valued.ledger),
-        digests,
-        seed_of_entry(valued.ledger.header.get("order", 0)),
-        None if grouping is None else OverGroups(grouping["kind"], np.array(grouping["groups"], dtype=np.int64)),
-        positions=valued.clustering.centroids[players.clusters].astype(np.float64),
-    )
+    if not plays(chosen):
+        raise InputError(f"estimator={estimator!r} values nothing; pass one that does, such as 'banzhaf'")
+    game, recorded = game_of_ledger(found)
     if isinstance(chosen, FromLedger) and budget is not None:
         raise InputError(f"budget={budget!r} goes with estimators that ask for coalitions; {chosen} uses all there are")
     rng = Streams(recipe["seed"]).for_values
@@ -143,9 +186,55 @@ def reestimate(
         estimate = replace(estimate, noise_floor=before.noise_floor, noise_freedom=before.noise_freedom)
     changed = {"reestimate": {"estimator": to_recipe_entry(chosen), "budget": plain(budget)}}
     again = replace(found, valued=replace(valued, estimate=estimate), recipe=updated(recipe, changed))
-    if sampler is None and valued.taken is not None:  # rows were chosen one by one, and no value has a say in that
+    if sampler is None and valued.taken is not None:  # rows were chosen one by one
+        if recipe["sampler"]["name"] == RowValues.__name__:
+            warnings.warn(
+                'rows, and what they are worth, stay as the game\'s first values left them; pass sampler="qocs" to '
+                "choose by the new values of clusters",
+                stacklevel=3,
+            )
         return curation_of(again.valued, again.recipe, curated.rows)
-    return resample(again, recipe["size"], sampler_of(recipe["sampler"]) if sampler is None else sampler, None, None)
+    return resample(again, recipe["size"], sampler, None, None)
+
+
+def aggregate_of(recipe: Recipe) -> Aggregate | None:
+    """Outcomes to utilities as in the curation's game: after a race only the items that ranked its candidates count.
+
+    Args:
+        recipe: The curation's recipe.
+
+    Returns:
+        The aggregate; None for the mean over all items.
+    """
+    entry, race = recipe["grouping"], recipe.get("race")
+    grouping = None if entry is None else OverGroups(entry["kind"], np.array(entry["groups"], dtype=np.int64))
+    if race is None:
+        return grouping
+    return OnItems(np.array(race["ranked_by"], dtype=np.int64), race["n_items"], grouping)
+
+
+def game_of_ledger(curated: Curation) -> "tuple[Game, LedgerOnly]":
+    """The game of a result's players on the outcomes that were recorded.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        The game, and its utility, which refuses to measure anything new.
+    """
+    valued = curated.valued
+    digests = dict(zip(valued.pool_rows.tolist(), (digest.tobytes() for digest in valued.digests), strict=True))
+    recorded = LedgerOnly(valued.ledger)
+    game = Game(
+        valued.players.rows,
+        recorded,
+        Ledger.of(valued.ledger.header, valued.ledger),
+        digests,
+        seed_of_entry(valued.ledger.header.get("order", 0)),
+        aggregate_of(curated.recipe),
+        positions=valued.clustering.centroids[valued.players.clusters].astype(np.float64),
+    )
+    return game, recorded
 
 
 class LedgerOnly:

@@ -6,8 +6,9 @@ import numpy as np
 
 from shed_hf.clustering.clusters import NOISE
 from shed_hf.errors import InputError
+from shed_hf.results.constrained_choice import choose_within, constraints_in
 from shed_hf.results.curation import Curation
-from shed_hf.results.recipe import Recipe
+from shed_hf.results.recipe import Recipe, updated
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.sampling.registry import AnySampler
 from shed_hf.sampling.samplers import choose
@@ -43,7 +44,7 @@ def check_columns(source: "Dataset") -> None:
 def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: AnySampler, rng: np.random.Generator) -> Curation:
     """Choose ``recipe["size"]`` rows, and put them together with what led to them.
 
-    A selector of rows has chosen already: its rows are ``valued.taken``.
+    A selector of rows has chosen already: its rows are ``valued.taken``. The constraints of the recipe are kept.
 
     Args:
         valued: The valued pool, with its source.
@@ -55,8 +56,12 @@ def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: AnySampler, rng: np
         The result.
 
     Raises:
-        InputError: Where the pool has no source.
+        InputError: Where the pool has no source, and where nothing keeps the constraints.
     """
+    constraints = constraints_in(recipe.get("constraints", []))
+    if constraints:
+        choice = choose_within(valued, constraints, sampler, recipe["size"])
+        sampler, recipe = choice.sampler, updated(recipe, {"groups": choice.groups})
     if isinstance(sampler, RowSelector):
         rows = np.sort(_taken(valued, recipe["size"]))
     else:
@@ -151,6 +156,8 @@ def clusters_table(valued: ValuedPool, chosen: IntVector) -> "Dataset":
         "excerpt": [[*valued.excerpts, None][number] for number in numbers],
         "in_words": [
             in_words(values[number], stderr[number], int(ranks[number]), n_valued, disagreement[number])
+            if valued.estimate.played
+            else "not valued: no game was played"
             for number in numbers
         ],
     }

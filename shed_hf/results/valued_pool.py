@@ -1,22 +1,42 @@
 """`ValuedPool`: everything known once the clusters have values; what is left is to choose rows."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shed_hf.clustering.clusters import NOISE, Clustering
+from shed_hf.data.evaluation_items import MeasuredItems
 from shed_hf.data.formats import RowFormat
 from shed_hf.embedding.encoders import Encoder
 from shed_hf.estimators import ValueEstimate
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.players import Players
 from shed_hf.results.embedding_map import EmbeddingMap
+from shed_hf.sampling.played_game import RowWorth
 from shed_hf.types import FloatVector, IntVector
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+    from shed_hf.data.evaluation_items import EvaluationItems
+    from shed_hf.game.utility import UtilityFactory
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredBy:
+    """What measured the outcomes of a curation, while it is in memory: it is neither saved nor sent to other ranks.
+
+    Attributes:
+        tuner: What bound the utility to the pool, such as `FineTune`; None for a utility that brings its own items.
+        items: The evaluation items; None where only the utility knows them.
+        utility: The utility as it was passed, where there is no tuner; None else.
+    """
+
+    tuner: "UtilityFactory | None"
+    items: "EvaluationItems | None"
+    utility: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +59,9 @@ class ValuedPool:
         merit: ``(m,)`` which rows of a cluster are taken first, higher before lower; None: random ones.
         taken: ``(size,)`` the row ids that a selector of rows chose, in the order it took them; None where rows were
             sampled from clusters.
+        measured_by: What measured the outcomes; None for a result that was read from a folder or the Hub.
+        measured_items: The evaluation items, for constraints over their groups; None where they are not at hand.
+        worth: What a selector found every row to be worth; None where none did.
     """
 
     pool_rows: IntVector
@@ -55,6 +78,9 @@ class ValuedPool:
     source: "Dataset | None" = field(default=None, repr=False)
     merit: FloatVector | None = field(default=None, repr=False)
     taken: IntVector | None = field(default=None, repr=False)
+    measured_by: MeasuredBy | None = field(default=None, repr=False)
+    measured_items: MeasuredItems | None = field(default=None, repr=False)
+    worth: RowWorth | None = field(default=None, repr=False)
 
     @property
     def values(self) -> FloatVector:

@@ -63,13 +63,14 @@ class DSIR(TakesAnySize):
             rng: Draws the Gumbel noise.
 
         Returns:
-            The choice.
+            The choice, with a note where no row has a word of the items.
 
         Raises:
             InputError: Where rows or items hold no word.
         """
-        weights = self.log_weights(known(signals.texts, "texts"), known(signals.item_texts, "item_texts"))
-        return Selection(descending(weights + rng.gumbel(size=len(weights)))[:size])
+        texts, item_texts = known(signals.texts, "texts"), known(signals.item_texts, "item_texts")
+        weights = self.log_weights(texts, item_texts)
+        return Selection(descending(weights + rng.gumbel(size=len(weights)))[:size], _of_strangers(texts, item_texts))
 
     def log_weights(self, texts: list[str], item_texts: list[str]) -> FloatVector:
         """The log importance weight of every row.
@@ -106,6 +107,13 @@ class DSIR(TakesAnySize):
                 for start in range(len(words) - n + 1)
             )
             yield np.array([_hash(gram) % self.buckets for gram in grams], dtype=np.int64)
+
+
+def _of_strangers(texts: list[str], item_texts: list[str]) -> tuple[str, ...]:
+    wanted = {word for text in item_texts for word in _TOKENS.findall(text.lower()) if word.isalnum()}
+    if any(word in wanted for text in texts for word in _TOKENS.findall(text.lower())):
+        return ()
+    return ("not a single row has a word in common with the evaluation items, so none is like them",)
 
 
 @lru_cache(maxsize=2**16)

@@ -61,10 +61,13 @@ class GivenRows:
             Their number.
 
         Raises:
-            InputError: For what is neither row numbers nor rows.
+            InputError: For what is neither row numbers nor rows, and for none of them.
         """
         numbers = self._numbers()
-        return len(self._dataset()) if numbers is None else len(numbers)
+        count = len(self._dataset()) if numbers is None else len(numbers)
+        if not count:
+            raise InputError("Given(…) holds no row; name at least one")
+        return count
 
     def select(self, signals: RowSignals, size: int, rng: np.random.Generator) -> Selection:
         """Find the rows.
@@ -84,9 +87,11 @@ class GivenRows:
         rows = self._found(signals) if numbers is None else numbers
         distinct, counts = np.unique(rows, return_counts=True)
         if (counts > 1).any():
+            more = int((counts > 1).sum()) - 1
+            besides = f", and {plural(more, 'further row')} more than once" if more else ""
             raise InputError(
-                f"Given(…) names row {distinct[counts > 1][0]} {counts.max()} times ({int((counts > 1).sum())} such "
-                "rows); name every row once"
+                f"Given(…) names row {distinct[counts > 1][0]} {counts[counts > 1][0]} times{besides}; name every row "
+                "once"
             )
         refused = rows[~np.isin(rows, signals.rows)]
         if len(refused):
@@ -104,6 +109,8 @@ class GivenRows:
         if any(isinstance(part, dict) for part in self.given):
             return None
         numbers = np.asarray(self.given)
+        if numbers.shape == (0,):
+            return np.empty(0, dtype=np.int64)
         if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
             raise InputError(
                 f"sampler=Given(…) holds an array of {numbers.dtype} and shape {numbers.shape}; pass a list of row "

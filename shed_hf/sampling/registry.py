@@ -9,6 +9,7 @@ from shed_hf.sampling.dataset_quantization import DatasetQuantization
 from shed_hf.sampling.dsir import DSIR
 from shed_hf.sampling.given_rows import GivenRows
 from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
+from shed_hf.sampling.row_values import RowValues
 from shed_hf.sampling.samplers import QOCS, QWCS, Random, Sampler, resolve_size
 from shed_hf.sampling.selectors import IFD, Full, Longest, RowSelector
 from shed_hf.utils.checks import check_takes
@@ -29,8 +30,13 @@ SELECTORS: dict[str, type[RowSelector]] = {
     "longest": Longest,
     "ifd": IFD,
     "full": Full,
+    "row-values": RowValues,
 }
 """Row selectors by name."""
+
+
+PRESETS: dict[str, RowSelector] = {"rds": Retrieval(vectors="model")}
+"""Names of selectors with settings other than their defaults."""
 
 
 _KINDS: dict[str, type[AnySampler]] = {**SAMPLERS, **SELECTORS}
@@ -52,8 +58,8 @@ def sampler_from(name_or_object: "str | AnySampler | Given") -> AnySampler:
     """The sampler that a short name or an object stands for.
 
     Args:
-        name_or_object: A key of `SAMPLERS` or `SELECTORS`, a `RowSelector`, `Given` rows, or any callable like a
-            `Sampler`.
+        name_or_object: A key of `SAMPLERS`, `SELECTORS` or `PRESETS`, a `RowSelector`, `Given` rows, or any callable
+            like a `Sampler`.
 
     Returns:
         The sampler.
@@ -61,8 +67,10 @@ def sampler_from(name_or_object: "str | AnySampler | Given") -> AnySampler:
     Raises:
         InputError: For an unknown name, a class, or what cannot be called.
     """
-    names = f"one of {sorted(SAMPLERS)}, one of {sorted(SELECTORS)}, which choose single rows,"
+    names = f"one of {sorted(SAMPLERS)}, one of {sorted([*SELECTORS, *PRESETS])}, which choose single rows,"
     if isinstance(name_or_object, str):
+        if name_or_object in PRESETS:
+            return PRESETS[name_or_object]
         if name_or_object not in _KINDS:
             raise InputError(f"sampler={name_or_object!r} is unknown; pass {names} or an object")
         return _KINDS[name_or_object]()
@@ -76,6 +84,20 @@ def sampler_from(name_or_object: "str | AnySampler | Given") -> AnySampler:
         raise InputError(f"sampler={name_or_object!r} cannot be called; pass {names} or an object")
     check_takes("sampler", name_or_object, "values", "members", "size", "rng")
     return name_or_object
+
+
+def needs_values(sampler: AnySampler) -> bool:
+    """Whether a choice depends on what a game measures.
+
+    Args:
+        sampler: What chooses.
+
+    Returns:
+        False for selectors of rows that look at rows alone, and for `Random`.
+    """
+    if isinstance(sampler, RowSelector):
+        return "outcomes" in sampler.needs
+    return not isinstance(sampler, Random)
 
 
 def sampler_of(description: Mapping[str, Any]) -> AnySampler:

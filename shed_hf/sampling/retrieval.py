@@ -7,44 +7,56 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.sampling.coverage import descending, facility_location, round_robin
-from shed_hf.sampling.selectors import Need, RowSignals, Selection, TakesAnySize, known
-from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix
+from shed_hf.sampling.played_game import RowWorth
+from shed_hf.sampling.selectors import MOST_ORDERED, Need, RowSignals, Selection, TakesAnySize, known
+from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix, IntVector
 from shed_hf.utils.checks import is_finite_number
 from shed_hf.utils.console import plural
 
 By = Literal["item", "mean", "greedy"]
+Vectors = Literal["embedder", "model"]
 Cover = Literal["round-robin", "facility-location"]
 
 
 @dataclass(frozen=True)
 class Retrieval(TakesAnySize):
-    """Takes rows near the evaluation items, by the cosine of their embeddings.
+    """Takes rows near the evaluation items, by the cosine of their vectors.
 
-    An item is embedded as a row would be, prompt and right answer together.
+    An item is read as a row would be, prompt and right answer together. With the vectors of the model that is
+    fine-tuned and items that take turns it is RDS+ (Ivison et al. 2025, arXiv 2503.01807).
 
     Attributes:
         by: ``"item"``: the items take turns, in random order, and each takes its nearest row that is not taken yet.
             ``"mean"``: the rows of the highest mean cosine. ``"greedy"``: the row that adds most to the sum over
             items of the cosine with the nearest row taken (facility location).
         near: The cosine from which a row counts as near an item. It changes no choice: where an item has no near row,
-            the choice says so. 0.3 is the 98th percentile of the cosines by all-MiniLM-L6-v2 of mixed pools with
-            questions of one kind; other embedders have other scales.
+            the choice says so. None is 0.3 for vectors by the embedder, the 98th percentile of the cosines by
+            all-MiniLM-L6-v2 of mixed pools with questions of one kind; other embedders have other scales. For those by
+            a language model, whose cosines are high between any two texts, None is -1: none is far.
+        vectors: ``"embedder"``: those of ``embedder=``. ``"model"``: the mean of the last hidden states of the model
+            that is fine-tuned, as it is before, where the t-th token counts t times.
 
     Raises:
-        InputError: For another ``by``, or a cosine that is not in [−1, 1].
+        InputError: For another ``by`` or ``vectors``, or a cosine that is not in [−1, 1].
     """
 
     by: By = "item"
-    near: float = 0.3
+    near: float | None = None
+    vectors: Vectors = "embedder"
 
     def __post_init__(self) -> None:
         _check_word("by", self.by, ("item", "mean", "greedy"))
+        _check_word("vectors", self.vectors, ("embedder", "model"))
+        if self.near is None:
+            return
         if not is_finite_number(self.near) or not -1 <= self.near <= 1:
             raise InputError(f"near={self.near!r} is not a cosine in [-1, 1]; pass 0.3, or -1 for none to be far")
 
     @property
     def needs(self) -> frozenset[Need]:
         """Vectors of rows and of evaluation items."""
+        if self.vectors == "model":
+            return frozenset({"hidden_states", "item_hidden_states"})
         return frozenset({"embeddings", "item_embeddings"})
 
     @property
@@ -55,13 +67,15 @@ class Retrieval(TakesAnySize):
             "mean": "the rows of the highest mean cosine with the evaluation items",
             "greedy": "rows that leave every evaluation item a near one (facility location, Nemhauser et al. 1978)",
         }
-        return f"retrieval by embeddings: {how[self.by]}"
+        if self.vectors == "embedder":
+            return f"retrieval by embeddings: {how[self.by]}"
+        return f"retrieval by the model's hidden states: {how[self.by]} (RDS+, Ivison et al. 2025, arXiv 2503.01807)"
 
     def select(self, signals: RowSignals, size: int, rng: np.random.Generator) -> Selection:
         """Take the nearest rows.
 
         Args:
-            signals: With ``embeddings`` and ``item_embeddings``.
+            signals: With ``embeddings`` and ``item_embeddings``, or ``hidden_states`` and ``item_hidden_states``.
             size: How many rows to take.
             rng: Draws the order of the items' turns.
 
@@ -71,11 +85,13 @@ class Retrieval(TakesAnySize):
         Raises:
             InputError: For vectors of different widths, no items, or where no cosine tells one row from another.
         """
-        cosines = _cosines(known(signals.embeddings, "embeddings"), known(signals.item_embeddings, "item_embeddings"))
+        cosines = self._cosines(signals)
         if len(cosines) > 1 and not np.ptp(cosines, axis=0).any():
+            far = cosines.max() < self._near
+            why = f": {_FAR.format(cosines.max(), self._near)}" if far else ""
             raise InputError(
-                "every row has the same cosine with each evaluation item, so none is nearer than another; pass another "
-                "embedder=, or another sampler="
+                f"every row has the same cosine with each evaluation item, so none is nearer than another{why}; pass "
+                f"another {self.vectors}=, or another sampler="
             )
         if self.by == "item":
             places = round_robin(cosines, size, rng.permutation(cosines.shape[1]))
@@ -83,7 +99,17 @@ class Retrieval(TakesAnySize):
             places = descending(cosines.mean(axis=1, dtype=np.float64))[:size]
         else:
             places = facility_location(cosines, size)
-        return Selection(places, _of_far_items(cosines, self.near))
+        return Selection(places, _of_far_items(cosines, self._near))
+
+    @property
+    def _near(self) -> float:
+        return self.near if self.near is not None else 0.3 if self.vectors == "embedder" else -1.0
+
+    def _cosines(self, signals: RowSignals) -> EmbeddingMatrix:
+        if self.vectors == "model":
+            rows, items = signals.hidden_states, signals.item_hidden_states
+            return cosines_of(known(rows, "hidden_states"), known(items, "item_hidden_states"))
+        return cosines_of(known(signals.embeddings, "embeddings"), known(signals.item_embeddings, "item_embeddings"))
 
 
 @dataclass(frozen=True)
@@ -144,20 +170,35 @@ class CreditCoverage(TakesAnySize):
                 "another sampler=, or a learning rate at which training moves the model"
             )
         scores = np.where(known_rows[:, None], credits[:, usable], np.nan)
-        if self.cover == "round-robin":
-            places = round_robin(scores, size, rng.permutation(scores.shape[1]))
-        else:
-            places = facility_location(scores / np.nanstd(scores, axis=0), size)
-        return Selection(places, _of_unusable(~usable, ~known_rows))
+        notes = _of_unusable(~usable, ~known_rows)
+        if self.cover == "facility-location":
+            return Selection(facility_location(scores / np.nanstd(scores, axis=0), size), notes)
+        keeps_order = len(scores) <= MOST_ORDERED and bool(known_rows.all())
+        order = round_robin(scores, len(scores) if keeps_order else size, rng.permutation(scores.shape[1]))
+        return Selection(order[:size], notes, _worth(scores, order) if keeps_order else None)
+
+
+_FAR = "the highest cosine is {:.2f}, where {:g} would be near"
 
 
 def _check_word(name: str, word: object, words: tuple[str, ...]) -> None:
-    if word not in words:
+    if not isinstance(word, str) or word not in words:
         raise InputError(f"{name}={word!r} is unknown; pass one of {list(words)}")
 
 
-def _cosines(rows: EmbeddingMatrix, items: EmbeddingMatrix) -> EmbeddingMatrix:
-    """Cosines ``(m, n_items)`` of unit vectors, without the digits that differ between equal rows by rounding."""
+def cosines_of(rows: EmbeddingMatrix, items: EmbeddingMatrix) -> EmbeddingMatrix:
+    """Cosines of unit vectors, without the digits that differ between equal rows by rounding.
+
+    Args:
+        rows: ``(m, d)``.
+        items: ``(n_items, d)``.
+
+    Returns:
+        ``(m, n_items)``.
+
+    Raises:
+        InputError: For vectors of different widths, and without an item.
+    """
     if rows.ndim != 2 or items.ndim != 2 or rows.shape[1] != items.shape[1] or not len(items):
         raise InputError(
             f"the rows' vectors have shape {rows.shape}, the evaluation items' {items.shape}; pass (m, d) and "
@@ -175,9 +216,19 @@ def _of_far_items(cosines: EmbeddingMatrix, near: float) -> tuple[str, ...]:
     if far < n_items:
         return (f"{far} of {plural(n_items, 'evaluation item')} have no row with a cosine of {near:g} or more",)
     return (
-        f"not a single row is near an evaluation item: the highest cosine is {nearest.max():.2f}, where {near:g} would "
-        "be near; the dataset may have nothing for this evaluation set, or the embedder may not read its language",
+        f"not a single row is near an evaluation item: {_FAR.format(nearest.max(), near)}; the dataset may have "
+        "nothing for this evaluation set, or the embedder may not read its language",
     )
+
+
+def _worth(credits: FloatMatrix, order: IntVector) -> RowWorth:
+    """What rows did for the mean evaluation item, to first order; items are a sample, hence the standard errors."""
+    values, n_items = credits.mean(axis=1), credits.shape[1]
+    apart = credits - credits.mean(axis=0)  # of a row beside the mean row
+    stderr = apart.std(axis=1, ddof=1) / np.sqrt(n_items) if n_items > 1 else np.zeros(len(credits))
+    mean_row = np.full(len(values), values.mean())
+    parts = np.stack([mean_row, values - mean_row], axis=1)
+    return RowWorth(values, stderr, parts, ["any_row", "credit"], order, [])
 
 
 def _telling(credits: FloatMatrix) -> BoolVector:

@@ -89,11 +89,24 @@ class QOCS:
             Numbers of rows ``(c,)`` with the sum ``size``.
         """
         best_first = _best_first(values)
-        offered = np.where(np.isnan(values), sizes, np.minimum(sizes, self._cap(sizes[~np.isnan(values)], size)))
-        offered = offered[best_first]
+        offered = self.limits(values, sizes, size)[best_first]
         quotas = np.empty(len(sizes), dtype=np.int64)
         quotas[best_first] = np.clip(size - (np.cumsum(offered) - offered), 0, offered)
         return quotas
+
+    def limits(self, values: FloatVector, sizes: IntVector, size: int) -> IntVector:
+        """The most rows that each cluster may give.
+
+        Args:
+            values: The value of each cluster ``(c,)``; NaN without one.
+            sizes: How many rows each cluster has ``(c,)``.
+            size: How many rows are taken of all.
+
+        Returns:
+            Numbers of rows ``(c,)``: at most the cap of clusters with a value, all rows of others.
+        """
+        capped = np.minimum(sizes, self._cap(sizes[~np.isnan(values)], size))
+        return np.where(np.isnan(values), sizes, capped)
 
     def _cap(self, sizes: IntVector, size: int) -> int:
         """The most rows that a valued cluster gives, where they have ``sizes``."""

@@ -14,12 +14,15 @@ from shed_hf.data.formats import RowFormat
 from shed_hf.embedding.row_features import features_by_name
 from shed_hf.errors import InputError
 from shed_hf.sampling.coverage import descending
+from shed_hf.sampling.played_game import PlayedGame, RowWorth
 from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.console import plural
 
 Need: TypeAlias = Literal[
     "embeddings",
     "item_embeddings",
+    "hidden_states",
+    "item_hidden_states",
     "texts",
     "item_texts",
     "completion_lengths",
@@ -27,10 +30,14 @@ Need: TypeAlias = Literal[
     "credits",
     "digests",
     "format",
+    "outcomes",
 ]
 """A field of `RowSignals` that a selector reads."""
 
 _Part = TypeVar("_Part")
+
+MOST_ORDERED = 20_000
+"""Of so many rows at most the whole order is kept, so that any other size can be had later."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +48,8 @@ class RowSignals:
         rows: Their row ids ``(m,)``, ascending.
         embeddings: Their unit vectors ``(m, d)``.
         item_embeddings: The unit vectors of the evaluation items, prompt and right answer, ``(n_items, d)``.
+        hidden_states: Their unit vectors by the model that is fine-tuned ``(m, d)``.
+        item_hidden_states: Those of the evaluation items, prompt and right answer, ``(n_items, d)``.
         texts: Their texts, m of them.
         item_texts: The evaluation items' texts, prompt and right answer.
         completion_lengths: How many tokens of each row are learned ``(m,)``.
@@ -48,11 +57,14 @@ class RowSignals:
         credits: What each row does for each evaluation item ``(m, n_items)``, higher is better.
         digests: Their content ``(m, 16)``, to find rows by it; see `Pool`.
         format: How rows are read, for the digests of others.
+        outcomes: What a game measured. A selector that needs it chooses after the game.
     """
 
     rows: IntVector
     embeddings: EmbeddingMatrix | None = field(default=None, repr=False)
     item_embeddings: EmbeddingMatrix | None = field(default=None, repr=False)
+    hidden_states: EmbeddingMatrix | None = field(default=None, repr=False)
+    item_hidden_states: EmbeddingMatrix | None = field(default=None, repr=False)
     texts: list[str] | None = field(default=None, repr=False)
     item_texts: list[str] | None = field(default=None, repr=False)
     completion_lengths: FloatVector | None = field(default=None, repr=False)
@@ -60,6 +72,7 @@ class RowSignals:
     credits: FloatMatrix | None = field(default=None, repr=False)
     digests: NDArray[np.uint8] | None = field(default=None, repr=False)
     format: RowFormat | None = field(default=None, repr=False)
+    outcomes: PlayedGame | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,10 +85,12 @@ class Selection:
     Attributes:
         places: Positions among the rows ``(size,)``, in the order they were taken.
         notes: What a reader should know of the choice, a sentence each.
+        worth: What every row is worth, where the selector found it; None for others.
     """
 
     places: IntVector
     notes: tuple[str, ...] = ()
+    worth: RowWorth | None = None
 
 
 @runtime_checkable
@@ -96,6 +111,14 @@ class RowSelector(Protocol):
     def wanted(self, available: int) -> int | None: ...
 
     def select(self, signals: RowSignals, size: int, rng: np.random.Generator) -> Selection: ...
+
+
+@runtime_checkable
+class UsesWhatThereIs(Protocol):
+    """A selector that reads further fields of `RowSignals` where they can be had, and does without where not."""
+
+    @property
+    def wants(self) -> frozenset[Need]: ...
 
 
 class TakesAnySize:
@@ -156,7 +179,7 @@ def select_rows(selector: RowSelector, signals: RowSignals, size: int, rng: np.r
             f"{selector} returned {len(places)} rows, {len(different)} different ones of them among the "
             f"{len(signals)}; it must return {size}, each once"
         )
-    return Selection(places, selection.notes)
+    return Selection(places, selection.notes, selection.worth)
 
 
 def highest(scores: FloatVector, size: int, what: str) -> Selection:

@@ -10,6 +10,7 @@ from shed_hf.clustering.clusters import NOISE
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
+from shed_hf.estimators.no_game import NO_SEMIVALUE
 from shed_hf.game.orders import hashed, keys_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import FIELDS, OPTIONAL_FIELDS, Recipe
@@ -152,12 +153,26 @@ def check_curated(curated: Curation, n_outcomes: int) -> None:
     """
     require(len(curated.ledger) == n_outcomes, f"{len(curated.ledger)} of {n_outcomes} outcomes")
     _check_recipe(curated.recipe, len(curated))
+    _check_race(curated)
     _check_arrays(curated.valued)
     _check_estimate(curated.valued)
+    raced = curated.race is not None
+    require(curated.estimate.played or raced or not len(curated.ledger), "outcomes of a game that was not played")
+    _check_worth(curated.valued)
     _check_rows(curated)
     _check_content(curated)
     _check_clusters(curated)
     _check_outcomes(curated.valued)
+    _check_groups(curated)
+
+
+def _check_race(curated: Curation) -> None:
+    race = curated.race
+    if race is None:
+        return
+    keys = [contender.key for contender in (*race.candidates, race.random)]
+    require(all(key in curated.ledger for key in keys), "a race whose outcomes are not in the ledger")
+    require(not race.is_current or len(curated) == race.plan["size"], "a race for another number of rows")
 
 
 def check_files(found: dict[str, str], written: Any) -> None:
@@ -206,16 +221,19 @@ def _check_estimate(valued: ValuedPool) -> None:
     estimate, n_players = valued.estimate, len(valued.players.clusters)
     require(len(estimate.values) == n_players, f"{len(estimate.values)} values for {n_players} valued clusters")
     require(len(estimate.stderr) == len(estimate.counts) == n_players, "standard errors or counts of other clusters")
-    bad = np.flatnonzero(~np.isfinite(estimate.values))
-    require(not len(bad), f"the values of {len(bad)} clusters are not finite, the first is cluster {bad[:1]}")
-    require(bool(np.isfinite([estimate.v_empty, estimate.v_grand]).all()), "v(∅) or v(N) is not finite")
+    if estimate.semivalue == NO_SEMIVALUE:
+        _check_unplayed(valued)
+    else:
+        bad = np.flatnonzero(~np.isfinite(estimate.values))
+        require(not len(bad), f"the values of {len(bad)} clusters are not finite, the first is cluster {bad[:1]}")
+        require(bool(np.isfinite([estimate.v_empty, estimate.v_grand]).all()), "v(∅) or v(N) is not finite")
+        require(type(estimate.n_evaluations) is int and estimate.played, f"{estimate.n_evaluations!r} outcomes")
     require(
         not (estimate.stderr < 0).any() and not np.isinf(estimate.stderr).any(),
         "standard errors are negative or infinite",
     )
     require(not (estimate.counts < 0).any(), "counts below 0")
     require(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
-    require(type(estimate.n_evaluations) is int and estimate.n_evaluations > 0, f"{estimate.n_evaluations!r} outcomes")
     require(isinstance(estimate.stopped, str), f"a reason to stop {estimate.stopped!r}")
     for name in ("p_value", "noise_floor", "gain_stderr", "row_spread"):
         figure = getattr(estimate, name)
@@ -234,6 +252,32 @@ def _check_estimate(valued: ValuedPool) -> None:
     require(bool(np.isfinite(per_item).all()) and per_item.ndim == 2, "values per item that are not finite")
     require(len(per_item) in (0, n_players), f"values per item of {len(per_item)} clusters")
     require(len(estimate.halves) % 2 == 0, "an odd number of halves")
+
+
+def _check_unplayed(valued: ValuedPool) -> None:
+    """Without a game nothing is known."""
+    estimate = valued.estimate
+    known = np.isfinite(np.concatenate([estimate.values, estimate.stderr, [estimate.v_empty, estimate.v_grand]])).any()
+    counted = estimate.n_evaluations != 0 or estimate.counts.any()
+    require(not known and not counted, "values, or outcomes, of a game that was not played")
+
+
+def _check_worth(valued: ValuedPool) -> None:
+    worth, m = valued.worth, len(valued.pool_rows)
+    if worth is None:
+        return
+    shapes: dict[str, tuple[Any, tuple[int, ...]]]
+    shapes = {"values": (worth.values, (m,)), "standard errors": (worth.stderr, (m,))}
+    shapes["parts"] = (worth.parts, (m, len(worth.names)))
+    for name, (array, shape) in shapes.items():
+        good = array.dtype.kind == "f" and array.shape == shape and bool(np.isfinite(array).all())
+        require(good, f"{name} of rows of type {array.dtype} and shape {array.shape}, or not finite")
+    require(not (worth.stderr < 0).any(), "standard errors of rows below 0")
+    require(np.allclose(worth.parts.sum(axis=1), worth.values), "values of rows that are not the sum of their parts")
+    order = worth.order
+    require(order.dtype.kind == "i" and order.ndim == 1, "an order of rows that is no list of positions")
+    inside = bool((order >= 0).all() and (order < m).all())
+    require(inside and len(np.unique(order)) == len(order), "an order of rows that are not of the pool, each once")
 
 
 def _check_rows(curated: Curation) -> None:
@@ -275,6 +319,19 @@ def _check_outcomes(valued: ValuedPool) -> None:
         require(isinstance(entry.extra_metrics, dict), f"what was measured beside the outcome {entry.key}")
         if all(row in digests for block in entry.blocks for row in block):
             require(keys_of(entry.blocks, digests)[-1:] == [entry.key], f"an outcome {entry.key} of other rows")
+
+
+def _check_groups(curated: Curation) -> None:
+    """The groups of evaluation items are of the items that were measured, and each has its line."""
+    constraints, groups = curated.recipe.get("constraints", []), curated.recipe.get("groups", [])
+    n_items = next((len(entry.outcome) for entry in curated.ledger), 0)
+    lines = [(entry["column"], label) for entry in constraints for label in entry["labels"]]
+    for entry in constraints:
+        numbers = entry["groups"]
+        require(len(numbers) == n_items, f"groups of {len(numbers)} items where {n_items} were measured")
+        require(set(numbers) == set(range(len(entry["labels"]))), "numbers of groups that have no name")
+        require(entry["tolerance"] >= 0, f"a tolerance of {entry['tolerance']}")
+    require([(line["column"], line["group"]) for line in groups] == lines, "groups other than the constraints'")
 
 
 def _check_clusters(curated: Curation) -> None:

@@ -30,6 +30,7 @@ from shed_hf.estimators import ValueEstimate
 from shed_hf.game.players import Players
 from shed_hf.results.curation import Curation
 from shed_hf.results.embedding_map import EmbeddingMap
+from shed_hf.results.merits import worth_from
 from shed_hf.results.source_rows import attach_source
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.storage.checks import (
@@ -66,6 +67,10 @@ CONFIGS = {"default": "data", "clusters": "clusters", "utilities": "utilities"}
 _OF_ESTIMATE = ("values", "stderr", "counts", "replicates", "halves", "per_item")
 
 
+_OF_WORTH = {"row_values": "values", "row_stderr": "stderr", "row_parts": "parts", "row_order": "order"}
+"""Arrays of what rows are worth, and the fields they are of; earlier versions and other samplers have none."""
+
+
 def save(curated: Curation, path: str | os.PathLike[str]) -> None:
     """Write the folder, which appears only when it is complete.
 
@@ -82,7 +87,9 @@ def save(curated: Curation, path: str | os.PathLike[str]) -> None:
     partial = new_partial(target)
     try:
         digests = write(curated, partial)
-        (partial / "README.md").write_text(f"---\n{_configs_yaml(digests)}---\n", encoding="utf-8")
+        (partial / "README.md").write_text(
+            f"---\n{_configs_yaml(digests, len(curated.ledger) > 0)}---\n", encoding="utf-8"
+        )
         put_in_place(partial, target)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{target} cannot be written ({error}); make room, or pass another path") from error
@@ -183,6 +190,9 @@ def _read(folder: Path, name: str) -> Curation:
         encoder=encoder_of(recipe["embedder"], arrays, (folder / ARRAYS).parent, name),
         merit=arrays["merit"] if len(arrays["merit"]) else None,
         taken=arrays.get("taken"),
+        worth=worth_from(recipe["row_values"], *(arrays[name] for name in _OF_WORTH))
+        if "row_values" in recipe
+        else None,
     )
     rows = np.array(tables["default"]["shed_row"][:], np.int64)
     curated = Curation(tables["default"], rows, tables["clusters"], recipe, valued)
@@ -259,20 +269,28 @@ def check_free(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def configs() -> list[dict[str, Any]]:
-    """The configurations as a card's metadata names them."""
+def configs(measured: bool) -> list[dict[str, Any]]:
+    """The configurations as a card's metadata names them.
+
+    Args:
+        measured: Whether there are outcomes; a table without a line cannot be loaded as a dataset.
+
+    Returns:
+        An entry for each.
+    """
     return [
         {"config_name": config, "data_files": [{"split": "train", "path": f"{place}/train-*"}]}
         for config, place in CONFIGS.items()
+        if measured or config != "utilities"
     ]
 
 
-def _configs_yaml(digests: dict[str, str]) -> str:
+def _configs_yaml(digests: dict[str, str], measured: bool) -> str:
     """The configurations, with a digest of the files: datasets keeps what it read of a folder by its README alone."""
     from huggingface_hub import DatasetCardData
 
     content = hashlib.sha256(repr(digests).encode()).hexdigest()
-    digested = [config | {"description": content} for config in configs()]
+    digested = [config | {"description": content} for config in configs(measured)]
     return str(DatasetCardData(configs=digested).to_yaml()) + "\n"
 
 
@@ -298,6 +316,7 @@ def _arrays(valued: ValuedPool) -> dict[str, Any]:
         "sketch_coordinates": valued.embedding_map.coordinates,
         "merit": np.empty(0) if valued.merit is None else valued.merit,
         **({} if valued.taken is None else {"taken": valued.taken}),
+        **({} if valued.worth is None else {name: getattr(valued.worth, part) for name, part in _OF_WORTH.items()}),
         **{name: getattr(valued.estimate, name) for name in _OF_ESTIMATE},
     }
 

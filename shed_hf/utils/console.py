@@ -74,18 +74,19 @@ class Stopwatch:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[float], None]]:
+def progress(total: int, doing: str = "valuing") -> Iterator[Callable[[float], None]]:
     """A progress bar of fine-tunings with the last value measured and the time left.
 
     Args:
         total: How many fine-tunings are expected.
+        doing: What they are for.
 
     Yields:
         A function to call with each value that is measured.
     """
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, desc="valuing", unit="fine-tuning", disable=quiet()) as bar:
+    with tqdm(total=total, desc=doing, unit="fine-tuning", disable=quiet()) as bar:
 
         def advance(value: float) -> None:
             bar.set_postfix_str(f"v={value:.4f}", refresh=False)

@@ -17,6 +17,6 @@ class Streams:
 
     def __init__(self, seed: int) -> None:
         check_whole(0, seed=seed)
-        generators = [np.random.default_rng(child) for child in np.random.SeedSequence(int(seed)).spawn(8)]
+        generators = [np.random.default_rng(child) for child in np.random.SeedSequence(int(seed)).spawn(9)]
         self.for_items, self.for_clusters, self.for_training, self.for_values, *later = generators
-        self.for_rows, self.for_sketch, self.for_warmup, self.for_merit = later
+        self.for_rows, self.for_sketch, self.for_warmup, self.for_merit, self.for_race = later

@@ -1,61 +1,32 @@
 """What ranks of a curation send each other: whole results, as they were, and both ranks end with the same."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from datasets import Dataset
-from torch.distributed import HashStore
 
 from shed_hf import CuratedDataset, InputError, Lexical, Permutation, Plan, RankError, curate, plan
 from shed_hf.curation.wire import CODEC
-from shed_hf.curation.worker import to_workers
 from shed_hf.data.formats import RowFormat
 from shed_hf.data.preambles import Preambles
-from shed_hf.distributed.messages import Codec
-from shed_hf.distributed.ranks import MultiProcess, SingleProcess, Workers
 from shed_hf.embedding.encoders import FittedLexical
 from shed_hf.game.entry import Entry
 from shed_hf.game.measurement import Batch
+from shed_hf.results.wire import to_workers
 from tests.helpers.curations import ByTopic, curated_of
 from tests.helpers.rows import make_rows
+from tests.helpers.thread_ranks import ThreadRanks
 
 POOL = Dataset.from_list(make_rows(60))
 
 
 @pytest.fixture
-def ranks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Any]]]:
+def ranks(monkeypatch: pytest.MonkeyPatch) -> ThreadRanks:
     """What calls return or raise that are made at once, each by a rank of its own, in threads of this process."""
-    here = threading.local()
-
-    def workers(codec: Codec) -> Workers:
-        return MultiProcess(*here.place, codec) if hasattr(here, "place") else SingleProcess()
-
-    monkeypatch.setattr("shed_hf.curation.curate.workers_of_launch", workers)
-
-    def run(*calls: Callable[[], Any]) -> list[Any]:
-        store, found = HashStore(), [None] * len(calls)
-
-        def one(rank: int) -> None:
-            here.place = (store, rank, len(calls))
-            try:
-                found[rank] = calls[rank]()
-            except Exception as error:
-                found[rank] = error
-
-        threads = [
-            threading.Thread(target=one, args=(rank,), name=f"rank {rank}", daemon=True) for rank in range(len(calls))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-            assert not thread.is_alive()
-        return found
-
-    yield run
+    return ThreadRanks(monkeypatch, "shed_hf.curation.curate.workers_of_launch")
 
 
 def assert_equal(one: CuratedDataset, two: CuratedDataset) -> None:
@@ -67,6 +38,7 @@ def assert_equal(one: CuratedDataset, two: CuratedDataset) -> None:
     for name in ("pool_rows", "digests"):
         np.testing.assert_array_equal(getattr(one.valued, name), getattr(two.valued, name), strict=True)
     np.testing.assert_equal((one.valued.merit, one.valued.taken), (two.valued.merit, two.valued.taken))
+    assert one.merits.to_list() == two.merits.to_list()
     assert one.ledger.header == two.ledger.header
     assert [(e.key, e.blocks, e.outcome.tolist()) for e in one.ledger] == [
         (e.key, e.blocks, e.outcome.tolist()) for e in two.ledger
@@ -83,8 +55,10 @@ def assert_equal(one: CuratedDataset, two: CuratedDataset) -> None:
         {"proxy_sets": 2, "proxies_per_cluster": 2},
         {"merit": np.arange(60.0)},
         {"sampler": "dataset-quantization"},
+        {"eval_dataset": Dataset.from_list(make_rows(2, seed=99)), "constraints": {"topic": 0.5}},
+        {"sampler": "row-values"},
     ],
-    ids=["exact", "orders", "two sets of proxies", "ranked rows", "single rows"],
+    ids=["exact", "orders", "two sets of proxies", "ranked rows", "single rows", "groups of items", "values of rows"],
 )
 def test_two_ranks_end_with_the_result_of_one(changes: dict[str, Any], ranks: Callable[..., list[Any]]) -> None:
     alone = curated_of(POOL, 12, **changes)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from shed_hf import InputError, curate, read_ledger
+from shed_hf import FineTune, InputError, curate, read_ledger
 from shed_hf.curation.problem import bind
 from shed_hf.curation.request import Request
 from shed_hf.curation.worker import Worker
 from shed_hf.game.measurement import Batch
 from shed_hf.game.orders import keys_of
+from shed_hf.game.utility import SupportsHiddenStates
 from shed_hf.utils.random_streams import Streams
 from tests.helpers.rows import make_rows
 
@@ -68,6 +69,10 @@ def test_what_its_own_disk_holds_of_an_earlier_run_is_handed_to_the_leader(tmp_p
         ({"size": 6}, "arguments.size: rank 0 has 5, this one has 6"),
         ({"budget": 9}, "arguments.budget: rank 0 has None, this one has 9"),
         ({"seed": 3}, "arguments.seed: rank 0 has 0, this one has 3"),
+        (
+            {"constraints": {"topic": 0.1}, "eval_dataset": POOL.select([0, 1])},
+            "arguments.constraints: rank 0 has '{}', this one has \"{'topic': Tolerance(amount=0.1",
+        ),
         ({"dataset": Dataset.from_list(make_rows(40, seed=4))}, "dataset: rank 0 has '"),
     ],
 )
@@ -80,3 +85,14 @@ def test_another_game_than_the_leaders_is_refused_by_what_differs(changes: dict[
 
 def test_a_ledgers_path_may_differ_among_ranks(tmp_path: Path) -> None:
     assert worker(ledger=tmp_path / "b" / "run.ledger").begin(told_by_leader(ledger="a/run.ledger")) == []
+
+
+def test_it_reads_its_share_of_the_rows_with_the_model(tiny_model: Path) -> None:
+    one = worker(utility=FineTune(str(tiny_model), "loss"), eval_dataset=POOL.select([0]))
+    vectors = one.handlers()["hidden states"](np.array([4, 2]))
+    utility = one.problem.utility
+    assert isinstance(utility, SupportsHiddenStates)
+    np.testing.assert_array_equal(vectors, utility.hidden_states(np.array([4, 2])))
+    assert vectors.shape == (2, 32)
+    with pytest.raises(InputError, match="this utility has no model"):
+        worker().handlers()["hidden states"](np.array([4, 2]))

@@ -91,7 +91,7 @@ def ended(store: Any, head_start: float = 0.0) -> list[BaseException | Any]:
     worker_ended = threading.Event()
 
     def slow(task: int) -> int:
-        threading.Event().wait(0.5)
+        threading.Event().wait(0.2)
         return task
 
     def run(rank: int) -> None:

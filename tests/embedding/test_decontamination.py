@@ -259,6 +259,18 @@ def test_a_pool_of_repeats_alone_is_refused() -> None:
         against(pool_of(["a", "B"]), ["b", "a"], Letters())
 
 
+class Blind:
+    def encode(self, texts: list[str]) -> np.ndarray:
+        return np.ones((len(texts), 3))
+
+
+def test_an_embedder_that_tells_no_text_from_another_is_named() -> None:
+    with pytest.raises(InputError, match=r"all 2 rows have the same vector.* the embedder tells no text from another"):
+        against(pool_of(["a", "b"]), ["c"], Blind())
+    with pytest.raises(InputError, match="all 2 rows repeat evaluation items"):
+        against(pool_of(["a", "a"]), ["a"], Blind())
+
+
 def test_without_items_every_readable_row_is_admitted() -> None:
     candidates = decontaminate(pool_of(["a", None, "b"]), None, Letters())
     assert candidates.rows.tolist() == [0, 2]

@@ -28,6 +28,7 @@ def estimated(game: Game, n_coalitions: int | None = None, seed: int = 0) -> Val
     return BanzhafMSR(n_coalitions)(game, np.random.default_rng(seed))
 
 
+@pytest.mark.usefixtures("p_values_are_not_asked")
 @each_game
 def test_the_mean_over_seeds_is_the_exact_value(name: str) -> None:
     game, truth = game_of(name), banzhaf(*GAMES[name])
@@ -35,6 +36,7 @@ def test_the_mean_over_seeds_is_the_exact_value(name: str) -> None:
     assert (np.abs(values.mean(axis=0) - truth) <= 4 * values.std(axis=0) / np.sqrt(300) + 1e-12).all()
 
 
+@pytest.mark.usefixtures("p_values_are_not_asked")
 @each_game
 def test_sixteen_times_the_coalitions_come_four_times_nearer(name: str) -> None:
     game, truth = game_of(name), banzhaf(*GAMES[name])
@@ -42,6 +44,7 @@ def test_sixteen_times_the_coalitions_come_four_times_nearer(name: str) -> None:
     assert np.std(few) / np.std(many) == pytest.approx(4, rel=0.3)
 
 
+@pytest.mark.usefixtures("p_values_are_not_asked")
 @each_game
 def test_two_standard_errors_hold_the_exact_value_19_times_of_20(name: str) -> None:
     game, truth = game_of(name), banzhaf(*GAMES[name])
@@ -193,6 +196,7 @@ def test_replicates_are_parts_of_the_pairs_whose_mean_is_the_estimate() -> None:
         np.testing.assert_allclose(estimate.replicates.mean(axis=0), estimate.values)
 
 
+@pytest.mark.usefixtures("p_values_are_not_asked")
 def test_reliability_tells_values_from_chance() -> None:
     signal = [estimated(game_of("additive"), 400, seed).reliability for seed in range(5)]
     chance = [estimated(game_of("majority"), 400, seed).reliability for seed in range(40)]  # all alike in truth

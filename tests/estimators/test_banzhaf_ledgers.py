@@ -55,12 +55,13 @@ DRAWN: dict[str, Callable[[np.random.Generator], SetFunction]] = {
 }
 
 
+@pytest.mark.usefixtures("p_values_are_not_asked")
 @each_maker
 def test_two_standard_errors_hold_whatever_estimator_drew_the_coalitions(made_by: Estimator) -> None:
     held: dict[str, float] = {}
     for name, draw in DRAWN.items():
         within = []
-        for seed in range(12):
+        for seed in range(6):
             rng = np.random.default_rng((seed, 10))
             function, noise = draw(rng), 0.3 * rng.normal(size=2**10) * (name == "additive")
             noise[[0, -1]] = 0
@@ -122,6 +123,7 @@ def test_prefixes_of_continued_runs_count_where_nothing_else_was_measured() -> N
     np.testing.assert_allclose(estimate.values, banzhaf(*GAMES["additive"]), atol=0.05)
 
 
+@pytest.mark.usefixtures("only_values_are_asked")
 @pytest.mark.parametrize("estimator", [Permutation(100), Shed(100)], ids=repr)
 def test_weights_mend_what_the_sizes_of_the_coalitions_distort(estimator: Estimator) -> None:
     def square(rows: frozenset[int]) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shed_hf.estimators.bayesian_regression import Observed, posterior
-from shed_hf.estimators.coalition_design import choose_pairs, draw_pairs
+from shed_hf.estimators.coalition_design import choose_pairs, draw_beyond, draw_pairs
 from shed_hf.estimators.priors import covariance_roots
 from shed_hf.types import CoalitionMatrix, FloatVector
 
@@ -56,3 +56,34 @@ def test_the_most_telling_pairs_of_a_pool_come_first_and_what_is_measured_anyway
 @pytest.mark.parametrize(("n", "n_pairs"), [(8, 16), (10, 20), (20, 40)])
 def test_every_size_occurs(n: int, n_pairs: int) -> None:
     assert set(draw_pairs(n, n_pairs, np.random.default_rng(0)).sum(axis=1)) == set(range(1, n))
+
+
+def test_what_is_drawn_beyond_known_coalitions_is_new_and_tells_of_the_players_they_lack() -> None:
+    old = draw_pairs(6, 12, np.random.default_rng(0))
+    known = np.zeros((len(old) + 1, 9), dtype=bool)
+    known[:-1, :6], known[-1, :6] = old, True
+    drawn = draw_beyond(9, 10, known, np.random.default_rng(1))
+    assert len({line.tobytes() for line in drawn} - {line.tobytes() for line in known}) == 10
+    assert drawn[:, 6:].any(axis=1).all()
+    assert (drawn[:, 6:].sum(axis=0) > 0).all()
+
+
+def test_all_that_is_left_can_be_drawn_beyond_known_coalitions() -> None:
+    known = np.array([[True, False, False], [False, True, True]])
+    drawn = draw_beyond(3, 50, known, np.random.default_rng(0))
+    assert len({line.tobytes() for line in (*drawn, *known)}) == 6
+    assert len(drawn) == 4
+
+
+def test_values_from_coalitions_beyond_known_ones_err_less_than_from_random_ones() -> None:
+    n, designed, chance = 10, [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        old = draw_pairs(7, 8, rng)
+        known = np.zeros((len(old), n), dtype=bool)
+        known[:, :7] = old
+        worth = rng.normal(size=n)
+        random = np.unique(np.concatenate([known, random_pairs(n, 3, rng)]), axis=0)
+        designed.append(error(np.concatenate([known, draw_beyond(n, 6, known, rng)]), worth, rng))
+        chance.append(error(random, worth, rng))
+    assert np.mean(designed) < np.mean(chance)

@@ -9,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, kstest
 
-from shed_hf.estimators import BanzhafMSR, Estimator, Exact, LeastSquares, Permutation, Shed, ValueEstimate
+from shed_hf.estimators import (
+    BanzhafMSR,
+    Estimator,
+    Exact,
+    LeastSquares,
+    Permutation,
+    Shed,
+    ValueEstimate,
+    permutation_test,
+)
 from shed_hf.estimators import significance as signal
 from shed_hf.estimators.bayesian_regression import Observed
 from shed_hf.estimators.coalition_design import draw_pairs
@@ -42,9 +51,16 @@ def assert_uniform(p_values: FloatVector) -> None:
     assert (p_values <= 1).all()
 
 
+@pytest.fixture
+def fewer_shuffles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """p-values are as uniform on a coarser grid."""
+    monkeypatch.setattr(permutation_test, "SHUFFLES", 199)
+
+
 # ---- of coalitions
 
 
+@pytest.mark.usefixtures("fewer_shuffles")
 @pytest.mark.parametrize(
     ("draw", "n", "n_pairs", "bend"),
     [(draw_pairs, 8, 20, 0.0), (draw_pairs, 8, 12, 20.0), (draw_pairs, 20, 20, 20.0), (walked, 10, 20, 20.0)],
@@ -62,6 +78,7 @@ def test_p_values_of_coalitions_that_tell_nothing_are_uniform(draw: Any, n: int,
     assert_uniform(np.array(p_values))
 
 
+@pytest.mark.usefixtures("fewer_shuffles")
 @pytest.mark.parametrize("noise", [0.0, 0.1])
 @pytest.mark.parametrize(("n", "n_pairs"), [(12, 24), (30, 30)])
 def test_p_values_are_no_smaller_for_a_step_over_the_size(n: int, n_pairs: int, noise: float) -> None:
@@ -122,6 +139,7 @@ def in_blocks(n: int, size: int, rng: np.random.Generator) -> FloatVector:
     return line
 
 
+@pytest.mark.usefixtures("fewer_shuffles")
 @pytest.mark.parametrize(("r", "n", "size"), [(2, 8, 1), (10, 20, 1), (5, 12, 3), (2, 8, 5)])
 def test_p_values_of_replicates_that_tell_nothing_are_uniform(r: int, n: int, size: int) -> None:
     drawn = [[in_blocks(n, size, rng) for _ in range(r)] for rng in map(rng_of, range(N_SEEDS))]

@@ -66,10 +66,11 @@ def mean_away(estimator: Estimator, u: FloatVector, n_seeds: int) -> tuple[Float
     return values.mean(axis=0) - shapley(u), values.std(axis=0, ddof=1) / np.sqrt(n_seeds)
 
 
+@pytest.mark.usefixtures("only_values_are_asked")
 @pytest.mark.parametrize(
     ("u", "n_coalitions", "prior"),
-    [(TABLE, 48, "independent"), (MAJORITY, 48, "independent"), (MAJORITY, 48, None)],
-    ids=["table", "majority", "majority by a ridge"],
+    [(TABLE, 48, "independent"), (MAJORITY, 48, None)],
+    ids=["table", "majority by a ridge"],
 )
 def test_the_mean_over_seeds_is_exact_where_that_of_the_surrogate_is_not(
     u: FloatVector, n_coalitions: int, prior: Any
@@ -95,6 +96,7 @@ def test_credits_of_all_coalitions_are_exact_values_and_of_some_of_a_size_their_
     np.testing.assert_allclose(some, np.sum(of_size, axis=0), atol=1e-12)
 
 
+@pytest.mark.usefixtures("only_values_are_asked")
 def test_the_mean_over_seeds_is_exact_at_the_usual_number_of_coalitions() -> None:
     weights = rng_of(1).exponential(size=12)
     u = (members(12) @ weights > weights.sum() / 2).astype(np.float64)
@@ -102,6 +104,7 @@ def test_the_mean_over_seeds_is_exact_at_the_usual_number_of_coalitions() -> Non
     assert (np.abs(away) <= 5 * uncertain + 0.01).all()
 
 
+@pytest.mark.usefixtures("p_values_are_not_asked")
 def test_error_bars_hold_the_exact_values_about_nineteen_times_of_twenty() -> None:
     within = []
     for u, n_coalitions in ((TABLE, 60), (MAJORITY, 48)):
@@ -135,6 +138,7 @@ def mean_square(guess_of: Any, n: int = 16, n_coalitions: int = 56) -> float:
     return float(np.mean(errors))
 
 
+@pytest.mark.usefixtures("only_values_are_asked")
 def test_a_good_guess_helps_and_a_bad_one_does_little_harm() -> None:
     none = mean_square(None)
     assert mean_square(lambda worth, rng: worth + 0.2 * rng.normal(size=len(worth))) < 0.75 * none

@@ -20,7 +20,7 @@ from shed_hf.estimators.significance import (
     LEAST_CLUSTERS,
     REMEDY,
     UNRELIABLE,
-    Verdict,
+    RankingVerdict,
     verdict_of,
 )
 from shed_hf.game.ledger import Ledger
@@ -123,7 +123,7 @@ def test_what_was_not_asked_is_said_with_what_to_do() -> None:
     assert verdict_of(told(0.9, 0.01)).advice == ""
 
 
-def trained(v_grand: float, gain_stderr: float, best: float, stderr: float) -> Verdict:
+def trained(v_grand: float, gain_stderr: float, best: float, stderr: float) -> RankingVerdict:
     """The verdict on values of a model that was trained, with v(∅) = 0."""
     estimate = told(0.9, 0.01, [best - 2, best - 1, best])
     errors = np.full(3, stderr)

@@ -90,3 +90,13 @@ def test_stretches_are_the_cheapest_of_all() -> None:
                 every.append(sum(12 + lengths[e - 1] * (e - s) for s, e in zip(starts, ends, strict=True)))
         assert price == min(every)
     assert cheapest_stretches(0, costs) == []
+
+
+def test_a_long_prompt_is_read_once_for_all_completions_of_one_token() -> None:
+    prompt = np.arange(300)
+    letters = [Candidate(np.append(prompt, letter), 300) for letter in (301, 302, 303, 304)]
+    (batch,) = batched(letters, 400, CPU, Budget(310, 2**26), share_prompts=True)
+    assert batch.lines.shape == (1, 300)
+    phrases = [Candidate(np.concatenate([prompt, [301, letter]]), 300) for letter in range(302, 306)]
+    batches = batched([*letters, *phrases], 400, CPU, Budget(700, 2**26), share_prompts=True)
+    assert sum(len(batch.lines) for batch in batches) == 2  # two phrases at a time go on from copies of its keys

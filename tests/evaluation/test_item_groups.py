@@ -21,7 +21,8 @@ from shed_hf.data.tokenization import split_at_completion, tokenise
 from shed_hf.errors import InputError
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.item_groups import GROUPED_NAMES, Grouped, Macro, OverGroups, WorstGroup, split
-from shed_hf.evaluation.objectives import Accuracy, Loss, Metric
+from shed_hf.evaluation.metrics import Metric
+from shed_hf.evaluation.objectives import Accuracy, Loss
 from shed_hf.evaluation.registry import objective_from
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.game.game import Game

@@ -19,7 +19,8 @@ from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.generation import generate
 from shed_hf.evaluation.log_likelihood import LikelihoodBatches
-from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Likelihoods, Loss, Metric
+from shed_hf.evaluation.metrics import Metric
+from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Likelihoods, Loss, NormalisedAccuracy
 from shed_hf.evaluation.registry import objective_from
 from tests.helpers.objectives import ITEMS, QUIZ, VOCABULARY, answer, asked, measured
 
@@ -118,6 +119,35 @@ def test_accuracy_is_measured_beside_choice(llama: Model, tokenizer: Tokenizer, 
     assert set(right) <= {0.0, 1.0}
     assert beside == {"accuracy": right.mean()}
     assert Evaluation(QUIZ, Loss(), tokenizer, 256).measure(llama)[1] == {}
+
+
+def test_options_of_a_verbatim_prompt_are_continuations_without_an_end(llama: Model, tokenizer: Tokenizer) -> None:
+    options = (" the dog", " a guitar that has many strings", " flour")
+    for right, option in enumerate(options):
+        turns = (Turn("system", "Salt? No.\n\n"), Turn("user", "Which has fur?"), Turn("assistant", option))
+        item = Example(turns, verbatim=True, options=options, answer=right)
+        sums = []
+        for text in options:
+            prompt, whole = tokenizer(["Salt? No.\n\nWhich has fur?", f"Salt? No.\n\nWhich has fur?{text}"])[
+                "input_ids"
+            ]
+            sums.append(alone(llama, Candidate(np.array(whole), len(prompt)))[0])
+        expected = torch.tensor(sums).log_softmax(0)[right]
+        np.testing.assert_allclose(measured(Choice(), [item], llama, tokenizer), [expected], atol=1e-4)
+        per_character = np.array(sums) / [len(text) - 1 for text in options]
+        (normalised,) = measured(NormalisedAccuracy(), [item], llama, tokenizer)
+        assert normalised == (per_character.argmax() == right)
+        assert measured(Accuracy(), [item], llama, tokenizer)[0] == (np.argmax(sums) == right)
+
+
+def test_normalised_accuracy_compares_log_likelihoods_per_character() -> None:
+    item = replace(QUIZ[0], options=(" ab", " abcdefgh"), answer=1)
+    likelihoods = Likelihoods(np.array([-2.0, -6.0]), np.array([1, 1]), np.array([False, False]))
+    assert NormalisedAccuracy().outcome(item, likelihoods) == 1.0  # -1 a character against -0.75
+    assert Accuracy().outcome(item, likelihoods) == 0.0
+    spaced = replace(item, options=("  ab", "abcd"))
+    of_spaced = replace(likelihoods, total=np.array([-2.2, -3.2]))  # one blank parts it from the prompt, one is its own
+    assert NormalisedAccuracy().outcome(spaced, of_spaced) == 0.0
 
 
 def test_choice_needs_options(llama: Model, tokenizer: Tokenizer) -> None:

@@ -73,8 +73,10 @@ HOW: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("kind", TINY)
+CASES = [*((kind, "everything") for kind in TINY), *(("llama", how) for how in HOW if how != "everything")]
+
+
+@pytest.mark.parametrize(("kind", "how"), CASES)
 def test_outcomes_are_those_of_coalitions_trained_alone(kind: str, how: str, bind: Bind) -> None:
     utility = bind(kind, **HOW[how])
     with utility.isolation:

@@ -19,7 +19,8 @@ from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.errors import Diverged, InputError
 from shed_hf.estimators.in_run import InRun
-from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Likelihoods, Loss, Metric
+from shed_hf.evaluation.metrics import Metric
+from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Likelihoods, Loss
 from shed_hf.finetuning import gradient_credit as module
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.finetuning.outcome_gradient import OutcomeGradient

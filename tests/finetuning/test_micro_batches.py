@@ -117,15 +117,15 @@ def measured(
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fits", "fields"),
     [
-        {},
-        {"gradient_accumulation_steps": 2, "num_train_epochs": 2, "weight_decay": 0.1},
-        {"per_device_train_batch_size": 3, "lr_scheduler_type": "linear", "warmup_steps": 1},
+        (2, {}),
+        (1, {"gradient_accumulation_steps": 2, "num_train_epochs": 2, "weight_decay": 0.1}),
+        (2, {"per_device_train_batch_size": 3, "lr_scheduler_type": "linear", "warmup_steps": 1}),
+        (1, {"per_device_train_batch_size": 3, "lr_scheduler_type": "linear", "warmup_steps": 1}),
     ],
-    ids=["one micro-batch", "accumulation", "an odd batch"],
+    ids=["one micro-batch", "accumulation", "an odd batch", "an odd batch, row by row"],
 )
-@pytest.mark.parametrize("fits", [2, 1])
 def test_steps_that_do_not_fit_are_split_and_outcomes_stay(bound: Any, fields: dict[str, Any], fits: int) -> None:
     utility = bound(**fields)
     described = utility.describe()

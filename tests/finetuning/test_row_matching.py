@@ -74,20 +74,21 @@ def reference(model: Path, dataset: Dataset, rows: list[int], folder: Path, give
 ROWS = [9, 2, 14]
 
 
-@pytest.mark.parametrize("make", [pairs, chats, sharegpt, texts])
+ORDERS: dict[str, Callable[[Dataset], Dataset]] = {
+    "as it is": lambda dataset: dataset,
+    "reversed": lambda dataset: dataset.select(range(len(dataset) - 1, -1, -1)),
+    "shuffled": lambda dataset: dataset.shuffle(seed=3),
+}
+
+
 @pytest.mark.parametrize(
-    "change",
-    [
-        lambda dataset: dataset,
-        lambda dataset: dataset.select(range(len(dataset) - 1, -1, -1)),
-        lambda dataset: dataset.shuffle(seed=3),
-    ],
-    ids=["as it is", "reversed", "shuffled"],
+    ("make", "order"),
+    [*((make, "shuffled") for make in (pairs, chats, sharegpt, texts)), (pairs, "as it is"), (chats, "reversed")],
 )
 def test_rows_are_found_in_whatever_order_the_trainer_has_them(
-    make: Callable[[], Dataset], change: Callable[[Dataset], Dataset], tiny_model: Path, tmp_path: Path
+    make: Callable[[], Dataset], order: str, tiny_model: Path, tmp_path: Path
 ) -> None:
-    utility = trained_on(tiny_model, change(make()), tmp_path).aligned(read_pool(make()))
+    utility = trained_on(tiny_model, ORDERS[order](make()), tmp_path).aligned(read_pool(make()))
     expected = reference(tiny_model, make(), ROWS, tmp_path)
     np.testing.assert_allclose(utility([np.array(ROWS)]), expected, atol=1e-6)
     other = utility([np.array([row + 1 for row in ROWS])])

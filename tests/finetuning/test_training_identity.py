@@ -20,7 +20,8 @@ from shed_hf.data.formats import Example, Turn
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import LedgerError
 from shed_hf.evaluation.evaluator import Evaluation
-from shed_hf.evaluation.objectives import Contrast, Loss, Metric
+from shed_hf.evaluation.metrics import Metric
+from shed_hf.evaluation.objectives import Contrast, Loss
 from shed_hf.finetuning.digests import (
     dataset_digest,
     items_digest,

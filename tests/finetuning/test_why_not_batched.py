@@ -13,7 +13,7 @@ from transformers import GraniteConfig, GraniteForCausalLM, PreTrainedModel, Tra
 from trl import SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from shed_hf.evaluation.objectives import Metric
+from shed_hf.evaluation.metrics import Metric
 from shed_hf.finetuning import batched_coalitions
 from shed_hf.finetuning.trainer_utility import TrainerUtility
 from tests.helpers.tiny_models import VOCABULARY, Bind, bound, tiny, with_trainer

@@ -174,6 +174,9 @@ ARGUMENTS = [
         ["exact", "in-run", shed_hf.Exact, shed_hf.KMeans(3), "EXACT"], ("credit",),
     ),
     Argument("budget", lambda v: v is None or is_whole(8)(v), ["0s", "4 parsecs", "-5min", "5", "infh", "h", 2, [4]]),
+    Argument(
+        "method", is_one_of("shapley"), ["race", "RACE", shed_hf.Race, shed_hf.Race(["longest"], 3)], ("eval_dataset",)
+    ),
     Argument("require_signal", is_one_of(False), ["no", "yes", 1], ("noise",)),
     Argument(
         "sampler", is_one_of("qocs", "qwcs", "random", "longest", "dataset-quantization"),
@@ -240,6 +243,10 @@ FIELDS: dict[str, tuple[Callable[..., Any], str, list[Argument]]] = {
         Argument("ngrams", lambda v: False, ["2"], ("eval_dataset",)),
         Argument("buckets", lambda v: False, ["2"], ("eval_dataset",))]),
     "DatasetQuantization": (shed_hf.DatasetQuantization, "sampler", [Argument("bins", is_whole(1), ["2", 2.0])]),
+    "Race": (shed_hf.Race, "method", [
+        Argument("candidates", lambda v: False, ["qocs", ["nonesuch"], [shed_hf.Full()]], ("eval_dataset", "sampler")),
+        Argument("budget", lambda v: False, ["9", 9.0], ("eval_dataset",)),
+        Argument("level", lambda v: False, ["0.9", 0.4], ("eval_dataset",))]),
     "CreditCoverage": (shed_hf.CreditCoverage, "sampler", [
         Argument("cover", lambda v: False, ["round-robin", "greedy"], ("credit",))]),
 }  # fmt: skip

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import runpy
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -63,8 +64,11 @@ class Running:
 
     def interrupt(self) -> None:
         """What ctrl-C in a shell does."""
+        self.send(signal.SIGINT)
+
+    def send(self, number: signal.Signals) -> None:
         assert self._process.pid is not None
-        os.kill(self._process.pid, signal.SIGINT)
+        os.kill(self._process.pid, number)
 
     def wait_until(self, reached: Callable[[], bool], seconds: float = 200) -> None:
         """Wait while the script runs; it is an error if it ends before."""
@@ -77,6 +81,20 @@ class Running:
     def _written(self, name: str) -> str:
         path = self._outputs / name
         return path.read_text() if path.exists() else ""
+
+
+def ranks(
+    n_ranks: int, script: Path, arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> list[Running]:
+    """A script on ranks that meet by themselves, as where no launcher starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    common = {"WORLD_SIZE": str(n_ranks), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, **(environment or {})}
+    return [
+        Running(script, arguments, folder, {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(n_ranks)
+    ]
 
 
 def _run(script: str, arguments: list[str], folder: str, environment: dict[str, str], outputs: str) -> None:

@@ -152,5 +152,9 @@ def test_an_installed_package_has_every_template_where_it_looks_for_them() -> No
     there = {path.relative_to(root).as_posix() for path in (root / "hub_cards").glob("*.jinja")}
     taken = {name: place for name, place in build["force-include"].items() if name.endswith(".jinja")}
     assert taken == {name: f"shed_hf/{name}" for name in there}
-    assert {Path(name).name for name in there} == {"dataset_card.md.jinja", "scorer_card.md.jinja"}
+    assert {Path(name).name for name in there} == {
+        "comparison_card.md.jinja",
+        "dataset_card.md.jinja",
+        "scorer_card.md.jinja",
+    }
     assert template("dataset_card").environment.loader.searchpath[0] == str(Path(shed_hf.__file__).parent / "hub_cards")

@@ -15,6 +15,7 @@ from shed_hf import CuratedDataset
 from shed_hf.estimators import Permutation, ValueEstimate
 from shed_hf.game.entry import Entry
 from shed_hf.game.ledger import Ledger
+from shed_hf.hub.card_metadata import size_category
 from shed_hf.hub.card_text import (
     Recipe,
     bill_in_words,
@@ -24,7 +25,6 @@ from shed_hf.hub.card_text import (
     noise_floor,
     ranked_lines,
     signed,
-    size_category,
     source_in_words,
     utility_in_words,
     verdict,

@@ -24,7 +24,8 @@ from shed_hf import (
     Permutation,
 )
 from shed_hf.curation.recipe import SETTINGS_LEFT_OUT, tuner_entry
-from shed_hf.evaluation.objectives import Choice, Contrast, Loss, Metric
+from shed_hf.evaluation.metrics import Metric
+from shed_hf.evaluation.objectives import Choice, Contrast, Loss
 from shed_hf.hub.reproduction import code_of
 from tests.helpers.cards import HUB, by_items
 from tests.helpers.curations import curated_of

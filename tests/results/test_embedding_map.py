@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from shed_hf.results import embedding_map as module
-from shed_hf.results.embedding_map import EmbeddingMap, embedding_map_of
+from shed_hf.results.embedding_map import EmbeddingMap, embedding_map_of, layout
 from shed_hf.types import EmbeddingMatrix, IntVector
+
+
+@pytest.fixture(autouse=True)
+def every_map_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "layout", layout)
 
 
 def pool_of(n: int, seed: int = 0) -> tuple[IntVector, EmbeddingMatrix]:

@@ -97,3 +97,11 @@ def test_texts_without_a_word_are_refused(texts: list[str], items: list[str], of
 def test_numbers_that_count_nothing_are_refused(fields: dict[str, int]) -> None:
     with pytest.raises(InputError, match="is not a whole number >= 1"):
         DSIR(**fields)
+
+
+def test_items_without_a_word_in_common_with_any_row_are_told_of() -> None:
+    signals = RowSignals(rows=np.arange(5), texts=TEXTS, item_texts=["gluon confinement"])
+    (note,) = select_rows(DSIR(), signals, 2, np.random.default_rng(0)).notes
+    assert note == "not a single row has a word in common with the evaluation items, so none is like them"
+    signals = RowSignals(rows=np.arange(5), texts=TEXTS, item_texts=["gluon SOUP"])
+    assert select_rows(DSIR(), signals, 2, np.random.default_rng(0)).notes == ()

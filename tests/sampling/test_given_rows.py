@@ -58,7 +58,8 @@ def test_rows_that_are_there_twice_can_be_given_twice() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([3, 9, 3], r"names row 3 2 times \(1 such rows\); name every row once"),
+        ([3, 9, 3], r"names row 3 2 times; name every row once"),
+        ([3, 9, 3, 9, 9, 4, 4], r"names row 3 2 times, and 2 further rows more than once; name every row once"),
         ([3, 42], r"1 of the 2 rows in Given\(…\) cannot be chosen, the first is row 42"),
         ([-1, 3], "the first is row -1: the dataset has no row of that number"),
         ([3, 5, 6], r"2 of the 3 rows in Given\(…\) cannot be chosen, the first is row 5.*held out"),
@@ -73,6 +74,12 @@ def test_rows_that_are_there_twice_can_be_given_twice() -> None:
 def test_rows_that_cannot_be_taken_are_named_with_what_to_do(given: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         rows_of(given)
+
+
+@pytest.mark.parametrize("given", [[], np.empty(0), range(0)])
+def test_no_rows_at_all_are_refused(given: Any) -> None:
+    with pytest.raises(InputError, match=r"Given\(…\) holds no row; name at least one"):
+        GivenRows(given).wanted(40)
 
 
 @pytest.mark.parametrize("given", [[], 7, None])

@@ -87,6 +87,9 @@ def test_cosines_that_tell_no_row_from_another_are_refused(selector: Retrieval) 
     with pytest.raises(InputError, match="every row has the same cosine with each evaluation item"):
         retrieved(selector, 2, rows=np.repeat(ROWS[:1], 4, axis=0))
     assert retrieved(selector, 1, rows=ROWS[:1]).places.tolist() == [0]
+    rows, items = np.eye(5)[[0, 1, 2]], np.eye(5)[[3, 4]]
+    with pytest.raises(InputError, match=r"than another: the highest cosine is 0.00, where 0.3 would be near; pass"):
+        retrieved(selector, 2, rows=rows, items=items)
 
 
 @pytest.mark.parametrize("items", [np.zeros((0, 5)), np.ones((2, 4)), np.ones(5)], ids=["none", "narrow", "flat"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from datasets import Dataset, load_dataset
 
-from shed_hf import CuratedDataset, InputError
+from shed_hf import CuratedDataset, InputError, Tolerance
 from shed_hf.cli import app
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.models import SMALL_MODEL
@@ -103,11 +103,13 @@ def test_curate_saves_what_python_loads(tmp_path: Path) -> None:
     result = shed_hf(
         "curate", str(rows), "--output", str(tmp_path / "out"), "--size", "12", "--eval-dataset", str(dev),
         "--model", str(SMALL_MODEL), "--embedder", "lexical", "--clusterer", "topic", "--budget", "8",
-        "--estimator", "permutation", "--ledger", str(tmp_path / "run.ledger"), HF_HUB_OFFLINE="1",
+        "--estimator", "permutation", "--ledger", str(tmp_path / "run.ledger"), "--constraint", "topic=9",
+        HF_HUB_OFFLINE="1",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     curated = CuratedDataset.load_from_disk(tmp_path / "out")
     assert len(curated) == 12
+    assert {line["column"] for line in curated.recipe["groups"]} == {"topic"}
     assert load_dataset(str(tmp_path / "out"), split="train").column_names[-3:] == [
         "shed_row",
         "shed_cluster",
@@ -225,6 +227,29 @@ def test_columns_that_are_no_pairs_are_refused(pairs: list[str]) -> None:
 
     with pytest.raises(InputError, match=r"PART=COLUMN|names a part twice"):
         columns_from(pairs, "--columns")
+
+
+def test_constraints_of_the_shell_are_those_of_python() -> None:
+    from shed_hf.cli.arguments import constraints_from
+
+    assert constraints_from(None) is None
+    found = constraints_from(["subject=0.01", "a=b=0:random", " level = 2e-3:untuned"])
+    assert found == {"subject": Tolerance(0.01), "a=b": Tolerance(0, "random"), "level": Tolerance(0.002)}
+
+
+@pytest.mark.parametrize(
+    ("pair", "problem"),
+    [
+        ("subject", "is not COLUMN=TOLERANCE"), ("=0.1", "is not COLUMN=TOLERANCE"), ("a=0.1:tuned", "is not COLUMN"),
+        ("b=1", "names a column twice"), ("a=few", "'few', which is not a number"), ("a=-1", "a tolerance of -1.0"),
+        ("a=nan", "a tolerance of nan"), ("a=inf", "a tolerance of inf"),
+    ],
+)  # fmt: skip
+def test_constraints_that_are_no_pairs_are_refused(pair: str, problem: str) -> None:
+    from shed_hf.cli.arguments import constraints_from
+
+    with pytest.raises(InputError, match=problem):
+        constraints_from(["b=0.1", pair])
 
 
 def test_both_datasets_have_columns_of_their_own_in_the_shell(tmp_path: Path) -> None:

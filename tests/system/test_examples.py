@@ -1,5 +1,6 @@
 """The examples that speak to the Hub, run as a user runs them, against the Hub of the tests and a tiny model."""
 
+import re
 from pathlib import Path
 
 import datasets
@@ -72,3 +73,15 @@ def _outcomes_on(hub: LoopbackHub, repo: str, folder: Path) -> int:
     except KeyError:  # not there yet
         return 0
     return outcomes_in(folder / "from-hub.ledger")
+
+
+def test_ways_to_choose_rows_are_compared(tiny_model: Path, tmp_path: Path) -> None:
+    for name, rows in (("pool", make_rows(40)), ("dev", make_rows(16, seed=99)), ("test", make_rows(20, seed=5))):
+        datasets.Dataset.from_list(rows).to_json(tmp_path / f"{name}.jsonl")
+    told = run(
+        "compare_methods.py", "pool.jsonl", "--eval-dataset", "dev.jsonl", "--test-dataset", "test.jsonl", "--model",
+        str(tiny_model), "--embedder", "lexical", "--sizes", "0.2", "--seeds", "2", "--budget", "8", folder=tmp_path,
+    )  # fmt: skip
+    assert re.search(r"test: loss, \d+ items; 8 rows chosen", told)
+    assert all(f"\n  {name} " in told for name in ("shed", "retrieval", "dsir", "shortest", "random", "untuned"))
+    assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")

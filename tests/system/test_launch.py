@@ -53,7 +53,7 @@ rows = datasets.Dataset.from_list(make_rows(2200))
 curated = shed_hf.curate(
     rows, 12, eval_dataset=datasets.Dataset.from_list(make_rows(16, seed=99)), model=then,
     objective="loss", embedder=Letters(), clusterer=shed_hf.KMeans(6), proxies_per_cluster=5, features="ifd",
-    warmup=4, budget=24, ledger=ledger or None,
+    warmup=4, budget=24, ledger=ledger or None, sampler="qocs",
 )
 found = {
     "rows": curated.rows.tolist(), "chosen": curated.dataset.to_list(), "clusters": curated.clusters.to_list(),

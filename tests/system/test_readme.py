@@ -11,7 +11,6 @@ import datasets
 import pytest
 
 import shed_hf
-from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.estimators.budget import Seconds, parse_budget
 from tests.helpers.loopback_hub import LoopbackHub
 from tests.helpers.rows import make_rows
@@ -40,14 +39,14 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert found.stdout.strip().endswith('pip install -e ".[test]" && python -m pytest')
 
 
-def test_the_python_runs(hub: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_runs(hub: LoopbackHub, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     dolly = datasets.Dataset.from_list(make_rows(120))
     dolly.push_to_hub("databricks/databricks-dolly-15k", token="hf_databricks_secret")
     monkeypatch.setenv("HF_TOKEN", "hf_me_secret")
     whole, planned = shed_hf.curate, shed_hf.plan
     items = datasets.Dataset.from_list(make_rows(12, seed=99))
-    at_hand: dict[str, Any] = {"eval_dataset": items, "model": str(SMALL_MODEL), "embedder": "lexical"}
+    at_hand: dict[str, Any] = {"eval_dataset": items, "model": str(tiny_model), "embedder": "lexical"}
     budgets: list[str | int | None] = []
 
     def offline(dataset: datasets.Dataset, size: float, ledger: str, budget: Any = None) -> shed_hf.CuratedDataset:

@@ -1,11 +1,9 @@
 """Ranks without a launcher that are stopped or killed: the others name them, and end."""
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.helpers.processes import Running, ranks
 
 SCRIPT = """
 import os, signal, sys, time
@@ -32,49 +30,35 @@ shed_hf.curate(
 """
 
 
-def launched(tmp_path: Path, size: int, *signals: str) -> list[subprocess.Popen[str]]:
+def launched(tmp_path: Path, size: int, *signals: str) -> list[Running]:
     """Processes that meet by themselves; ``signals`` such as ``1=SIGSTOP`` are what each sends itself."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
     (tmp_path / "script.py").write_text(SCRIPT)
-    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    common |= {"SHED_HF_RANK_TIMEOUT": "6", "LEDGER": str(tmp_path / "run.ledger")}
-    common |= {"PYTHONPATH": str(Path(__file__).parents[2])}
-    return [
-        subprocess.Popen(
-            [sys.executable, str(tmp_path / "script.py"), *signals],
-            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=tmp_path,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
+    environment = {"SHED_HF_RANK_TIMEOUT": "6", "LEDGER": str(tmp_path / "run.ledger")}
+    return ranks(size, tmp_path / "script.py", list(signals), tmp_path, environment)
 
 
-def buried(processes: list[subprocess.Popen[str]]) -> None:
+def buried(processes: list[Running]) -> None:
     for process in processes:
         if process.poll() is None:
-            process.send_signal(signal.SIGCONT)
+            process.send(signal.SIGCONT)
             process.kill()
-        process.communicate()
+        process.wait()
 
 
 def test_ranks_that_are_stopped_or_killed_are_named_and_waiting_for_them_ends(tmp_path: Path) -> None:
     processes = launched(tmp_path, 3, "1=SIGSTOP", "2=SIGKILL")
     try:
-        _, told = processes[0].communicate(timeout=120)
-        assert processes[0].returncode == 1
+        assert processes[0].wait(120) == 1
+        told = processes[0].stderr
         for silent in (1, 2):
             assert f"rank 0 waits for rank {silent}, which has given no sign of life for 3 s" in told
         assert "RankError: rank" in told
         assert "gave rank 0 no sign of life for 6 s: it has not called curate or plan yet, is stopped" in told
         assert "outcomes kept in" in told
         assert processes[2].wait(10) == -signal.SIGKILL
-        processes[1].send_signal(signal.SIGCONT)  # the store went with rank 0
-        _, told = processes[1].communicate(timeout=60)
-        assert "RankError: rank 1 cannot reach the other ranks any more" in told
+        processes[1].send(signal.SIGCONT)  # the store went with rank 0
+        processes[1].wait(60)
+        assert "RankError: rank 1 cannot reach the other ranks any more" in processes[1].stderr
     finally:
         buried(processes)
 
@@ -82,8 +66,8 @@ def test_ranks_that_are_stopped_or_killed_are_named_and_waiting_for_them_ends(tm
 def test_where_the_rank_with_the_store_is_stopped_the_others_end_too(tmp_path: Path) -> None:
     processes = launched(tmp_path, 2, "0=SIGSTOP")
     try:
-        _, told = processes[1].communicate(timeout=120)
-        assert processes[1].returncode == 1
+        assert processes[1].wait(120) == 1
+        told = processes[1].stderr
         assert "rank 1 has waited 3 s for the store of the ranks, which rank 0 or the launcher holds" in told
         assert "RankError: the store of the ranks gave rank 1 no answer for 6 s" in told
     finally:

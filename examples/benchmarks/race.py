@@ -1,0 +1,130 @@
+"""A race against each of its candidates: what a model tuned on their rows reaches on items that had no part in it.
+
+    python examples/benchmarks/race.py --folder POOLS/dolly --model DIR --out OUT.json
+
+The folder has ``pool.jsonl``, ``eval.jsonl`` and ``test.jsonl`` (see `selector_pools.py`). For every seed one race is
+run on pool and evaluation items. Then a model is tuned on what was kept, on each candidate's rows and on random draws,
+``--tunings`` times in orders of their own, and measured on the test items. Gains are over random draws of the same
+race, with a standard error over races; candidates that a race left out are counted for it as missing.
+"""
+
+import argparse
+import json
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, disable_progress_bars
+
+import shed_hf
+from shed_hf.curation.recipe import device, versions
+from shed_hf.data.pool import Pool, read_pool
+from shed_hf.game.game import Game
+from shed_hf.game.utility import TrainableUtility
+
+KEPT, RANDOM = "kept by the race", "random rows"
+
+
+def main() -> None:
+    """Race, tune, judge; print a table, and save it under ``--out``."""
+    arguments = _arguments()
+    disable_progress_bars()
+    warnings.simplefilter("ignore")
+    pool = read_pool(Dataset.from_json(str(arguments.folder / "pool.jsonl")))
+    test = read_pool(Dataset.from_json(str(arguments.folder / "test.jsonl")))
+    judge = shed_hf.FineTune(arguments.model, arguments.objective).bind(pool, test.examples(np.arange(len(test))), 0)
+    start, races = time.perf_counter(), []
+    for seed in range(arguments.seeds):
+        races.append(raced(pool, judge, seed, arguments))
+        print(f"race {seed}: {races[-1]['claim']} ({time.perf_counter() - start:.0f} s)", flush=True)
+    content = {
+        "setting": {name: str(value) for name, value in vars(arguments).items() if name != "out"},
+        "device": device(),
+        "versions": versions(),
+        "seconds": round(time.perf_counter() - start, 1),
+        "summary": summary(races),
+        "races": races,
+    }
+    for line in content["summary"]:
+        print(f"{line['name']:24} {line['gain']:+.4f} ± {line['stderr']:.4f}  races {line['races']}", flush=True)
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(content, indent=1))
+
+
+def raced(pool: Pool, judge: TrainableUtility, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One race, and the mean outcome on the test items of what it kept, of every candidate and of random rows."""
+    curated = shed_hf.curate(
+        pool.dataset,
+        arguments.size,
+        eval_dataset=str(arguments.folder / "eval.jsonl"),
+        model=arguments.model,
+        objective=arguments.objective,
+        embedder="lexical" if arguments.embedder is None else arguments.embedder,
+        clusterer=shed_hf.KMeans(arguments.clusters),
+        method=shed_hf.Race(budget=arguments.budget),
+        seed=seed,
+    )
+    race = curated.race
+    assert race is not None
+    rows = {each.name: np.array(curated.ledger.entry(each.key).blocks[0]) for each in race.candidates}
+    rng = np.random.default_rng([seed, 7])
+    draws = [rng.choice(curated.pool_rows, len(curated), replace=False) for _ in range(arguments.tunings)]
+    subsets = [curated.rows, *rows.values(), *draws]
+    digests = pool.digests_of(subsets)
+    game = Game([subset[judge.trainable(subset)] for subset in subsets], judge, digests=digests, seed=seed)
+    orders = range(arguments.tunings)
+    asked = [(number, order) for number in range(1 + len(rows)) for order in orders]
+    asked += [(1 + len(rows) + order, order) for order in orders]
+    outcomes = game(
+        np.eye(len(subsets), dtype=np.bool_)[[number for number, _ in asked]], [order for _, order in asked]
+    )
+    means = outcomes.reshape(-1, arguments.tunings).mean(axis=1).tolist()
+    return {
+        "seed": seed,
+        "kept": race.kept,
+        "claim": race.claim,
+        "verdict": race.verdict.claim,
+        "race_fine_tunings": race.fine_tunings,
+        "all_fine_tunings": curated.recipe["bill"]["all_fine_tunings"],
+        "left_out": dict(race.left_out),
+        "untuned": float(game(np.zeros((1, len(subsets)), np.bool_))[0]),
+        "means": dict(zip([KEPT, *rows, RANDOM], means, strict=True)),
+    }
+
+
+def summary(races: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The mean gain over random rows of what was kept, of every candidate and of the untuned model, over races."""
+    names = [KEPT, *sorted({name for race in races for name in race["means"]} - {KEPT, RANDOM})]
+    gains = {name: [r["means"][name] - r["means"][RANDOM] for r in races if name in r["means"]] for name in names}
+    gains["untuned"] = [race["untuned"] - race["means"][RANDOM] for race in races]
+    return [
+        {
+            "name": name,
+            "gain": float(np.mean(gain)),
+            "stderr": float(np.std(gain, ddof=1) / math.sqrt(len(gain))) if len(gain) > 1 else float("nan"),
+            "races": len(gain),
+        }
+        for name, gain in gains.items()
+    ]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="pool.jsonl, eval.jsonl and test.jsonl")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--objective", default="loss")
+    parser.add_argument("--embedder", help="by default the words of the rows")
+    parser.add_argument("--size", type=float, default=0.1)
+    parser.add_argument("--clusters", type=int, default=12)
+    parser.add_argument("--budget", type=int, help="of the race; by default four fine-tunings a candidate")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tunings", type=int, default=4)
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""`shed-hf update`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shed_hf.cli.arguments import size_from
+from shed_hf.cli.results import check_places, keep, load_result
+from shed_hf.cli.shell import Debug, app, errors_in_one_line
+
+
+@app.command()
+def update(
+    result: Annotated[str, typer.Argument(help="A folder that curate saved, or a repository that it published.")],
+    new_rows: Annotated[str, typer.Argument(help="The new rows: a Hub id, a folder or a file.")],
+    output: Annotated[str | None, typer.Option(help="The folder to save the new result to.")] = None,
+    push_to_hub: Annotated[str | None, typer.Option(help="The repository to publish the new result in.")] = None,
+    budget: Annotated[int, typer.Option(help="The most fine-tunings of coalitions.")] = 20,
+    size: Annotated[
+        str | None, typer.Option(help="How much to keep: 500, 0.1 or 10%; by default as many rows as before.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="qocs, qwcs or random; by default as before.")] = None,
+    merit: Annotated[str, typer.Option(help="The order of rows within clusters: auto, as before, or none.")] = "auto",
+    ledger: Annotated[Path | None, typer.Option(help="Where outcomes are written, and resumed from.")] = None,
+    eval_dataset: Annotated[
+        str | None, typer.Option(help="What curate evaluated on, where it was not held out or is not on the Hub.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The dataset that was curated, where it is not on the Hub.")
+    ] = None,
+    drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave unreadable new rows out.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Add NEW_ROWS to the pool of RESULT: what was measured is kept, and only what is new is measured.
+
+    \f
+    Options are those of `shed_hf.CuratedDataset.update` unless said otherwise.
+
+    Args:
+        result: A folder or a repository.
+        new_rows: A Hub id, a folder or a file.
+        output: The folder to save the new result to.
+        push_to_hub: The repository to publish it in.
+        budget: The most fine-tunings of coalitions.
+        size: A number of rows or a share; None for as many as before.
+        sampler: A sampler's name; None for the same.
+        merit: ``"auto"``, or ``"none"`` for random rows of each cluster.
+        ledger: The file that outcomes are written to and resumed from.
+        eval_dataset: What was evaluated on.
+        source: What was curated.
+        drop_invalid: Whether unreadable new rows are left out.
+        debug: Whether errors show their traceback.
+    """
+    with errors_in_one_line(debug):
+        check_places(output, push_to_hub, needed=True)
+        grown = load_result(result, source).update(
+            new_rows,
+            budget,
+            size=None if size is None else size_from(size),
+            sampler=sampler,
+            merit=None if merit == "none" else merit,
+            ledger=ledger,
+            eval_dataset=eval_dataset,
+            source=source,
+            drop_invalid=drop_invalid,
+        )
+        keep(grown, output, push_to_hub)

@@ -1,0 +1,1 @@
+"""Comparison of ways to choose rows: the same tuning for every one of them, several sizes, models, seeds and tasks."""

@@ -1,0 +1,142 @@
+"""`compare`: ways to choose rows, each tuned on alike, over sizes, models, seeds and tasks."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from shed_hf.comparison.comparison import Comparison
+from shed_hf.comparison.design import Design
+from shed_hf.comparison.ledgers import LedgerFamily
+from shed_hf.comparison.methods import DEFAULT_METHODS, FULL, methods_from, names_asked
+from shed_hf.comparison.models import models_from
+from shed_hf.comparison.of_model import OfModel, Tests, compare_with
+from shed_hf.comparison.recipe import recipe_of
+from shed_hf.comparison.table import tally_lines
+from shed_hf.curation.curate import curate
+from shed_hf.curation.request import Request
+from shed_hf.data.loading import load_source
+from shed_hf.distributed.launch import is_main
+from shed_hf.errors import InputError
+from shed_hf.sampling.samplers import resolve_size
+from shed_hf.utils.checks import check_whole
+from shed_hf.utils.console import Stopwatch, say
+
+DEFAULT_SIZES = (0.02, 0.05, 0.1)
+
+
+def compare(
+    dataset: Any,
+    *,
+    test_dataset: Any = None,
+    sizes: Any = DEFAULT_SIZES,
+    methods: Any = DEFAULT_METHODS,
+    models: Any = None,
+    seeds: int = 5,
+    choosing_seeds: int = 1,
+    eval_dataset: Any = None,
+    utility: Any = "fine-tune",
+    test_utility: Any = None,
+    test_objective: Any = None,
+    test_columns: Any = None,
+    seed: int = 0,
+    ledger: str | os.PathLike[str] | None = None,
+    **arguments: Any,
+) -> Comparison:
+    """Which way of choosing rows is worth it: the same tuning on what each of them chooses, measured on test items.
+
+    Every method chooses rows of every size; a model is tuned on them with several seeds, and on random rows of the same
+    number, drawn anew for each seed. The untuned model and all rows are lines of every table. Test items that repeat
+    rows of the dataset or evaluation items are left out. What fails is named in the table, and the rest is kept.
+
+    Args:
+        dataset: The rows to choose from, as in `curate`.
+        test_dataset: What tuned models are measured on, as `curate` takes a dataset: items that no method chooses by.
+            A dict from names to datasets for several tasks, all measured in the same tunings.
+        sizes: How many rows are chosen: numbers, shares in (0, 1] or percentages; 2, 5 and 10 % by default.
+        methods: What is compared: ``"shed"``, ``"random"``, ``"full"``, samplers and selectors of `curate` by name
+            (``"qwcs"``, ``"retrieval"``, ``"dsir"``, ``"credit"``, ``"dq"`` …) or as objects, ``Given(rows)``, results
+            of `curate`, callables ``(rows, size, rng) -> row numbers``, and dicts of arguments of `curate`; a list, or
+            a dict from names to them. ``"random"`` and ``"full"`` are always there; all rows are tuned on once,
+            or with every seed where ``"full"`` is named.
+        models: The models to tune: Hub ids, paths, loaded models or ``FineTune(…)``; a list, or a dict from names to
+            them. By default that of ``utility``.
+        seeds: How many times every choice is tuned on, each time in another order; 5 by default. With 1 there are no
+            standard errors.
+        choosing_seeds: How many games methods that value clusters play for each model; 1 by default: all sizes and
+            seeds use the same game.
+        eval_dataset: What methods choose by, as in `curate`; by default rows held out of ``dataset``.
+        utility: How models are tuned, as in `curate`; with a callable, pass ``test_utility``.
+        test_utility: A utility that measures row sets on test items, in place of ``test_dataset``.
+        test_objective: What is measured on test items: an objective of `curate` or ``Macro(…)``, a list of them, or a
+            dict of these by task. By default accuracy and log-likelihood over the options where items have options,
+            else the log-likelihood of completions.
+        test_columns: The test datasets' columns, as ``columns`` in `curate`; or a dict of these by task.
+        seed: The seed of every random draw; 0 by default.
+        ledger: The path that the names of ledgers begin with, in which every outcome is written the moment it is
+            measured; the same call resumes from them. By default outcomes stay in memory, and are saved to files if
+            the run is stopped.
+        **arguments: Any other argument of `curate`, for reading rows and for the games: ``embedder``, ``clusterer``,
+            ``estimator``, ``budget``, ``objective``, ``columns`` and so on.
+
+    Returns:
+        The table, with every figure measured. Among several ranks every rank returns the same.
+
+    Raises:
+        InputError: For what cannot be used.
+        LedgerError: For ledgers of another comparison, or that cannot be written.
+        Diverged: When the untuned model has outcomes that are not finite.
+        TypeError: For an argument that `curate` does not have.
+    """
+    watch = Stopwatch()
+    source = load_source(dataset, arguments.get("split"))
+    design = _design(len(source), sizes, methods, seeds, choosing_seeds, seed)
+    tests = Tests(test_dataset, test_utility, test_objective, test_columns)
+    tests.check()
+    common = _common(source, eval_dataset, seed, arguments)
+    of_models: dict[str, OfModel] = {}
+    with LedgerFamily(ledger, is_main()) as ledgers:
+        for name, given in models_from(models, utility).items():
+            of_models[name] = compare_with(name, {**common, **given}, design, tests, ledgers)
+    comparison = Comparison(
+        lines=tuple(line for one in of_models.values() for line in one.lines),
+        runs=tuple(run for one in of_models.values() for run in one.runs),
+        failures=tuple(failure for one in of_models.values() for failure in one.failures),
+        notes=tuple(dict.fromkeys(note for one in of_models.values() for note in one.notes)),
+        recipe=recipe_of(source, design, of_models, watch.seconds),
+    )
+    if is_main():
+        for line in tally_lines(comparison):
+            say(line)
+    return comparison
+
+
+def _design(n_rows: int, sizes: Any, methods: Any, seeds: int, choosing_seeds: int, seed: int) -> Design:
+    check_whole(seeds=seeds, choosing_seeds=choosing_seeds)
+    check_whole(0, seed=seed)
+    if choosing_seeds > seeds:
+        raise InputError(f"choosing_seeds={choosing_seeds} exceeds seeds={seeds}; pass at most as many")
+    listed = list(sizes) if isinstance(sizes, Sequence) and not isinstance(sizes, str) else [sizes]
+    if not listed:
+        raise InputError("sizes= is empty; pass at least one, as in sizes=[0.05]")
+    return Design(
+        methods=methods_from(methods),
+        sizes=tuple(sorted({resolve_size(size, n_rows) for size in listed})),
+        seeds=int(seeds),
+        choosing_seeds=int(choosing_seeds),
+        seed=int(seed),
+        full_seeds=int(seeds) if FULL in names_asked(methods) else 1,
+    )
+
+
+def _common(source: Any, eval_dataset: Any, seed: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `curate` that are the same for all methods and models."""
+    taken = sorted({"size", "sampler", "require_signal", "model"} & arguments.keys())
+    if taken:
+        instead = {"size": "sizes=", "sampler": "methods=", "model": "models="}.get(taken[0], "curate itself")
+        raise InputError(f"{taken[0]}= is an argument of one curation; a comparison takes {instead}")
+    known = {name: default for name, default in (curate.__kwdefaults__ or {}).items() if name != "ledger"}
+    given = {**arguments, "split": None}
+    unknown = sorted(given.keys() - Request.__dataclass_fields__.keys())
+    if unknown:
+        raise TypeError(f"compare() got an unexpected keyword argument {unknown[0]!r}")
+    return {**known, **given, "dataset": source, "eval_dataset": eval_dataset, "seed": seed}

@@ -1,0 +1,263 @@
+"""Measuring the tunings of a comparison: every subset is a player of a game, measured alone in several orders."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from shed_hf.comparison.design import Cell, Failure
+from shed_hf.curation.wire import CODEC
+from shed_hf.data.pool import Pool
+from shed_hf.distributed.launch import workers_of_launch
+from shed_hf.distributed.ranks import MultiProcess, Workers
+from shed_hf.errors import Diverged, InputError, RankError
+from shed_hf.game.comparison import Probe, compare_ranks, probe
+from shed_hf.game.entry import Entry
+from shed_hf.game.game import Game
+from shed_hf.game.ledger import Ledger
+from shed_hf.game.ledger_header import differing
+from shed_hf.game.measurement import Batch, measured
+from shed_hf.game.orders import order_entry
+from shed_hf.game.utility import TrainableUtility
+from shed_hf.types import FloatVector, IntVector
+from shed_hf.utils.text import first_line
+
+
+@dataclass(frozen=True, eq=False)
+class Tuned:
+    """What was measured for one model.
+
+    Attributes:
+        outcomes: All outcomes of every tuning, by cell.
+        untuned: Those of the model before tuning.
+        seconds: How long every tuning took, evaluation included.
+        untuned_seconds: How long the evaluation of the model before tuning took.
+        failures: Tunings that could not be measured.
+    """
+
+    outcomes: dict[Cell, FloatVector]
+    untuned: FloatVector
+    seconds: dict[Cell, float]
+    untuned_seconds: float
+    failures: list[Failure] = field(default_factory=list)
+
+
+class Subsets:
+    """The different sets of rows of all cells, as players of a game; the same on every rank.
+
+    Args:
+        rows: Row ids by cell.
+        utility: What tunes and measures.
+        pool: The pool.
+        seed: The seed of the orders in which rows train.
+    """
+
+    def __init__(self, rows: Mapping[Cell, IntVector], utility: TrainableUtility, pool: Pool, seed: int) -> None:
+        self.utility, self.pool, self.seed = utility, pool, seed
+        self.players: list[IntVector] = []
+        self.player_of: dict[Cell, int] = {}
+        self.failures: list[Failure] = []
+        known: dict[bytes, int] = {}
+        for cell, of_cell in rows.items():
+            content = of_cell.tobytes()
+            if content not in known:
+                known[content] = self._admitted(of_cell)
+            if known[content] < 0:
+                why = f"no token of the {len(of_cell)} rows is learned within the model's maximum length"
+                self.failures.append(Failure(*cell, "tuning", why))
+            else:
+                self.player_of[cell] = known[content]
+
+    def _admitted(self, rows: IntVector) -> int:
+        trainable = rows[self.utility.trainable(rows)]
+        if not len(trainable):
+            return -1
+        self.players.append(trainable)
+        return len(self.players) - 1
+
+    def header(self) -> dict[str, Any]:
+        """What determines an outcome besides the rows."""
+        return {"dataset": self.pool.digest, "order": order_entry(self.seed), **self.utility.describe()}
+
+    def game(self, ledger: Ledger, workers: Workers) -> Game:
+        """The game of these players.
+
+        Args:
+            ledger: Where outcomes are looked up and recorded.
+            workers: The ranks that measure.
+        """
+        digests = self.pool.digests_of(self.players)
+        return Game(self.players, self.utility, ledger, digests, self.seed, workers=workers)
+
+    def n_rows(self, cells: Sequence[Cell]) -> int:
+        """How many rows the tunings of some cells train on.
+
+        Args:
+            cells: The cells.
+        """
+        return sum(len(self.players[self.player_of[cell]]) for cell in cells)
+
+
+def measure(
+    subsets: Subsets, path: str | None, hold: Callable[[Ledger], None], watch: Callable[[float], None]
+) -> Tuned:
+    """Measure every cell; those that diverge are left out and named. Every rank of a launch calls it.
+
+    All cells are measured in one go. Where one diverges, the rest is measured cell by cell, which the ledger makes
+    free for those that are there already.
+
+    Args:
+        subsets: The sets of rows.
+        path: The ledger; None for memory.
+        hold: Called with the ledger on rank 0, so that it is kept whatever happens.
+        watch: Called with the mean of every outcome that is measured here.
+
+    Returns:
+        What was measured, the same on every rank.
+
+    Raises:
+        InputError: Where ranks would measure differently.
+        LedgerError: For a ledger of another run, or one that cannot be written.
+        Diverged: Where the model before tuning has outcomes that are not finite.
+    """
+    cells, failures = list(subsets.player_of), list(subsets.failures)
+    held = _Held(path, hold)
+    try:
+        return _tuned(_together(subsets, cells, held, watch), cells, failures)
+    except Diverged:
+        untuned = _together(subsets, [], held, watch)
+    found, good = [], []
+    for cell in cells:
+        try:
+            found.append(_together(subsets, [cell], held, watch)[0])
+            good.append(cell)
+        except Diverged as error:
+            failures.append(Failure(*cell, "tuning", first_line(error)))
+    return _tuned([*found, *untuned], good, failures)
+
+
+@dataclass(eq=False)
+class _Held:
+    """Rank 0's ledger, opened once for all attempts; in memory it is the same ledger all the time."""
+
+    path: str | None
+    hold: Callable[[Ledger], None]
+    memory: Ledger | None = None
+
+    def opened(self, header: dict[str, Any]) -> Ledger:
+        if self.path is not None:
+            return Ledger(self.path, header)
+        if self.memory is None:
+            self.memory = Ledger(None, header)
+            self.hold(self.memory)
+        return self.memory
+
+
+Measured = list[tuple[FloatVector, float]]
+"""Outcomes and seconds of cells, and those of the untuned model last."""
+
+
+def _tuned(found: Measured, cells: Sequence[Cell], failures: list[Failure]) -> Tuned:
+    *of_cells, (untuned, untuned_seconds) = found
+    pairs = list(zip(cells, of_cells, strict=True))
+    return Tuned(
+        {cell: outcome for cell, (outcome, _) in pairs},
+        untuned,
+        {cell: seconds for cell, (_, seconds) in pairs},
+        untuned_seconds,
+        failures,
+    )
+
+
+def _together(subsets: Subsets, cells: Sequence[Cell], held: _Held, watch: Callable[[float], None]) -> Measured:
+    """Outcomes and seconds of some cells and of the untuned model, measured by all ranks."""
+    with workers_of_launch(CODEC) as workers:
+        if isinstance(workers, MultiProcess) and not workers.is_main:
+            return _found(_Worker(subsets, workers.rank, held.path).work(workers))
+        workers.on_every_rank("ready", None, lambda _: True)  # every rank has closed the ledger of an attempt before
+        ledger = held.opened(subsets.header())
+        with ledger:
+            _begin(subsets, workers, ledger)
+            game = subsets.game(ledger, workers)
+            compare_ranks(game)
+            game.watch = watch
+            entries = _entries(game, subsets, cells)
+        found = [(entry.outcome, entry.seconds) for entry in entries]
+        workers.end(found)
+    return found
+
+
+def _begin(subsets: Subsets, workers: Workers, ledger: Ledger) -> None:
+    nothing_more: list[Entry] = []
+    told = (subsets.header(), subsets.players)
+    for entries in workers.on_every_rank("begin", told, lambda _: nothing_more):
+        for entry in entries:
+            ledger.put(entry)
+
+
+def _entries(game: Game, subsets: Subsets, cells: Sequence[Cell]) -> list[Entry]:
+    n = game.n_players
+    untuned = game.measurements(np.zeros((1, n), dtype=np.bool_))
+    if not cells:
+        return untuned
+    alone = np.eye(n, dtype=np.bool_)[[subsets.player_of[cell] for cell in cells]]
+    return [*game.measurements(alone, [cell.seed for cell in cells]), *untuned]
+
+
+def _found(content: Any) -> Measured:
+    if not isinstance(content, list):
+        raise RankError(
+            f"rank 0 sent a {type(content).__name__} at its end, where outcomes were due; call compare in the same "
+            "place on every rank"
+        )
+    return [(outcome, seconds) for outcome, seconds in content]
+
+
+@dataclass
+class _Worker:
+    """One rank's part of measuring."""
+
+    subsets: Subsets
+    rank: int
+    path: str | None
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def work(self, workers: MultiProcess) -> Any:
+        handlers: dict[str, Callable[[Any], Any]] = {
+            "ready": lambda _: True,
+            "begin": self.begin,
+            "compare": self.compare,
+            "fine-tune": self.fine_tune,
+            "fine-tune together": self.fine_tune_together,
+        }
+        try:
+            result = workers.work(handlers)
+        except BaseException:
+            self.ledger.close()
+            raise
+        self.ledger.discard()  # rank 0 has written all of it
+        return result
+
+    def begin(self, told: tuple[dict[str, Any], list[IntVector]]) -> list[Entry]:
+        expected, players = told
+        header = self.subsets.header()
+        different = differing(expected, header)
+        same = len(players) == len(self.subsets.players) and all(map(np.array_equal, players, self.subsets.players))
+        if different or not same:
+            raise InputError(
+                f"rank {self.rank} would measure something else than rank 0 ({different or 'other rows'}); start every "
+                "rank with the same data, model and arguments"
+            )
+        if self.path is not None:
+            self.ledger = Ledger(self.path, header, self.rank)
+        return list(self.ledger)
+
+    def compare(self, _: None) -> Probe:
+        return probe(self.subsets.utility, self.subsets.players)
+
+    def fine_tune(self, batch: Batch) -> list[Entry]:
+        return measured(self.subsets.utility, batch, self.subsets.players, self.ledger.put)
+
+    def fine_tune_together(self, batch: Batch) -> None:
+        measured(self.subsets.utility, batch, self.subsets.players, lambda _: None)

@@ -1,0 +1,314 @@
+"""The tasks of a comparison: test items that had no say in any choice, and what is measured on them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shed_hf.comparison.overlap import Seen, repeating
+from shed_hf.curation.problem import Problem, screened
+from shed_hf.data.evaluation_items import EvaluationItems, items_from
+from shed_hf.data.formats import Example
+from shed_hf.errors import InputError
+from shed_hf.evaluation.item_groups import Grouped, split
+from shed_hf.evaluation.objectives import LikelihoodObjective, Objective
+from shed_hf.evaluation.registry import objective_from
+from shed_hf.evaluation.tasks import TaskItem, TaskObjective
+from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector
+from shed_hf.utils.naming import bare_name
+
+if TYPE_CHECKING:
+    from shed_hf.curation.request import Request
+
+TEST = "test"
+"""The name of a task that the caller did not name."""
+
+
+REPEATING = "repeating rows of the pool or evaluation items"
+TOO_LONG = "too long for the model"
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One number that is measured of every item of a task.
+
+    Attributes:
+        name: What it is called in the table.
+        objective: What measures an item.
+        grouping: How items are averaged; None for their mean.
+    """
+
+    name: str
+    objective: Objective
+    grouping: Grouped | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A test set.
+
+    Attributes:
+        name: The name of the task.
+        items: Its items.
+        figures: What is measured of each.
+        kept: Which of the items may be used: those that repeat nothing that had a say in a choice.
+    """
+
+    name: str
+    items: EvaluationItems
+    figures: tuple[Figure, ...]
+    kept: BoolVector
+
+    @property
+    def n_repeating(self) -> int:
+        """How many items were left out."""
+        return int((~self.kept).sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Where a figure of a task stands among the outcomes of one tuning.
+
+    Attributes:
+        task: The name of the task.
+        figure: The name of the figure.
+        places: The positions of its outcomes ``(n_items,)``.
+        weights: What every item counts, with a mean of 1; None where all count alike.
+        dropped: How many test items were left out, by reason.
+    """
+
+    task: str
+    figure: str
+    places: IntVector
+    weights: FloatVector | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, outcomes: FloatMatrix) -> FloatMatrix:
+        """The figure's outcomes, such that their mean over items is the figure.
+
+        Args:
+            outcomes: All outcomes of some tunings ``(m, n_outcomes)``.
+
+        Returns:
+            ``(m, n_items)``.
+        """
+        own = outcomes[:, self.places]
+        return own if self.weights is None else own * self.weights
+
+
+def tasks_from(
+    test_dataset: Any, objective: Any, test_columns: Any, request: "Request", problem: Problem
+) -> list[Task]:
+    """Read the test sets.
+
+    Args:
+        test_dataset: A dataset as `curate` takes it, or a dict from names of tasks to datasets.
+        objective: What is measured: an objective, a list of them, or a dict of these by task; None for the usual ones.
+        test_columns: Where the parts of an item are; for single tasks by their name.
+        request: The arguments of the curations.
+        problem: The pool, and what tunes on it.
+
+    Returns:
+        The tasks, with all of their items.
+
+    Raises:
+        InputError: For test sets that cannot be read, and objectives that cannot be used.
+    """
+    sets = named_sets(test_dataset)
+    unknown = [name for name in objective if name not in sets] if isinstance(objective, Mapping) else []
+    if unknown:
+        raise InputError(
+            f"test_objective= names the task {unknown[0]!r}, which test_dataset= lacks; it has {list(sets)}"
+        )
+    return [
+        _task(name, dataset, objective, _for_task(test_columns, name), request, problem)
+        for name, dataset in sets.items()
+    ]
+
+
+def without_repeating(tasks: Sequence[Task], seen: Seen) -> list[Task]:
+    """The tasks without items that had a say in a choice.
+
+    Args:
+        tasks: The tasks.
+        seen: The rows and items that may not be tested on.
+
+    Returns:
+        The same tasks, with fewer items.
+
+    Raises:
+        InputError: Where no item of a task is left.
+    """
+    left = [replace(task, kept=~repeating(task.items.examples, seen)) for task in tasks]
+    for task in left:
+        if not task.kept.any():
+            raise InputError(
+                f"all {len(task.kept)} items of the task {task.name!r} repeat rows of the pool or evaluation items; "
+                "pass others as test_dataset="
+            )
+    return left
+
+
+def named_sets(test_dataset: Any) -> dict[str, Any]:
+    """The test sets by the names of their tasks.
+
+    Args:
+        test_dataset: A dataset, or a dict from names to datasets.
+
+    Returns:
+        Datasets by name; a single one is called `TEST`.
+
+    Raises:
+        InputError: For an empty dict, and keys that are no names.
+    """
+    from datasets import DatasetDict
+
+    if not isinstance(test_dataset, Mapping) or isinstance(test_dataset, DatasetDict):
+        return {TEST: test_dataset}
+    wrong = [name for name in test_dataset if not isinstance(name, str) or not name.strip()]
+    if wrong or not test_dataset:
+        problem = f"has the key {wrong[0]!r}, which is no name" if wrong else "has no task"
+        raise InputError(f'test_dataset= {problem}; pass a dataset, or a dict such as {{"mmlu": …, "held-out": …}}')
+    return dict(test_dataset)
+
+
+def _for_task(given: Any, task: str) -> Any:
+    """What was given for one task, where it was given by task."""
+    return given[task] if isinstance(given, Mapping) and isinstance(given.get(task), Mapping) else given
+
+
+def _task(name: str, dataset: Any, objective: Any, columns: Any, request: "Request", problem: Problem) -> Task:
+    argument = "test_dataset" if name == TEST else f"test_dataset[{name!r}]"
+    if dataset is None:
+        raise InputError(f"{argument} is None; pass the items that all methods are compared on")
+    items = items_from(
+        dataset,
+        problem.pool,
+        request.columns,
+        request.drop_invalid,
+        np.random.default_rng(request.seed),
+        lambda pool: screened(pool, columns, request, problem.tuner, argument),
+        columns,
+        argument,
+    )
+    everything = np.ones(len(items.examples), dtype=np.bool_)
+    return Task(name, items, figures_from(objective, name, items.examples), everything)
+
+
+def figures_from(asked: Any, task: str, items: Sequence[Example]) -> tuple[Figure, ...]:
+    """What is measured on the items of a task.
+
+    Args:
+        asked: An objective, a list of them, or a dict of these by task; None for accuracy and log-likelihood over
+            options where all items have options, else the log-likelihood of completions.
+        task: The task's name.
+        items: Its items.
+
+    Returns:
+        The figures, the one that counts first.
+
+    Raises:
+        InputError: For what is no objective, two of one name, and groups of which only the worst counts.
+    """
+    if isinstance(asked, Mapping):
+        asked = asked.get(task)
+    if asked is None:
+        asked = ["accuracy", "choice"] if all(item.options for item in items) else ["loss"]
+    figures = tuple(_figure(one, items) for one in (asked if isinstance(asked, list | tuple) else [asked]))
+    names = [figure.name for figure in figures]
+    if not figures or len(set(names)) < len(names):
+        raise InputError(f"test_objective= names {names} for {task!r}; name at least one, and each once")
+    return figures
+
+
+def _figure(asked: Any, items: Sequence[Example]) -> Figure:
+    single, grouped = split(asked)
+    objective = objective_from(single, items)
+    if grouped is not None and grouped.kind != "macro":
+        raise InputError(
+            f"test_objective={asked!r} is no mean over items, so no gain can be judged by it; pass one of single items "
+            "or Macro(…)"
+        )
+    name = single if isinstance(single, str) else bare_name(objective) if single is not None else _usual(objective)
+    return Figure(name if grouped is None else f"macro {name}", objective, grouped)
+
+
+def _usual(objective: Objective) -> str:
+    return type(objective).__name__.lower()
+
+
+def items_of(tasks: Sequence[Task]) -> list[Example]:
+    """The items of all tasks that are measured, one after another.
+
+    Args:
+        tasks: The tasks.
+    """
+    kept = [(task.name, task.items.examples[place]) for task in tasks for place in np.flatnonzero(task.kept)]
+    return [TaskItem.of(example, name, place) for place, (name, example) in enumerate(kept)]
+
+
+def objective_of(tasks: Sequence[Task]) -> Objective:
+    """What measures all figures of all tasks.
+
+    Args:
+        tasks: The tasks.
+
+    Returns:
+        An objective for `items_of`.
+
+    Raises:
+        InputError: Where a figure that is not made of log-likelihoods is not the only one.
+    """
+    objectives = {task.name: [figure.objective for figure in task.figures] for task in tasks}
+    flat = [objective for of_task in objectives.values() for objective in of_task]
+    if len(flat) == 1:
+        return flat[0]
+    likelihoods = {
+        name: [objective for objective in of_task if isinstance(objective, LikelihoodObjective)]
+        for name, of_task in objectives.items()
+    }
+    others = [one for one in flat if not isinstance(one, LikelihoodObjective)]
+    if others:
+        raise InputError(
+            f"{bare_name(others[0])} looks at the model itself, and {len(flat) - 1} other figures are to be measured "
+            "with it; compare by it alone, with test_objective= and one test_dataset"
+        )
+    return TaskObjective(likelihoods)
+
+
+def columns_of(tasks: Sequence[Task], measured: IntVector) -> list[Column]:
+    """Where every figure stands among the outcomes.
+
+    Args:
+        tasks: The tasks.
+        measured: Which of `items_of` the evaluation kept ``(n_measured,)``, ascending.
+
+    Returns:
+        A column for each figure of each task.
+
+    Raises:
+        InputError: For a task of which no item fits into the model.
+    """
+    columns: list[Column] = []
+    first_item = first_outcome = 0
+    for task in tasks:
+        usable = np.flatnonzero(task.kept)
+        own = measured[(measured >= first_item) & (measured < first_item + len(usable))] - first_item
+        if not len(own):
+            raise InputError(f"no item of the task {task.name!r} fits into the model; raise max_length in args")
+        dropped = {REPEATING: task.n_repeating, TOO_LONG: len(usable) - len(own)}
+        for number, figure in enumerate(task.figures):
+            places = first_outcome + np.arange(len(own)) * len(task.figures) + number
+            weights = _weights(figure, task, usable[own])
+            columns.append(Column(task.name, figure.name, places, weights, dropped))
+        first_item += len(usable)
+        first_outcome += len(own) * len(task.figures)
+    return columns
+
+
+def _weights(figure: Figure, task: Task, kept: IntVector) -> FloatVector | None:
+    if figure.grouping is None:
+        return None
+    weights = figure.grouping.over(task.items, kept).weights()
+    return None if weights is None else weights * len(weights)

@@ -1,0 +1,209 @@
+"""The candidates of a race: what each chooses by one half of the evaluation items."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shed_hf.curation.race import Race
+from shed_hf.curation.row_choice import signal, sources_of
+from shed_hf.curation.row_signals import check_signals
+from shed_hf.errors import InputError
+from shed_hf.evaluation.item_halves import OnItems, groups_of_items, in_halves
+from shed_hf.game.game import Game
+from shed_hf.game.utility import HasEvaluation, SupportsCreditPerItem
+from shed_hf.sampling.registry import AnySampler, rows_to_choose
+from shed_hf.sampling.row_ranking import MOST_ROWS
+from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, Selection, select_rows
+from shed_hf.types import FloatVector, IntVector
+from shed_hf.utils.console import plural
+from shed_hf.utils.random_streams import Streams
+from shed_hf.utils.text import first_line
+
+if TYPE_CHECKING:
+    from shed_hf.curation.prepare import PreparedCuration
+
+LEAST_ITEMS = 16
+"""With fewer evaluation items there is no race: neither half could tell one subset from another."""
+
+
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """The evaluation items in two halves.
+
+    Attributes:
+        ranking: Reduces outcomes to utilities by the items that candidates are chosen and ranked by.
+        judging: The positions of the other items, which have no say in what is kept, ascending.
+        kept: The positions among all evaluation items of those that are measured; None where that is unknown.
+    """
+
+    ranking: OnItems
+    judging: IntVector
+    kept: IntVector | None
+
+
+@dataclass(eq=False)
+class SignalsOnHalf:
+    """What is known of the rows, and of the evaluation items that rank; each part is computed when first needed.
+
+    Attributes:
+        prepared: The curation.
+        halves: Which items rank.
+    """
+
+    prepared: "PreparedCuration"
+    halves: Halves
+
+    def __post_init__(self) -> None:
+        self._parts: dict[Need, Any] = {}
+
+    @property
+    def trained_for_credits(self) -> bool:
+        """Whether a training run over all rows was made."""
+        return "credits" in self._parts
+
+    def part(self, need: Need) -> Any:
+        """A field of `RowSignals`; of evaluation items those that rank.
+
+        Args:
+            need: The field's name.
+
+        Returns:
+            Its content.
+
+        Raises:
+            InputError: Where this curation cannot have it.
+        """
+        if need not in self._parts:
+            self._parts[need] = self._on_half(need, signal(sources_of(self.prepared), need))
+        return self._parts[need]
+
+    def of(self, selector: RowSelector) -> RowSignals:
+        """What a selector needs.
+
+        Args:
+            selector: What chooses rows.
+
+        Returns:
+            The signals.
+
+        Raises:
+            InputError: Where this curation cannot have one of them.
+        """
+        check_signals(selector, self.prepared.problem)
+        if "outcomes" in selector.needs:
+            raise InputError("it chooses by outcomes on all evaluation items, and in a race half of them have no say")
+        rows = self.prepared.candidates.rows
+        return RowSignals(rows=rows, **{need: self.part(need) for need in sorted(selector.needs)})
+
+    @cached_property
+    def merit(self) -> FloatVector | None:
+        """The merit of every row, of credits the mean over the items that rank; None for random order."""
+        merit, ranking = self.prepared.merit, self.halves.ranking
+        if merit.kind != "credit":
+            return merit.of_rows(self.prepared.streams.for_merit)
+        if self.prepared.request.merit == "auto" and not isinstance(merit.utility, SupportsCreditPerItem):
+            return None
+        weights = ranking.weights()
+        credits = self.part("credits")
+        return np.asarray(credits.mean(axis=1) if weights is None else credits @ weights[ranking.items])
+
+    def _on_half(self, need: Need, content: Any) -> Any:
+        ranking, kept = self.halves.ranking.items, self.halves.kept
+        if need == "credits":
+            return content[:, ranking]
+        if need not in ("item_embeddings", "item_texts", "item_hidden_states"):
+            return content
+        if kept is None:
+            raise InputError(
+                f"the utility measures {self.halves.ranking.n_items} items, and it is unknown which of the "
+                f"{len(content)} evaluation items they are"
+            )
+        places = kept[ranking]
+        return [content[place] for place in places.tolist()] if need == "item_texts" else content[places]
+
+
+def halves_of(prepared: "PreparedCuration", game: Game) -> Halves:
+    """Deal the evaluation items into halves, by the seed, balanced over their groups.
+
+    Args:
+        prepared: The curation.
+        game: A game of its utility, which tells how many items there are.
+
+    Returns:
+        The halves.
+
+    Raises:
+        InputError: For fewer than `LEAST_ITEMS` items.
+    """
+    n_items = game.outcomes(np.zeros((1, game.n_players), np.bool_)).shape[1]
+    if n_items < LEAST_ITEMS:
+        raise InputError(
+            f'method="race" chooses by one half of the evaluation items and judges by the other, and there are '
+            f'{plural(n_items, "item")}; pass an eval_dataset= of at least {LEAST_ITEMS}, or method="shapley"'
+        )
+    items, grouping, utility = prepared.problem.items, prepared.problem.grouping, prepared.problem.utility
+    n_known = -1 if items is None else len(items.examples)
+    kept = np.arange(n_items) if n_known == n_items else None
+    if isinstance(utility, HasEvaluation):
+        kept = np.asarray(utility.evaluation.kept)
+    if grouping is not None:
+        groups = grouping.groups.tolist()
+    else:
+        groups = [""] * n_items if items is None or kept is None else groups_of_items(items.columns, kept)
+    ranking, judging = in_halves(groups, prepared.streams.for_race)
+    return Halves(OnItems(ranking, n_items, grouping), judging, kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Entrants:
+    """The candidates of a race before it begins.
+
+    Attributes:
+        samplers: What chooses the rows of each, by name, in order.
+        selections: What those that choose single rows chose, as positions among the rows that may be chosen.
+        left_out: Candidates that cannot take part, and why.
+    """
+
+    samplers: dict[str, AnySampler]
+    selections: dict[str, Selection]
+    left_out: dict[str, str]
+
+
+def entrants_of(race: Race, prepared: "PreparedCuration", signals: SignalsOnHalf) -> Entrants:
+    """Let every selector of single rows choose; what cannot is left out.
+
+    Every candidate has the same random numbers as if it were the curation's own sampler.
+
+    Args:
+        race: Which candidates there are.
+        prepared: The curation.
+        signals: What is known of rows and items.
+
+    Returns:
+        The candidates.
+
+    Raises:
+        InputError: Where none is left.
+    """
+    samplers, selections, left_out = race.named(prepared.sampler), {}, {}
+    for name, sampler in list(samplers.items()):
+        if not isinstance(sampler, RowSelector):
+            continue
+        try:
+            selections[name] = _selected(sampler, race, prepared, signals)
+        except InputError as error:
+            left_out[name] = first_line(error)
+            del samplers[name]
+    if not samplers:
+        raise InputError(f"no candidate can take part in the race: {left_out}; name others in Race(candidates=…)")
+    return Entrants(samplers, selections, left_out)
+
+
+def _selected(sampler: RowSelector, race: Race, prepared: "PreparedCuration", signals: SignalsOnHalf) -> Selection:
+    rows, request = prepared.candidates.rows, prepared.request
+    rows_to_choose(sampler, prepared.size, len(prepared.problem.pool), len(rows))
+    if race.candidates is None and "credits" in sampler.needs and len(rows) > MOST_ROWS and sampler != prepared.sampler:
+        raise InputError(f"credits take a training run over all {len(rows)} rows; name it in Race(candidates=…)")
+    return select_rows(sampler, signals.of(sampler), prepared.size, Streams(request.seed).for_rows)

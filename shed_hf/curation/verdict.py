@@ -1,0 +1,108 @@
+"""The verdict at the end of a curation, where a test set was given: made where it is cheap, or asked for."""
+
+from shed_hf.curated_dataset import CuratedDataset
+from shed_hf.curation.request import Request
+from shed_hf.data.loading import load_source
+from shed_hf.distributed.launch import is_main
+from shed_hf.errors import InputError, NotBetter
+from shed_hf.errors.safe_text import safe
+from shed_hf.game.utility import UtilityFactory
+from shed_hf.storage.rescue import rescue
+from shed_hf.utils.console import plural, say
+
+SEEDS = 5
+"""How many times the chosen rows are tuned on; random subsets are as many."""
+
+CHEAP = 0.2
+"""A verdict is made unasked where it takes less than this share of what the game took."""
+
+_PASSES = 3
+"""A row that is trained on costs about as much as this many that are read: it goes forward, and back twice as far."""
+
+
+def check_test_dataset(request: Request) -> None:
+    """See, before anything is paid for, that a verdict could be made at the end.
+
+    Args:
+        request: The arguments of `curate`.
+
+    Raises:
+        InputError: For a test set that can't be loaded or bound, and for ``require_better`` without one.
+    """
+    if request.test_dataset is None:
+        if request.require_better:
+            raise InputError("require_better=True needs items to compare on; pass test_dataset=")
+        return
+    if not isinstance(request.utility, str | UtilityFactory):
+        raise InputError(
+            "test_dataset= can't be bound to a utility that brings its own items; leave it out, and call "
+            "curated.verify(utility=…) with a callable that measures on test items"
+        )
+    load_source(request.test_dataset, name="test_dataset")
+
+
+def with_verdict(curated: CuratedDataset, request: Request) -> CuratedDataset:
+    """The result with its verdict, where one was asked for or takes less than a fifth of the game. All ranks call this.
+
+    Args:
+        curated: The result.
+        request: The arguments of `curate`.
+
+    Returns:
+        The same result.
+
+    Raises:
+        NotBetter: With ``require_better``, where the rows are not shown to be better than random ones. The result is
+            in a folder then, which the error names.
+    """
+    if request.test_dataset is None:
+        return curated
+    if not curated.estimate.played and curated.race is None and not request.require_better:
+        say(f"not compared with random rows: curated.verify(test_dataset) does it in {2 * SEEDS} fine-tunings")
+        return curated
+    share = share_of_game(curated, len(load_source(request.test_dataset, name="test_dataset")))
+    if share >= CHEAP and not request.require_better:
+        say(
+            f"not compared with random rows, which would take {share:.0%} of what the game took: "
+            f"curated.verify(test_dataset) does it in {plural(2 * SEEDS, 'fine-tuning')}"
+        )
+        return curated
+    try:
+        verdict = curated.verify(
+            request.test_dataset,
+            seeds=SEEDS,
+            full=False,
+            columns=request.eval_columns,
+            drop_invalid=request.drop_invalid,
+            ledger=None if request.ledger is None else f"{request.ledger}.verdict",
+        )
+    except BaseException as error:
+        error.add_note(safe(_kept(curated)))
+        raise
+    if request.require_better and not verdict.is_better:
+        raise NotBetter(f"{verdict.claim}, and require_better=True; {_kept(curated)}")
+    return curated
+
+
+def share_of_game(curated: CuratedDataset, n_items: int) -> float:
+    """What a verdict would take, as a share of what the game took: in rows that are trained on and items that are read.
+
+    Args:
+        curated: The result.
+        n_items: The number of test items.
+
+    Returns:
+        The share.
+    """
+    entries = list(curated.ledger)
+    of_game = sum(_PASSES * sum(map(len, entry.blocks)) + len(entry.outcome) for entry in entries)
+    return (2 * SEEDS * (_PASSES * len(curated) + n_items) + n_items) / max(of_game, 1)
+
+
+def _kept(curated: CuratedDataset) -> str:
+    """Where the finished result is, in words; rank 0 saves it."""
+    folder = rescue(curated, "curated") if is_main() else None
+    if folder is None:
+        return "rank 0 saved the result" if not is_main() else "the result could not be saved"
+    say(f"the result is saved in {folder}")
+    return f"the result is saved in {folder}; load it with CuratedDataset.load_from_disk({str(folder)!r})"

@@ -1,0 +1,348 @@
+"""`update`: a pool that was curated has grown; what was measured is kept, and only what is new is measured.
+
+An outcome depends on the content and the order of the rows that were trained on, on the evaluation items and on the
+utility, and on nothing else of the pool. So an outcome of the old pool is one of the grown pool where its rows are
+there by content, and where items and utility are the same; both are checked against the header of the old ledger. Old
+players keep their proxies, and every coalition that was measured is a coalition of the grown game.
+"""
+
+import os
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from shed_hf.clustering.topic_terms import describe_clusters
+from shed_hf.distributed.launch import workers_of_launch
+from shed_hf.distributed.ranks import MultiProcess, SingleProcess
+from shed_hf.errors import InputError
+from shed_hf.estimators import Estimator, LeastSquares, ValueEstimate
+from shed_hf.estimators.base import FromLedger, check_budget
+from shed_hf.estimators.coalition_design import draw_beyond
+from shed_hf.estimators.outcomes import measure_ends, measurements_of
+from shed_hf.estimators.registry import ESTIMATORS
+from shed_hf.extension.credited_choice import goes_by_credit, with_credits
+from shed_hf.extension.earlier_outcomes import check_same, outcomes_of_then
+from shed_hf.extension.grown_pool import GrownPool, grow, with_new_rows
+from shed_hf.extension.items import grown_digest, items_again
+from shed_hf.extension.new_rows import NewRows, encoder_of, fitted_again, read_new_rows, without_items
+from shed_hf.extension.problem import Extension, bound_again, numbered_pool
+from shed_hf.extension.tuner import tuner_again
+from shed_hf.extension.updated_recipe import updated_recipe
+from shed_hf.extension.workers import CODEC, ExtensionWorker, ledger_path, of_type, opened
+from shed_hf.game.coalitions import coalition_of
+from shed_hf.game.comparison import compare_ranks
+from shed_hf.game.entry import Entry
+from shed_hf.game.game import Game
+from shed_hf.game.interruption import outcomes_kept
+from shed_hf.game.orders import seed_of_entry
+from shed_hf.game.utility import UtilityFactory
+from shed_hf.results.curation import Curation
+from shed_hf.results.reuse import resample
+from shed_hf.results.source_rows import with_source
+from shed_hf.results.summary import summary
+from shed_hf.results.tables import clusters_table, with_values
+from shed_hf.results.valued_pool import MeasuredBy, ValuedPool
+from shed_hf.results.wire import CurationResult, to_workers
+from shed_hf.sampling.registry import AnySampler, rows_to_choose, sampler_from, sampler_of
+from shed_hf.sampling.row_ranking import KINDS, merit_of
+from shed_hf.sampling.samplers import QOCS
+from shed_hf.sampling.selectors import RowSelector
+from shed_hf.types import CoalitionMatrix, FloatVector
+from shed_hf.utils.checks import check_flag
+from shed_hf.utils.console import Stopwatch, plural, progress, say
+from shed_hf.utils.naming import to_recipe_entry
+from shed_hf.utils.random_streams import Streams
+
+LEAST = 3
+"""v(N), and a coalition with its complement."""
+
+
+@dataclass(frozen=True, eq=False)
+class UpdateRequest:
+    """The arguments of `CuratedDataset.update`, which documents them.
+
+    Attributes:
+        new_rows: The rows that the pool grows by.
+        budget: The most fine-tunings of coalitions.
+        size: How many rows to keep; None for as many as before.
+        sampler: How rows are drawn from clusters; None for the curation's.
+        merit: ``"auto"`` for the curation's order of rows within clusters; None for a random one.
+        utility: What measures, where it is not at hand or has to know the new rows.
+        ledger: Where outcomes are written and resumed from; None for memory.
+        eval_dataset: The evaluation items, where they are not at hand.
+        source: The dataset that was curated, where it is not at hand.
+        drop_invalid: Whether new rows that can't be read are left out.
+    """
+
+    new_rows: Any
+    budget: int
+    size: int | float | str | None
+    sampler: Any
+    merit: str | None
+    utility: Any
+    ledger: str | os.PathLike[str] | None
+    eval_dataset: Any
+    source: Any
+    drop_invalid: bool
+
+    def __post_init__(self) -> None:
+        """Checks what no later part checks.
+
+        Raises:
+            InputError: Naming the first that cannot be used.
+        """
+        check_budget(self.budget, LEAST, "a coalition, its complement and v(N)")
+        check_flag(drop_invalid=self.drop_invalid)
+        if self.merit not in (None, "auto"):
+            raise InputError(f'merit={self.merit!r} is neither "auto", as in the curation, nor None')
+        ledger_path(self.ledger)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bound:
+    """What every rank of an update holds.
+
+    Attributes:
+        curated: The result before, with its source.
+        new: The new rows.
+        extension: What measures rows of both.
+        first: The number of the first new row.
+    """
+
+    curated: Curation
+    new: NewRows
+    extension: Extension
+    first: int
+
+
+def update(curated: Curation, request: UpdateRequest) -> Curation:
+    """Measure what is new, and choose from the grown pool.
+
+    Args:
+        curated: The result, which stays as it is.
+        request: The arguments.
+
+    Returns:
+        The result of the grown pool.
+
+    Raises:
+        InputError: For what cannot be used.
+        LedgerError: For a ledger of another run, or one that cannot be written.
+        Diverged: When training ends in outcomes that are not finite.
+    """
+    watch = Stopwatch()
+    sampler = _sampler(curated, request)
+    _check_merit(curated, request)
+    with workers_of_launch(CODEC) as workers:
+        bound = _bound(curated, request, workers)
+        if isinstance(workers, MultiProcess) and not workers.is_main:
+            worker = ExtensionWorker(bound.extension, workers.rank, ledger_path(request.ledger))
+            return _received(bound, of_type(CurationResult, worker.work(workers)))
+        found = _grown(bound, request, sampler, workers, watch)
+        workers.end(to_workers(found))
+    say(summary(found))
+    return found
+
+
+def _bound(curated: Curation, request: UpdateRequest, workers: SingleProcess | MultiProcess) -> _Bound:
+    tuner, utility = _utility(curated, request)
+    items = None
+    if tuner is not None or curated.recipe["evaluation"] is not None:
+        items = items_again(curated, tuner, request.eval_dataset, request.source)
+    found = with_source(curated, request.source)
+    new = read_new_rows(found, request.new_rows, tuner, request.drop_invalid)
+    old, header = numbered_pool(found), curated.ledger.header
+    if not isinstance(header.get("order", ""), str):
+        raise InputError(
+            "an earlier version measured this curation's coalitions in one training order, and new ones would not "
+            "compare with them; curate the grown dataset anew"
+        )
+    digest = grown_digest(curated.recipe["source"]["digest"], new.pool)
+    pool, seed = with_new_rows(old, new.pool), seed_of_entry(header.get("order", 0))
+    extension = bound_again(found, pool, digest, tuner, utility, items, seed, workers, header)
+    check_same(curated, extension, utility)
+    return _Bound(found, new, extension, len(old))
+
+
+def _utility(curated: Curation, request: UpdateRequest) -> tuple[UtilityFactory | None, Any]:
+    if request.utility is not None:
+        factory = isinstance(request.utility, UtilityFactory)
+        return (request.utility, None) if factory else (None, request.utility)
+    tuner, held = tuner_again(curated), curated.valued.measured_by
+    if tuner is None and (held is None or held.utility is None):
+        raise InputError(
+            "the utility of this curation was a callable and is not at hand; pass it as utility=, able to measure the "
+            f"new rows, which are numbered from {curated.recipe['source']['rows']}"
+        )
+    return tuner, None if held is None else held.utility
+
+
+def _sampler(curated: Curation, request: UpdateRequest) -> AnySampler:
+    sampler = sampler_of(curated.recipe["sampler"]) if request.sampler is None else sampler_from(request.sampler)
+    if isinstance(sampler, RowSelector) and not (sampler.needs <= {"digests", "format"} or goes_by_credit(sampler)):
+        if request.sampler is None:
+            warnings.warn(
+                f"the curation's {sampler} would need to know of new rows what a result does not hold; rows are drawn "
+                'from the best clusters instead, as by sampler="qocs"',
+                stacklevel=3,
+            )
+            return QOCS()
+        raise InputError(
+            f"sampler={sampler} chooses rows by their {', '.join(sorted(sampler.needs))}, which a result does not hold "
+            'for new rows; pass a sampler of clusters, such as sampler="qocs"'
+        )
+    return sampler
+
+
+def _check_merit(curated: Curation, request: UpdateRequest) -> None:
+    kind = curated.recipe["merit"]
+    if request.merit is not None and kind is not None and kind not in KINDS:
+        raise InputError(
+            "the rows within clusters were ordered by numbers of the caller's, which new rows do not have; pass "
+            "merit=None for a random order"
+        )
+
+
+def _grown(
+    bound: _Bound,
+    request: UpdateRequest,
+    sampler: AnySampler,
+    workers: SingleProcess | MultiProcess,
+    watch: Stopwatch,
+) -> Curation:
+    extension, streams = bound.extension, Streams(bound.curated.recipe["seed"])
+    readable = np.flatnonzero(~bound.new.pool.invalid) + bound.first
+    curated = fitted_again(bound.curated, extension.pool, readable)
+    candidates, left_out = without_items(bound.new, extension.items, encoder_of(curated))
+    pool = grow(curated, extension.pool, candidates, bound.first, extension.utility, streams)
+    size = min(len(curated.rows), len(pool.rows)) if request.size is None else request.size
+    rows_to_choose(sampler, size, len(extension.pool), len(pool.rows))  # before anything is measured
+    positions = pool.clustering.centroids[pool.players.clusters].astype(np.float64)
+    kept = list(outcomes_of_then(curated))
+    with opened(extension, pool.players, ledger_path(request.ledger), workers, kept) as ledger, outcomes_kept(ledger):
+        game = extension.game(pool.players, positions, ledger, workers)
+        coalitions = _coalitions(game, kept, request.budget, streams)
+        _tell(game, pool, len(coalitions), len(kept), len(ledger))
+        _measure(game, coalitions, len(ledger) - len(kept))
+        found = ledger.in_order([entry.key for entry in kept] + list(game.asked))
+        estimate, estimator = _estimated(extension.game(pool.players, positions, found, SingleProcess()), curated)
+        merit = _merit(curated, request, extension, pool, game, streams, workers)
+        valued = _valued(replace(bound, curated=curated), pool, estimate, merit)
+        valued = replace(valued, ledger=found)
+        recipe = updated_recipe(curated, extension.digest, len(extension.pool), pool, left_out, game, watch.seconds)
+        valued, recipe = with_credits(valued, recipe, sampler, size, extension, game)
+        if to_recipe_entry(estimator) != curated.recipe["estimator"]:
+            recipe["reestimate"] = {"estimator": to_recipe_entry(estimator), "budget": None}
+        return resample(replace(curated, valued=valued, recipe=recipe), size, sampler, None, None)
+
+
+def _coalitions(game: Game, kept: list[Entry], budget: int, streams: Streams) -> CoalitionMatrix:
+    """The coalitions that say most beyond those kept; the same whatever of them was measured already."""
+    of_entry = coalition_of(game.players)
+    known = {found.tobytes(): found for entry in kept if (found := of_entry(entry)) is not None}
+    inner = [found for found in known.values() if found.any() and not found.all()]
+    before = np.stack(inner) if inner else np.zeros((0, game.n_players), dtype=np.bool_)
+    of_grand = not any(found.all() for found in known.values())
+    return draw_beyond(game.n_players, budget - of_grand, before, streams.for_values)
+
+
+def _tell(game: Game, pool: GrownPool, n_coalitions: int, n_kept: int, n_known: int) -> None:
+    joined = pool.joined
+    resumed = f"; {n_known - n_kept} in the ledger already" if n_known > n_kept else ""
+    say(
+        f"update: {plural(len(joined.labels), 'new row')}, {joined.n_joined:,} in the clusters there were, "
+        f"{plural(joined.n_new, 'new cluster')}; {plural(n_kept, 'outcome')} kept"
+    )
+    say(
+        f"bill: at most {plural(n_coalitions + 1, 'fine-tuning')} for a game of {plural(game.n_players, 'player')}"
+        f"{resumed}"
+    )
+
+
+def _measure(game: Game, coalitions: CoalitionMatrix, n_known: int) -> None:
+    compare_ranks(game)
+    with progress(max(len(coalitions) + 1 - n_known, 1)) as advance:
+        game.watch = advance
+        measure_ends(game, 0)
+        measurements_of(game, coalitions, [0] * len(coalitions))
+
+
+def _estimated(game: Game, curated: Curation) -> tuple[ValueEstimate, Estimator]:
+    """Values from a ledger whose order does not depend on who measured what when, since sums round by it."""
+    estimator, before = _estimator(curated), curated.estimate
+    estimate = estimator.from_ledger(game)
+    row_spread = {"row_spread": before.row_spread, "row_pairs": before.row_pairs}
+    return replace(estimate, starts_untrained=before.starts_untrained, **row_spread), estimator
+
+
+def _estimator(curated: Curation) -> Any:
+    """The curation's estimator where it uses whatever was measured, else least squares."""
+    recipe = curated.recipe
+    entry = recipe["estimator"] if recipe["reestimate"] is None else recipe["reestimate"]["estimator"]
+    kinds = {kind.__name__: kind for kind in ESTIMATORS.values()}
+    fields = {name: field for name, field in entry.items() if name != "name"}
+    kind = kinds.get(entry["name"])
+    return kind(**fields) if kind is not None and issubclass(kind, FromLedger) else LeastSquares()
+
+
+def _merit(
+    curated: Curation,
+    request: UpdateRequest,
+    extension: Extension,
+    pool: GrownPool,
+    game: Game,
+    streams: Streams,
+    workers: SingleProcess | MultiProcess,
+) -> FloatVector | None:
+    """What orders the rows within clusters, measured anew over old and new rows."""
+    kind = curated.recipe["merit"]
+    if request.merit is None or kind is None:
+        return None
+    merit = merit_of(kind, None, extension.utility, pool.rows, len(extension.pool), workers)
+    found = merit.of_rows(streams.for_merit)
+    if kind == "credit":
+        game.note_run(pool.rows)
+    return found
+
+
+def _valued(bound: _Bound, pool: GrownPool, estimate: ValueEstimate, merit: FloatVector | None) -> ValuedPool:
+    extension, before = bound.extension, bound.curated.valued
+    terms, excerpts = describe_clusters(extension.pool, pool.nearest, pool.players.proxies)
+    shown = [new if place >= len(before.excerpts) or before.excerpts[place] is not None else None
+             for place, new in enumerate(excerpts)]  # fmt: skip
+    return replace(
+        before,
+        pool_rows=pool.rows,
+        digests=extension.pool.digests[pool.rows],
+        clustering=pool.clustering,
+        players=pool.players,
+        estimate=estimate,
+        embedding_map=pool.embedding_map,
+        terms=terms,
+        excerpts=shown,
+        source=extension.pool.dataset.select(pool.rows),
+        merit=merit,
+        taken=None,
+        worth=None,
+        measured_by=_measured_by(bound),
+    )
+
+
+def _measured_by(bound: _Bound) -> MeasuredBy:
+    extension, before = bound.extension, bound.curated.valued.measured_by
+    utility = None if extension.tuner is not None else extension.utility
+    if before is not None and before.utility is not None:
+        utility = before.utility
+    return MeasuredBy(extension.tuner, extension.items, utility)
+
+
+def _received(bound: _Bound, result: CurationResult) -> Curation:
+    """Rank 0's result with the rows that this rank has."""
+    source = bound.extension.pool.dataset.select(result.valued.pool_rows)
+    encoder = result.valued.encoder or bound.curated.valued.encoder
+    valued = replace(result.valued, source=source, encoder=encoder, measured_by=_measured_by(bound))
+    valued = replace(valued, measured_items=bound.curated.valued.measured_items)
+    rows = result.rows
+    return Curation(with_values(valued, rows), rows, clusters_table(valued, rows), result.recipe, valued)

@@ -1,0 +1,215 @@
+"""`RaceResult`: the candidates of a race, how they fared, which was kept, and whether it is better than random rows."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from shed_hf.errors.safe_text import one_line
+from shed_hf.results.recipe import ContenderEntry, RaceEntry, RacePlanEntry
+from shed_hf.results.verdict import Verdict
+from shed_hf.utils.console import plural
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+RANDOM, UNTUNED = "random rows", "not tuned"
+"""What the lines are called that candidates are compared with."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One candidate of a race, or random rows.
+
+    Attributes:
+        name: What it is called.
+        sampler: What chose its rows: the class as ``"name"``, and its fields.
+        mean: Its mean utility on the items that candidates are ranked by; higher is better.
+        stderr: The standard error of the mean over training orders, of random rows over draws; None for one order.
+        orders: In how many training orders it was measured; random rows in as many draws.
+        rounds: In how many rounds it took part.
+        key: The key of its first measurement in the ledger, whose entry has its rows; of random rows that of the first
+            draw.
+    """
+
+    name: str
+    sampler: Mapping[str, Any]
+    mean: float
+    stderr: float | None
+    orders: int
+    rounds: int
+    key: str = field(repr=False)
+
+    def __str__(self) -> str:
+        spread = "" if self.stderr is None else f" ± {self.stderr:.4f}"
+        return f"{one_line(self.name, 60)} {self.mean:.4f}{spread} ({self.orders})"
+
+
+@dataclass(frozen=True)
+class RaceResult:
+    """How a race ended.
+
+    Attributes:
+        candidates: The candidates, the best first: by the rounds they lasted, then by their means.
+        random: Random rows of the same number, drawn anew for every training order.
+        untuned: The utility of the model before tuning, on the same items.
+        left_out: Candidates that could not take part, and why.
+        kept: The name of what was kept: the best candidate, or `RANDOM` where it was not shown to be better.
+        ranked_by: The positions of the evaluation items that everything was chosen by, ascending.
+        n_items: How many evaluation items there are; the others had no say, and give the verdict.
+        fine_tunings: The fine-tunings behind the race, over all runs that the ledger remembers.
+        evidence: The best candidate beside random rows on the items that it was chosen by, corrected for the number of
+            candidates. It decided whether the candidate was kept.
+        verdict: The best candidate beside random rows on the items that had no say.
+        plan: The arguments that the race had.
+        is_current: Whether the rows are those that were kept; False after they were sampled anew.
+    """
+
+    candidates: tuple[Contender, ...]
+    random: Contender
+    untuned: float
+    left_out: Mapping[str, str]
+    kept: str
+    ranked_by: tuple[int, ...] = field(repr=False)
+    n_items: int
+    fine_tunings: int
+    evidence: Verdict
+    verdict: Verdict
+    plan: RacePlanEntry = field(repr=False)
+    is_current: bool = True
+
+    @property
+    def best(self) -> Contender:
+        """The candidate that was left at last."""
+        return self.candidates[0]
+
+    @property
+    def kept_random(self) -> bool:
+        """Whether random rows were kept."""
+        return self.kept == RANDOM
+
+    def __str__(self) -> str:
+        return "\n  ".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The race in a few lines.
+
+        Returns:
+            What was kept, the means of all, and both comparisons with random rows.
+        """
+        judged = self.n_items - len(self.ranked_by)
+        left_out = [f"{one_line(name, 60)} ({one_line(why, 160)})" for name, why in self.left_out.items()]
+        return [
+            f"race of {plural(len(self.candidates), 'candidate')} and random rows, "
+            f"{plural(self.fine_tunings, 'fine-tuning')}: {self.claim}",
+            f"means ± se on {plural(len(self.ranked_by), 'item')} (training orders): "
+            f"{', '.join(map(str, [*self.candidates, self.random]))}; {UNTUNED} {self.untuned:.4f}",
+            f"{one_line(self.best.name, 60)} on {plural(judged, 'item')} that had no say: {self.verdict.claim}",
+            *([f"not in the race: {'; '.join(left_out)}"] if left_out else []),
+        ]
+
+    @property
+    def claim(self) -> str:
+        """What was kept, and why, in words."""
+        best, why = one_line(self.best.name, 60), self.reason
+        kept = (
+            f"random rows are kept; {best} came first and was {why}" if self.kept_random else f"{best} is kept, {why}"
+        )
+        return kept if self.is_current else f"{kept}; the rows were sampled anew since"
+
+    @property
+    def reason(self) -> str:
+        """How the best candidate compares with random rows on the items that rank, in words."""
+        over = self.evidence.over_random
+        figures = f"{over.gain:.4f} ({over.low:.4f} to {over.high:.4f})"
+        if self.kept_random:
+            return f"not shown to be better: by {figures}"
+        return f"better than random rows by {figures}"
+
+    def to_dataset(self) -> "Dataset":
+        """A line for every candidate, for random rows and for the untuned model: name, mean, stderr, orders, rounds,
+        kept.
+        """
+        from datasets import Dataset, Features, Value
+
+        lines = [*self.candidates, self.random]
+        figures = {
+            "name": [*(line.name for line in lines), UNTUNED],
+            "mean": [*(line.mean for line in lines), self.untuned],
+            "stderr": [*(line.stderr for line in lines), None],
+            "orders": [*(line.orders for line in lines), 1],
+            "rounds": [*(line.rounds for line in lines), 0],
+            "kept": [*(line.name == self.kept for line in lines), False],
+        }
+        types = ("string", "float64", "float64", "int64", "int64", "bool")
+        return Dataset.from_dict(figures, features=Features(dict(zip(figures, map(Value, types), strict=True))))
+
+    def as_json(self) -> RaceEntry:
+        """The race as its entry in a recipe."""
+        return {
+            "candidates": [_entry(candidate) for candidate in self.candidates],
+            "random": _entry(self.random),
+            "untuned": self.untuned,
+            "left_out": dict(self.left_out),
+            "kept": self.kept,
+            "ranked_by": list(self.ranked_by),
+            "n_items": self.n_items,
+            "fine_tunings": self.fine_tunings,
+            "evidence": self.evidence.as_json(),
+            "verdict": self.verdict.as_json(),
+            "plan": self.plan,
+            "is_current": self.is_current,
+        }
+
+    @classmethod
+    def from_json(cls, entry: RaceEntry) -> "RaceResult":
+        """The race that `as_json` wrote.
+
+        Args:
+            entry: The recipe's entry.
+
+        Raises:
+            ValueError: Where its parts do not belong together.
+        """
+        _check(entry)
+        return cls(
+            candidates=tuple(Contender(**candidate) for candidate in entry["candidates"]),
+            random=Contender(**entry["random"]),
+            untuned=entry["untuned"],
+            left_out=dict(entry["left_out"]),
+            kept=entry["kept"],
+            ranked_by=tuple(entry["ranked_by"]),
+            n_items=entry["n_items"],
+            fine_tunings=entry["fine_tunings"],
+            evidence=Verdict.from_json(entry["evidence"]),
+            verdict=Verdict.from_json(entry["verdict"]),
+            plan=entry["plan"],
+            is_current=entry["is_current"],
+        )
+
+
+def mean_and_stderr(utilities: Any) -> tuple[float, float | None]:
+    """The mean of some measurements, and its standard error.
+
+    Args:
+        utilities: ``(n,)`` numbers.
+
+    Returns:
+        The mean, and the standard error; None for a single measurement.
+    """
+    n = len(utilities)
+    return float(utilities.mean()), float(utilities.std(ddof=1)) / math.sqrt(n) if n > 1 else None
+
+
+def _entry(contender: Contender) -> ContenderEntry:
+    return cast(ContenderEntry, {**asdict(contender), "sampler": dict(contender.sampler)})
+
+
+def _check(entry: RaceEntry) -> None:
+    ranked_by, names = entry["ranked_by"], [candidate["name"] for candidate in entry["candidates"]]
+    if not names or entry["kept"] not in (names[0], RANDOM):
+        raise ValueError(f"a race that kept {one_line(entry['kept'], 60)}, which is not its best candidate")
+    ascending = all(one < other for one, other in itertools.pairwise(ranked_by))
+    if not ranked_by or not ascending or ranked_by[0] < 0 or ranked_by[-1] >= entry["n_items"]:
+        raise ValueError(f"a race by items that are not among its {one_line(entry['n_items'], 20)}")

@@ -1,0 +1,1 @@
+"""Verification: whether the chosen rows are better than random ones, measured on items that had no part in a choice."""

@@ -1,0 +1,223 @@
+"""Trials: tunings on subsets of rows, each in several training orders, measured as a game with a ledger and ranks.
+
+Every subset is a player that plays alone, and every seed a training order of its rows. So what is measured is recorded,
+resumed, batched and shared among ranks as the coalitions of a curation are.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from shed_hf.distributed.messages import Codec, record
+from shed_hf.distributed.ranks import MultiProcess, Workers
+from shed_hf.errors import InputError
+from shed_hf.game.comparison import Probe, compare_ranks, probe
+from shed_hf.game.entry import Entry
+from shed_hf.game.execution import Precision
+from shed_hf.game.game import Game
+from shed_hf.game.ledger import Ledger
+from shed_hf.game.ledger_header import differing
+from shed_hf.game.measurement import Batch, measured
+from shed_hf.game.orders import order_entry
+from shed_hf.game.utility import TrainableUtility
+from shed_hf.types import FloatMatrix, IntVector
+
+CODEC = Codec([record(kind) for kind in (Batch, Entry, Probe, Precision)])
+"""What the ranks of trials read and write messages with."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A subset of rows to tune on.
+
+    Attributes:
+        rows: ``(n,)`` the utility's row ids.
+        runs: How many times, each in a training order of its own.
+    """
+
+    rows: IntVector
+    runs: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class TrialOutcomes:
+    """What was measured of a trial.
+
+    Attributes:
+        outcomes: ``(runs, n_items)``, higher is better.
+        seconds: How long the runs took together, evaluation included.
+    """
+
+    outcomes: FloatMatrix
+    seconds: float
+
+
+class Trials:
+    """Some trials with what measures them; the same on every rank.
+
+    Args:
+        trials: Subsets by name.
+        utility: What tunes and measures.
+        digests: Row id to the content of its row.
+        dataset: What names the content of all rows in the ledger's header.
+        seed: The seed of the training orders.
+
+    Raises:
+        InputError: For a subset of which no row can be learned from.
+    """
+
+    def __init__(
+        self,
+        trials: Mapping[str, Trial],
+        utility: TrainableUtility,
+        digests: Mapping[int, bytes],
+        dataset: str,
+        seed: int,
+    ) -> None:
+        self.utility, self.seed = utility, seed
+        self._digests, self._dataset = digests, dataset
+        self._runs = {name: trial.runs for name, trial in trials.items()}
+        self.players = [_trainable(name, trial.rows, utility) for name, trial in trials.items()]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the subsets."""
+        return list(self._runs)
+
+    @property
+    def n_runs(self) -> int:
+        """How many tunings there are."""
+        return sum(self._runs.values())
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows they train on together."""
+        return sum(len(rows) * runs for rows, runs in zip(self.players, self._runs.values(), strict=True))
+
+    def header(self) -> dict[str, Any]:
+        """What determines an outcome besides the rows, for the ledger's header."""
+        return {"dataset": self._dataset, "order": order_entry(self.seed), **self.utility.describe()}
+
+    def game(self, ledger: Ledger, workers: Workers) -> Game:
+        """The game of the subsets, on rank 0; outcomes that other ranks find on their disks enter the ledger.
+
+        Args:
+            ledger: Where outcomes are looked up and recorded.
+            workers: The ranks that measure.
+
+        Returns:
+            The game.
+
+        Raises:
+            InputError: Where another rank would measure something else.
+        """
+        nothing_more: list[Entry] = []
+        for entries in workers.on_every_rank("begin", (self.header(), self.players), lambda _: nothing_more):
+            for entry in entries:
+                ledger.put(entry)
+        game = Game(self.players, self.utility, ledger, self._digests, self.seed, workers=workers)
+        compare_ranks(game)
+        return game
+
+    def measure(self, game: Game) -> tuple[dict[str, TrialOutcomes], Entry]:
+        """Measure every trial, and the model before tuning.
+
+        Args:
+            game: The game of these trials.
+
+        Returns:
+            The outcomes by trial, and the ledger's entry of the untuned model.
+
+        Raises:
+            Diverged: When an outcome is not finite; what was measured before is in the ledger.
+        """
+        n = game.n_players
+        untuned = game.measurements(np.zeros((1, n), dtype=np.bool_))[0]
+        runs = list(self._runs.values())
+        alone = np.repeat(np.eye(n, dtype=np.bool_), runs, axis=0)
+        entries = game.measurements(alone, [number for count in runs for number in range(count)])
+        parts = np.split(np.arange(len(entries)), np.cumsum(runs)[:-1])
+        found = {
+            name: _outcomes([entries[place] for place in part]) for name, part in zip(self._runs, parts, strict=True)
+        }
+        return found, untuned
+
+
+def _trainable(name: str, rows: IntVector, utility: TrainableUtility) -> IntVector:
+    kept = rows[utility.trainable(rows)]
+    if not len(kept):
+        raise InputError(
+            f"none of the {len(rows)} {name} rows has a token that is learned within the model's maximum length; raise "
+            "max_length"
+        )
+    return kept
+
+
+def _outcomes(entries: Sequence[Entry]) -> TrialOutcomes:
+    once = {entry.key: entry for entry in entries}  # few rows have few orders
+    return TrialOutcomes(
+        np.stack([entry.outcome for entry in entries]),
+        sum(entry.seconds for entry in once.values()) * len(entries) / len(once),
+    )
+
+
+@dataclass
+class TrialWorker:
+    """One rank's part of measuring trials: it runs the tasks that rank 0 sends.
+
+    Attributes:
+        trials: The trials, as this rank made them.
+        rank: This rank's number.
+        path: The ledger's path; None for memory.
+        ledger: Where this rank writes what it measures.
+    """
+
+    trials: Trials
+    rank: int
+    path: str | None
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def work(self, workers: MultiProcess) -> Any:
+        """Run rank 0's tasks until it ends.
+
+        Args:
+            workers: The ranks of the launch.
+
+        Returns:
+            What rank 0 sends at its end.
+        """
+        handlers: dict[str, Callable[[Any], Any]] = {
+            "begin": self._begin,
+            "compare": lambda _: probe(self.trials.utility, self.trials.players),
+            "fine-tune": self._fine_tune,
+            "fine-tune together": self._fine_tune_together,
+        }
+        try:
+            result = workers.work(handlers)
+        except BaseException:
+            self.ledger.close()
+            raise
+        self.ledger.discard()  # rank 0 has written all of it
+        return result
+
+    def _begin(self, told: tuple[dict[str, Any], list[IntVector]]) -> list[Entry]:
+        expected, players = told
+        header, own = self.trials.header(), self.trials.players
+        different = differing(expected, header)
+        same = len(players) == len(own) and all(map(np.array_equal, players, own))
+        if different or not same:
+            raise InputError(
+                f"rank {self.rank} would measure something else than rank 0 ({different or 'other rows'}); start every "
+                "rank with the same data, model and arguments"
+            )
+        if self.path is not None:
+            self.ledger = Ledger(self.path, header, self.rank)
+        return list(self.ledger)
+
+    def _fine_tune(self, batch: Batch) -> list[Entry]:
+        return measured(self.trials.utility, batch, self.trials.players, self.ledger.put)
+
+    def _fine_tune_together(self, batch: Batch) -> None:
+        measured(self.trials.utility, batch, self.trials.players, lambda _: None)

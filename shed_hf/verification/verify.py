@@ -1,0 +1,117 @@
+"""`verify`: tunes on the chosen rows and on random ones, measures both on unseen items, and judges."""
+
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from shed_hf.distributed.launch import workers_of_launch
+from shed_hf.distributed.ranks import MultiProcess
+from shed_hf.errors import RankError
+from shed_hf.game.entry import Entry
+from shed_hf.game.game import Game
+from shed_hf.game.interruption import outcomes_kept
+from shed_hf.game.ledger import Ledger
+from shed_hf.game.utility import concurrency_of
+from shed_hf.results.curation import Curation
+from shed_hf.results.recipe import Bill, VerdictEntry
+from shed_hf.results.verdict import LEAST_ITEMS, Verdict, VerdictCost
+from shed_hf.utils.console import plural, progress, say
+from shed_hf.verification.judge import judge
+from shed_hf.verification.request import VerdictRequest, VerdictStreams
+from shed_hf.verification.subject import CHOSEN, DRAW, FULL, Subject, subject_of
+from shed_hf.verification.trials import CODEC, TrialOutcomes, TrialWorker
+
+
+def verify(curation: Curation, request: VerdictRequest) -> Verdict:
+    """Judge whether the chosen rows are better than random ones. Every rank of a launch calls this.
+
+    Args:
+        curation: The result.
+        request: The arguments.
+
+    Returns:
+        The verdict, the same on every rank.
+
+    Raises:
+        InputError: For what cannot be used.
+        LedgerError: For a ledger of another run, or one that cannot be written.
+        Diverged: When training ends in outcomes that are not finite; what was measured before is kept.
+    """
+    streams = request.streams(curation.recipe["seed"])
+    with workers_of_launch(CODEC) as workers:
+        subject = subject_of(curation, request, streams, workers)
+        if isinstance(workers, MultiProcess) and not workers.is_main:
+            path = None if request.ledger is None else str(request.ledger)
+            return _received(TrialWorker(subject.trials, workers.rank, path).work(workers))
+        with Ledger(request.ledger, subject.trials.header()) as ledger, outcomes_kept(ledger):
+            game = subject.trials.game(ledger, workers)
+            verdict = _measured(subject, game, request, streams, curation.recipe["bill"])
+        workers.end(verdict.as_json())
+    return verdict
+
+
+def _measured(subject: Subject, game: Game, request: VerdictRequest, streams: VerdictStreams, bill: Bill) -> Verdict:
+    trials = subject.trials
+    for line in _bill_lines(subject, game, request):
+        say(line)
+    with progress(max(trials.n_runs + 1 - len(game.ledger), 1), "verifying") as advance:
+        game.watch = advance
+        found, untuned = trials.measure(game)
+    if len(untuned.outcome) < LEAST_ITEMS:
+        say(f"{plural(len(untuned.outcome), 'test item')} are too few to tell a gain from luck; pass {LEAST_ITEMS}")
+    full = found.get(FULL)
+    verdict = judge(
+        found[CHOSEN].outcomes,
+        np.concatenate([of.outcomes for name, of in found.items() if name.startswith(DRAW)]),
+        untuned.outcome,
+        None if full is None else full.outcomes,
+        ways_tried=request.ways_tried,
+        rng=streams.for_judging,
+    )
+    cost = _cost(subject, found, untuned, bill)
+    return replace(verdict, unit=subject.unit, dropped=subject.dropped, notes=subject.notes, cost=cost)
+
+
+def _bill_lines(subject: Subject, game: Game, request: VerdictRequest) -> list[str]:
+    trials, n_known = subject.trials, len(game.ledger)
+    full = f", 1 on all {subject.n_candidates:,} candidates" if FULL in trials.names else ""
+    known = f"; {n_known} outcomes in the ledger already" if n_known else ""
+    left_out = ", ".join(f"{count} {reason}" for reason, count in subject.dropped.items() if count)
+    note = concurrency_of(trials.utility).note
+    return [
+        f"bill: a verdict takes {plural(trials.n_runs, 'fine-tuning')}: {request.seeds} on the "
+        f"{subject.n_chosen:,} chosen rows, {request.n_draws} on as many random ones{full} ({trials.n_rows:,} rows "
+        f"trained){known}",
+        *([f"test items left out: {left_out}"] if left_out else []),
+        *([note] if note else []),
+    ]
+
+
+def _cost(subject: Subject, found: dict[str, TrialOutcomes], untuned: Entry, bill: Bill) -> VerdictCost:
+    small = [of for name, of in found.items() if name != FULL]
+    runs = sum(len(of.outcomes) for of in small)
+    evaluating = untuned.seconds
+    seconds = sum(of.seconds for of in small)
+    mean = seconds / runs
+    tuning = mean - evaluating if mean > evaluating else mean
+    full = found.get(FULL)
+    of_full = tuning * subject.n_candidates / subject.n_chosen if full is None else full.seconds - evaluating
+    return VerdictCost(
+        choosing_fine_tunings=bill["all_fine_tunings"],
+        choosing_seconds=max(bill["seconds"], bill["measuring_seconds"]),
+        verifying_fine_tunings=subject.trials.n_runs,
+        verifying_seconds=round(seconds + evaluating + (0.0 if full is None else full.seconds), 2),
+        tuning_seconds=round(tuning, 4),
+        full_seconds=round(max(of_full, 0.0), 4),
+        full_is_measured=full is not None,
+    )
+
+
+def _received(content: Any) -> Verdict:
+    if not isinstance(content, dict):
+        raise RankError(
+            f"rank 0 sent a {type(content).__name__} at its end, where a verdict was due; call verify in the same "
+            "place on every rank"
+        )
+    return Verdict.from_json(cast(VerdictEntry, content))

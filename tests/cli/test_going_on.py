@@ -1,0 +1,40 @@
+"""`shed-hf transfer` and `shed-hf update`, from a folder to a folder."""
+
+import json
+from pathlib import Path
+
+from datasets import Dataset
+from typer.testing import CliRunner
+
+from shed_hf import CuratedDataset, FineTune, curate
+from shed_hf.cli import app
+from tests.helpers.rows import make_rows
+from tests.helpers.tiny_models import config
+
+
+def test_a_folder_is_compared_with_another_model_and_grown(tiny_model: Path, tmp_path: Path) -> None:
+    files = {}
+    for name, rows in (("old", make_rows(40)), ("items", make_rows(6, seed=99)), ("new", make_rows(48)[36:])):
+        files[name] = str(tmp_path / f"{name}.jsonl")
+        Dataset.from_list(rows).to_json(files[name])
+    tuner = FineTune(str(tiny_model), args=config(learning_rate=1e-3))
+    arguments = {"embedder": "lexical", "clusterer": "topic", "budget": 8, "proxies_per_cluster": 1, "merit": None}
+    curate(files["old"], 8, eval_dataset=files["items"], utility=tuner, **arguments).save_to_disk(tmp_path / "before")
+    at_hand = ["--source", files["old"], "--eval-dataset", files["items"]]
+
+    run = CliRunner()
+    told = run.invoke(app, ["transfer", str(tmp_path / "before"), "--budget", "8", "--json", *at_hand])
+    assert told.exit_code == 0, told.output
+    assert set(json.loads(told.stdout)["correlation"]) == {"middle", "low", "high"}
+    output = str(tmp_path / "grown")
+    grown = run.invoke(
+        app, ["update", str(tmp_path / "before"), files["new"], "--budget", "4", "--output", output, *at_hand]
+    )
+    assert grown.exit_code == 0, grown.output
+    history = CuratedDataset.load_from_disk(output).recipe["history"]
+    assert (history[1]["added"], history[1]["left_out"]["in the pool already"]) == (8, 4)
+
+    nowhere = run.invoke(app, ["update", str(tmp_path / "before"), files["new"]])
+    assert (nowhere.exit_code, "--output" in nowhere.stderr) == (1, True)
+    nothing = run.invoke(app, ["update", str(tmp_path / "before"), files["old"], "--output", f"{output}2", *at_hand])
+    assert (nothing.exit_code, nothing.stderr.count("\n"), "none of the" in nothing.stderr) == (1, 1, True)

@@ -1,0 +1,83 @@
+"""Lines: gains with their errors, and what is charged."""
+
+import numpy as np
+import pytest
+
+from shed_hf.comparison.design import Cell, ChoosingCost, Design
+from shed_hf.comparison.lines import Line, lines_of
+from shed_hf.comparison.measuring import Tuned
+from shed_hf.comparison.methods import methods_from
+from shed_hf.comparison.tasks import Column
+from shed_hf.verification.judge import judge
+
+N_ITEMS, SEEDS = 30, 5
+
+
+def tuned(gain: float = 0.3) -> Tuned:
+    """Outcomes of one size: a method that gains on random rows, and two figures of every item."""
+    rng = np.random.default_rng(1)
+    items = rng.normal(size=2 * N_ITEMS)
+    shift = {"mine": gain, "random": 0.0, "full": 0.1}
+    cells = [Cell(name, 8 if name != "full" else 99, seed) for name in shift for seed in range(SEEDS)]
+    outcomes = {cell: items + shift[cell.method] + 0.05 * rng.normal(size=2 * N_ITEMS) for cell in cells}
+    return Tuned(outcomes, items - 0.5, {cell: 2.0 + cell.seed for cell in cells}, 0.1)
+
+
+DESIGN = Design(methods_from({"mine": "retrieval"}), (8,), SEEDS, 1, 0, SEEDS)
+COLUMNS = [Column("test", "one", np.arange(0, 2 * N_ITEMS, 2)), Column("test", "two", np.arange(1, 2 * N_ITEMS, 2))]
+
+
+def lines(measured: Tuned) -> dict[tuple[str, str], Line]:
+    found = lines_of("model", DESIGN, measured, COLUMNS, {"mine": ChoosingCost(3, 12.0)})
+    return {(line.figure, line.method): line for line in found}
+
+
+def test_a_gain_is_that_of_the_judge_on_the_figures_items() -> None:
+    measured = tuned()
+    own = np.stack([measured.outcomes[Cell("mine", 8, seed)][1::2] for seed in range(SEEDS)])
+    random = np.stack([measured.outcomes[Cell("random", 8, seed)][1::2] for seed in range(SEEDS)])
+    expected = judge(own, random, measured.untuned[1::2], rng=np.random.default_rng(0))
+    line = lines(measured)["two", "mine"]
+    assert (line.gain, line.gain_stderr) == (expected.over_random.gain, expected.over_random.stderr)
+    assert line.low == pytest.approx(expected.low, abs=0.005)
+    assert line.verdict == "better"
+    assert line.wins
+    assert not line.loses
+
+
+def test_a_loss_is_counted_as_one() -> None:
+    line = lines(tuned(-0.3))["one", "mine"]
+    assert line.loses
+    assert line.verdict == "worse"
+
+
+def test_no_tuning_and_all_rows_are_beside_random_rows_too() -> None:
+    found = lines(tuned())
+    assert found["one", "untuned"].gain == pytest.approx(-0.5, abs=0.05)
+    assert found["one", "untuned"].high < 0
+    assert found["one", "full"].gain == pytest.approx(0.1, abs=0.05)
+    assert (found["one", "full"].rows, found["one", "full"].size) == (99, 8)
+    assert found["one", "untuned"].verdict == found["one", "full"].verdict == ""
+
+
+def test_choosing_and_tuning_are_charged_beside_each_other() -> None:
+    line = lines(tuned())["one", "mine"]
+    assert (line.choosing_fine_tunings, line.choosing_seconds, line.tuning_seconds) == (3, 12.0, 4.0)
+
+
+def test_with_a_single_seed_there_is_a_mean_and_no_error() -> None:
+    measured = tuned()
+    single = {cell: outcome for cell, outcome in measured.outcomes.items() if not cell.seed}
+    line = lines(Tuned(single, measured.untuned, measured.seconds, 0.1))["one", "mine"]
+    assert np.isfinite(line.mean)
+    assert np.isnan([line.stderr, line.gain, line.gain_stderr, line.p]).all()
+
+
+def test_groups_of_items_count_alike_in_a_macro_figure() -> None:
+    measured = tuned()
+    weights = np.where(np.arange(N_ITEMS) < 10, 1.5, 0.75)
+    column = Column("test", "macro one", COLUMNS[0].places, weights)
+    found = lines_of("model", DESIGN, measured, [column], {})
+    outcome = np.mean([measured.outcomes[Cell("mine", 8, seed)][::2] for seed in range(SEEDS)], axis=0)
+    line = next(line for line in found if line.method == "mine")
+    assert line.mean == pytest.approx((outcome[:10].mean() + outcome[10:].mean()) / 2)

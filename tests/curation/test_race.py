@@ -1,0 +1,343 @@
+"""`curate(…, method="race")`: who takes part, what decides, and what is kept of it."""
+
+import functools
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+import shed_hf
+from shed_hf import (
+    DSIR,
+    QOCS,
+    CuratedDataset,
+    FineTune,
+    Full,
+    Given,
+    InputError,
+    InRun,
+    Longest,
+    Race,
+    Random,
+    RegressionAdjusted,
+    Retrieval,
+    plan,
+    read_ledger,
+)
+from shed_hf.hub.card import page
+from shed_hf.results.race import RANDOM
+from shed_hf.sampling.successive_halving import schedule
+from tests.helpers.curations import _assert_equal
+from tests.helpers.loopback_hub import LoopbackHub
+from tests.helpers.races import ITEMS, N_ITEMS, POOL, Lucky, raced
+from tests.helpers.rows import make_rows
+
+NAMES = ["qocs", "retrieval", "dsir", "dataset-quantization", "longest"]
+"""The usual candidates that a callable can feed."""
+
+
+@functools.cache
+def usual() -> CuratedDataset:
+    return raced()
+
+
+@functools.cache
+def alike() -> CuratedDataset:
+    """A race in which no row is better than another."""
+    return raced(utility=Lucky(scale=0.0))
+
+
+def race_of(curated: CuratedDataset) -> shed_hf.RaceResult:
+    assert curated.race is not None
+    return curated.race
+
+
+def halves(race: shed_hf.RaceResult) -> tuple[list[int], list[int]]:
+    return list(race.ranked_by), sorted(set(range(N_ITEMS)) - set(race.ranked_by))
+
+
+# ---- who takes part
+
+
+def test_all_selectors_that_can_be_fed_take_part_and_the_others_are_named_with_the_reason() -> None:
+    race = race_of(usual())
+    assert sorted(candidate.name for candidate in race.candidates) == sorted(NAMES)
+    assert sorted(usual().ledger.entry(race.best.key).blocks[0]) == usual().rows.tolist()
+    assert set(race.left_out) == {"credit-coverage", "ifd"}
+    assert "training run, which this utility does not make" in race.left_out["credit-coverage"]
+    assert all(why in str(usual()) for why in ("credit-coverage", "this utility has no model"))
+
+
+def test_subsets_that_coincide_count_once() -> None:
+    rows = POOL.filter(lambda row: row["topic"] == "cooking")
+    first = np.flatnonzero(np.array(POOL["topic"]) == "cooking")[:16]
+    given = Race([Given(first), Given(rows.select(range(16))), "longest"], budget=14)
+    race = race_of(raced(method=given))
+    assert [candidate.name for candidate in race.candidates] == ["GivenRows(source='rows')", "longest"]
+    assert race.left_out == {"GivenRows(source='rows') 2": "the same rows as GivenRows(source='rows')"}
+
+
+def test_a_candidate_of_another_size_is_left_out_and_named() -> None:
+    race = race_of(raced(method=Race([Given(range(9)), "longest"], budget=6)))
+    assert [candidate.name for candidate in race.candidates] == ["longest"]
+    assert "takes 9 of the 160" in race.left_out["GivenRows(source='rows')"]
+
+
+def test_the_curations_own_sampler_takes_part_beside_the_default() -> None:
+    race = race_of(raced(sampler=Retrieval("mean"), method=Race(budget=60)))
+    names = {candidate.name for candidate in race.candidates} | set(race.left_out)
+    assert {"Retrieval(by='mean', near=None, vectors='embedder')", "retrieval", "qocs"} <= names
+
+
+# ---- what decides
+
+
+def test_the_best_candidate_is_kept_with_the_rows_that_it_would_choose_alone() -> None:
+    race = race_of(usual())
+    assert race.kept == race.best.name != RANDOM
+    assert race.evidence.over_random.low > 0
+    assert race.best.mean == max(candidate.mean for candidate in race.candidates)
+    curated, alone = raced(method=Race(["longest", "qocs"], budget=40)), raced(method="shapley")
+    assert race_of(curated).kept == "qocs"
+    assert curated.rows.tolist() == alone.rows.tolist()
+    assert curated.recipe["sampler"] == alone.recipe["sampler"]
+
+
+def test_means_and_verdicts_are_those_of_the_outcomes_in_the_ledger() -> None:
+    curated, race = usual(), race_of(usual())
+    ranking, judging = halves(race)
+    alone = [entry for entry in curated.ledger if sorted(entry.blocks[0]) == curated.rows.tolist()]
+    assert len(alone) == race.best.orders
+    outcomes = np.stack([entry.outcome for entry in alone])
+    assert race.best.mean == pytest.approx(outcomes[:, ranking].mean())
+    assert race.best.stderr == pytest.approx(outcomes[:, ranking].mean(axis=1).std(ddof=1) / len(alone) ** 0.5)
+    assert race.untuned == pytest.approx(next(e.outcome for e in curated.ledger if not any(e.blocks))[ranking].mean())
+    assert (race.evidence.n_items, race.verdict.n_items) == (len(ranking), len(judging)) == (20, 20)
+    assert (race.evidence.ways_tried, race.verdict.ways_tried) == (len(NAMES), len(NAMES))
+    assert race.verdict.n_seeds == race.verdict.n_draws == race.best.orders == race.random.orders
+    untuned = next(e.outcome for e in curated.ledger if not any(e.blocks))[judging]
+    assert race.verdict.over_untuned.gain == pytest.approx((outcomes[:, judging] - untuned).mean())
+    assert race.verdict.kind == "better"
+
+
+def test_the_other_half_of_the_items_has_no_say() -> None:
+    _, judging = halves(race_of(usual()))
+    items = [ITEMS[place] for place in range(N_ITEMS)]
+    for place in judging:
+        items[place] = {"instruction": "A goal, a chord?", "output": f"A dog and a pan, {place}.", "topic": "cooking"}
+    blind = raced(eval_dataset=Dataset.from_list(items), utility=Lucky(blind=judging))
+    assert blind.rows.tolist() == usual().rows.tolist()
+    assert (race_of(blind).candidates, race_of(blind).random) == (race_of(usual()).candidates, race_of(usual()).random)
+    np.testing.assert_array_equal(blind.estimate.values, usual().estimate.values)
+    assert race_of(blind).verdict != race_of(usual()).verdict  # which is what they are for
+
+
+def test_where_no_row_is_better_than_another_random_rows_are_kept_and_that_is_said() -> None:
+    curated, race = alike(), race_of(alike())
+    assert race.kept == RANDOM
+    assert curated.recipe["sampler"] == {"name": "Random"}
+    assert "random rows are kept" in str(curated)
+    assert "not shown to be better" in str(curated)
+    assert "verdict" not in curated.recipe  # it would be about rows that were not kept
+    trained = [sorted(entry.blocks[0]) for entry in usual().ledger if any(entry.blocks)]
+    assert curated.rows.tolist() in trained  # the first draw, whatever the outcomes were
+
+
+def test_random_rows_are_drawn_anew_for_every_training_order() -> None:
+    race, trained = race_of(usual()), [frozenset(entry.blocks[0]) for entry in usual().ledger if any(entry.blocks)]
+    once = {rows for rows in trained if trained.count(rows) == 1 and len(rows) == 16}
+    single = sum(candidate.orders == 1 for candidate in race.candidates)
+    assert len(once) == race.random.orders + single
+
+
+def test_candidates_are_ranked_within_groups_of_items_as_the_objective_says(tiny_model: Path) -> None:
+    items = Dataset.from_list(make_rows(20, seed=99))
+    curated = small(tiny_model, objective="macro", eval_dataset=items, method=Race(["longest"], budget=4))
+    ranking = race_of(curated).ranked_by
+    topics = [items[place]["topic"] for place in ranking]
+    assert len(ranking) == 10
+    assert {topics.count(topic) for topic in set(topics)} <= {2, 3}  # 5 of each, dealt into halves
+    alone = [entry.outcome for entry in curated.ledger if sorted(entry.blocks[0]) == sorted(longest(curated))]
+    by_topic = [
+        np.mean([outcome[[p for p in ranking if items[p]["topic"] == topic]].mean() for topic in set(topics)])
+        for outcome in alone
+    ]
+    assert race_of(curated).best.mean == pytest.approx(np.mean(by_topic))
+
+
+# ---- what it costs
+
+
+def test_the_bill_counts_the_race_and_the_plan_tells_it_beforehand() -> None:
+    spent = sum(each.measurements for each in schedule(len(NAMES), 4 * (len(NAMES) + 1)))
+    without = raced(method="shapley").recipe["bill"]
+    bill = usual().recipe["bill"]
+    assert race_of(usual()).fine_tunings == spent
+    assert bill["all_fine_tunings"] == bill["fine_tunings"] == without["fine_tunings"] + spent
+    assert bill["outcomes"] == without["outcomes"] + spent
+    arguments: dict[str, Any] = {"eval_dataset": ITEMS, "embedder": "lexical", "clusterer": "topic", "merit": None}
+    arguments |= {"estimator": "exact", "utility": Lucky(), "proxies_per_cluster": 2}
+    planned, race = plan(POOL, 16, **arguments), plan(POOL, 16, method=Race(NAMES), **arguments)
+    assert (planned.race_fine_tunings, race.race_fine_tunings) == (0, 4 * (len(NAMES) + 1))
+    assert race.rows_trained - planned.rows_trained == 16 * 4 * (len(NAMES) + 1)
+    assert race.fine_tunings == planned.fine_tunings
+    assert f"and {race.race_fine_tunings} in the race" in str(race)
+
+
+def test_the_same_call_with_the_ledger_measures_nothing_anew_and_ends_the_same(tmp_path: Path) -> None:
+    first, second = (raced(ledger=tmp_path / "run.ledger") for _ in range(2))
+    assert second.recipe["bill"]["fine_tunings"] == 0
+    assert (second.race, second.rows.tolist()) == (first.race, first.rows.tolist())
+    assert (first.race, first.rows.tolist()) == (usual().race, usual().rows.tolist())
+
+
+def test_another_seed_deals_items_and_draws_rows_otherwise() -> None:
+    race = race_of(raced(seed=1))
+    assert race.ranked_by != race_of(usual()).ranked_by
+    assert race.random.mean != race_of(usual()).random.mean
+
+
+# ---- what is kept of it
+
+
+@pytest.mark.parametrize("curated", [usual, alike], ids=["a winner", "random rows"])
+def test_a_race_survives_saving_pushing_and_reading_back(
+    curated: Any, tmp_path: Path, hub: LoopbackHub, alice: str
+) -> None:
+    made: CuratedDataset = curated()
+    made.save_to_disk(tmp_path / "saved")
+    made.push_to_hub("alice/raced", excerpts=True)
+    for again in (
+        CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL),
+        CuratedDataset.from_hub("alice/raced", source=POOL),
+    ):
+        _assert_equal(made, again)
+        assert again.race == made.race
+        assert race_of(again).to_dataset().to_list() == race_of(made).to_dataset().to_list()
+
+
+def test_the_card_has_the_candidates_and_the_code_that_repeats_the_race() -> None:
+    shown, race = page(usual(), "me/raced", []), race_of(usual())
+    assert "chosen by a race of 5 candidate subsets and random rows" in shown
+    for candidate in race.candidates:
+        assert f"| `{candidate.name}` | {candidate.mean:.4f}" in shown
+    assert f"| random rows | {race.random.mean:.4f} ± {race.random.stderr:.4f} | {race.random.orders} |" in shown
+    assert "method='race'," in shown
+    assert "sampler=shed_hf.QOCS(most=None)," in shown
+    assert "chosen by chance, since none of 5 candidate subsets" in page(alike(), "me/raced", [])
+
+
+def test_a_race_with_candidates_of_its_own_is_written_as_code() -> None:
+    method = Race([Longest(), DSIR(), QOCS(most=0.5)], budget=11, level=0.9)
+    shown = page(raced(method=method), "me/raced", [])
+    assert f"method=shed_hf.Race([shed_hf.Longest(), shed_hf.{DSIR()}, shed_hf.QOCS(most=0.5)], budget=11, " in shown
+    assert "level=0.9)," in shown
+
+
+def test_other_rows_are_no_longer_those_of_the_race() -> None:
+    smaller = usual().resample(8, "random")
+    assert not race_of(smaller).is_current
+    assert "verdict" not in smaller.recipe
+    assert "sampled anew since" in str(smaller)
+    assert f"curated = curated.resample(8, shed_hf.Random(), seed={smaller.recipe['sampling_seed']})" in page(
+        smaller, "me/smaller", []
+    )
+    assert race_of(usual()).is_current
+
+
+def test_values_estimated_anew_are_by_the_same_half_of_the_items() -> None:
+    again = usual().reestimate("exact")
+    np.testing.assert_allclose(again.estimate.values, usual().estimate.values)
+    alone = raced(method="shapley", utility=OnHalf(race_of(usual()).ranked_by))
+    np.testing.assert_allclose(usual().estimate.values, alone.estimate.values)
+    np.testing.assert_allclose(
+        usual().reestimate("banzhaf").estimate.values, alone.reestimate("banzhaf").estimate.values
+    )  # outcomes of the race among those in the ledger change nothing
+
+
+class OnHalf:
+    """The same outcomes, of some items alone."""
+
+    def __init__(self, items: Sequence[int]) -> None:
+        self.items, self.inner = list(items), Lucky()
+
+    def __call__(self, row_sets: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(self.inner(row_sets)[:, self.items])
+
+
+# ---- with a model
+
+
+def small(tiny_model: Path, **changes: Any) -> CuratedDataset:
+    given: dict[str, Any] = {"eval_dataset": Dataset.from_list(make_rows(16, seed=99)), "embedder": "lexical"}
+    given |= {"clusterer": "topic", "estimator": "exact", "proxies_per_cluster": 1, "merit": None}
+    objective = changes.get("objective")
+    given |= {"model": str(tiny_model)} if objective else {"utility": FineTune(str(tiny_model), "loss")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return shed_hf.curate(Dataset.from_list(make_rows(40)), 6, **{**given, **changes})
+
+
+def longest(curated: CuratedDataset) -> list[int]:
+    """The rows of the one candidate that was measured more than once."""
+    rows = [tuple(sorted(entry.blocks[0])) for entry in curated.ledger if len(entry.blocks[0]) == 6]
+    return list(max(set(rows), key=rows.count))
+
+
+def test_a_model_feeds_credits_and_losses_to_the_race(tiny_model: Path) -> None:
+    curated = small(tiny_model, merit="credit", method=Race(["credit-coverage", "ifd", "qocs"], budget=9))
+    race = race_of(curated)
+    assert {candidate.name for candidate in race.candidates} == {"credit-coverage", "ifd", "qocs"}
+    assert race.fine_tunings == 9 + 1  # with the run whose rows were credited
+    bill = curated.recipe["bill"]
+    assert bill["fine_tunings"] == bill["all_fine_tunings"] == sum(any(entry.blocks) for entry in curated.ledger) + 1
+    assert curated.valued.merit is not None
+    assert np.isfinite(curated.valued.merit).all()
+
+
+# ---- what cannot be used
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "races"}, r"method='races' is unknown; pass one of \['shapley', 'race'\]"),
+        ({"method": None}, r"method=None is unknown"),
+        ({"method": Race}, r"method=<class .*Race'> is unknown"),
+        ({"sampler": "full"}, r"Full\(\) takes all rows"),
+        ({"method": Race(budget=5)}, "below the 15 that 5 candidates and random rows take"),
+        ({"size": 160}, "takes all 160 rows that can be chosen"),
+        ({"estimator": "in-run"}, r"estimator=InRun.* credits rows by all evaluation items"),
+        ({"estimator": RegressionAdjusted(InRun())}, "credits rows by all evaluation items"),
+        ({"method": Race(["ifd", "credit-coverage"])}, "no candidate can take part in the race: .*ifd"),
+        ({"utility": OnHalf(range(15))}, r"there are 15 items; pass an eval_dataset= of at least 16"),
+    ],
+)
+def test_what_cannot_be_raced_is_refused_with_what_to_do(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        raced(**{"ledger": tmp_path / "run.ledger", **changes})
+    assert not (tmp_path / "run.ledger").exists() or len(read_ledger(tmp_path / "run.ledger")) <= 1  # v(∅) alone
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"candidates": "qocs"}, "is no list of samplers"),
+        ({"candidates": {"a": "qocs"}}, "is no list of samplers"),
+        ({"candidates": []}, "names none but random rows"),
+        ({"candidates": [Random()]}, "names none but random rows"),
+        ({"candidates": ["longest", "nearest"]}, "sampler='nearest' is unknown"),
+        ({"candidates": ["longest", Full()]}, r"Full\(\) takes all rows"),
+        ({"budget": 0}, "budget=0 is not a whole number"),
+        ({"budget": True}, "budget=True is not a whole number"),
+        ({"level": 95}, r"level=95 is not a confidence level"),
+        ({"level": float("nan")}, r"level=nan is not a confidence level"),
+    ],
+)
+def test_a_race_that_cannot_be_is_refused_at_birth(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Race(**arguments)

@@ -1,0 +1,190 @@
+"""A pool that grows keeps its outcomes, and only what is new is measured."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+
+from shed_hf import CuratedDataset, InputError, Ledger, LedgerError, Named, curate
+from tests.helpers.curations import WORTH, ByTopic, _assert_equal
+from tests.helpers.growing import GROWN, NEW, OLD, ROWS, by_topic, curated_before, fresh
+from tests.helpers.rows import make_rows
+
+
+class Stops(ByTopic):
+    """Fails once it has been asked for so many coalitions."""
+
+    left = 10**9
+
+    def __call__(self, row_sets: Any) -> Any:
+        self.left -= len(row_sets)
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return super().__call__(row_sets)
+
+
+def worth_of(curated: CuratedDataset, cluster: int) -> float:
+    """The true value of a cluster of one player: what its proxies' topics are worth."""
+    topics = GROWN["topic"]
+    return sum(WORTH[topics[int(row)]] for row in curated.valued.players.proxies[cluster])
+
+
+def test_a_new_topic_becomes_clusters_of_its_own_and_is_valued_within_the_budget() -> None:
+    before = curated_before()
+    grown = before.update(NEW, 12)
+    n_before = before.clustering.n_clusters
+    topics = np.array(GROWN["topic"])[grown.pool_rows]
+    new = grown.clustering.labels >= n_before
+    assert set(topics[new]) == {"music"}
+    assert new.sum() > 15
+    true = [worth_of(grown, cluster) for cluster in range(grown.clustering.n_clusters)]
+    np.testing.assert_allclose(grown.valued.values, true, atol=0.5)
+    assert len(grown.ledger) - len(before.ledger) == grown.recipe["bill"]["fine_tunings"] == 12
+
+
+def test_outcomes_measured_before_stay_and_players_keep_their_proxies() -> None:
+    before = curated_before()
+    grown = before.update(NEW, 4)
+    assert all((grown.ledger[entry.key] == entry.outcome).all() for entry in before.ledger)
+    for old, now in zip(before.valued.players.proxies, grown.valued.players.proxies, strict=False):
+        np.testing.assert_array_equal(old, now)
+    np.testing.assert_array_equal(before.clustering.labels, grown.clustering.labels[: len(before.pool_rows)])
+    assert grown.recipe["history"][0]["rows"] == len(OLD)
+    assert grown.recipe["history"][1]["rows"] == len(GROWN)
+    assert len(grown) == len(before)
+
+
+def test_by_a_column_new_rows_go_to_the_cluster_of_their_value() -> None:
+    few = NEW.select(range(4))
+    old_topic = Dataset.from_list([row for row in make_rows(12, seed=5) if row["topic"] == "sports"])
+    rows = Dataset.from_list([*few.to_list(), *old_topic.to_list()])
+    grown = fresh(utility=Named("rows", AnyRows())).update(rows, 5)
+    named = dict(zip(grown.clustering.labels.tolist(), grown.valued.source["topic"], strict=True))
+    assert len(named) == len(set(named.values())) == 4
+    assert (grown.clustering.labels[-3:] < 3).all()
+    assert (grown.clustering.labels[-7:-3] == 3).all()
+
+
+def test_rows_that_the_pool_has_are_left_out_and_a_changed_row_is_new() -> None:
+    whole = [*OLD.to_list(), {**ROWS[0], "output": ROWS[0]["output"] + " Indeed."}]
+    grown = curated_before().update(whole, 3, utility=Named("worth by topic", AnyRows()))
+    assert grown.recipe["history"][1]["left_out"]["in the pool already"] == len(OLD)
+    assert grown.recipe["history"][1]["added"] == 1
+    assert grown.recipe["history"][1]["near_repeats"] == 1
+    assert grown.pool_rows[-1] == 2 * len(OLD)
+
+
+class AnyRows:
+    """One for every row."""
+
+    def __call__(self, row_sets: Any) -> Any:
+        return np.array([[float(len(rows))] * 2 for rows in row_sets])
+
+
+def test_a_grown_result_is_saved_loaded_resampled_and_grown_again(tmp_path: Path) -> None:
+    grown = curated_before().update(NEW.select(range(12)), 4)
+    grown.save_to_disk(tmp_path / "grown")
+    source = Dataset.from_list([*OLD.to_list(), *NEW.select(range(12)).to_list()])
+    loaded = CuratedDataset.load_from_disk(tmp_path / "grown", source)
+    _assert_equal(grown, loaded)
+    np.testing.assert_array_equal(loaded.resample(5).rows, grown.resample(5).rows)
+    again = loaded.update(NEW.select(range(12, 20)), 4, utility=by_topic())
+    assert [entry["added"] for entry in again.recipe["history"]] == [60, 12, 8]
+    assert len(again.ledger) > len(grown.ledger)
+
+
+def test_an_update_that_was_stopped_goes_on_from_its_ledger(tmp_path: Path) -> None:
+    before, path = fresh(), tmp_path / "grown.ledger"
+    whole = before.update(NEW, 8)
+    stops = Stops(GROWN)
+    stops.left = 3
+    with pytest.raises(KeyboardInterrupt):
+        before.update(NEW, 8, utility=Named("worth by topic", stops), ledger=path)
+    with Ledger(path, whole.ledger.header) as kept:
+        assert len(before.ledger) <= len(kept) < len(whole.ledger)
+        n_kept = len(kept)
+    resumed = before.update(NEW, 8, ledger=path)
+    np.testing.assert_array_equal(resumed.estimate.values, whole.estimate.values)
+    np.testing.assert_array_equal(resumed.rows, whole.rows)
+    assert resumed.recipe["bill"]["fine_tunings"] == len(whole.ledger) - n_kept
+
+
+def test_the_ledger_of_the_pool_before_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "run.ledger"
+    before = fresh(ledger=path)
+    with pytest.raises(LedgerError, match="dataset"):
+        before.update(NEW, 8, ledger=path)
+
+
+def test_what_was_measured_otherwise_is_refused() -> None:
+    with pytest.raises(InputError, match="measured otherwise"):
+        curated_before().update(NEW, 8, utility=Named("another", ByTopic(GROWN)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        pytest.param(OLD, "none of the 60 rows of new_rows is new", id="none is new"),
+        pytest.param([{"messages": [{"role": "user", "content": "?"}]}], "rename columns", id="another format"),
+        pytest.param([{"instruction": 3, "output": 4, "topic": "music"}, *ROWS[3:4]], "new_rows", id="other types"),
+        pytest.param([], "0 rows", id="no rows"),
+    ],
+)
+def test_rows_that_cannot_be_added_are_refused_before_anything_is_measured(rows: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        curated_before().update(rows, 8)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param({"budget": 2}, "budget", id="too little to spend"),
+        pytest.param({"sampler": "retrieval"}, "pass a sampler of clusters", id="rows one by one"),
+        pytest.param({"merit": "loss"}, "merit", id="an order there was not"),
+        pytest.param({"ledger": 7}, "not a path", id="no path"),
+    ],
+)
+def test_arguments_that_cannot_be_used_are_refused(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        curated_before().update(NEW, **{"budget": 8, **arguments})
+
+
+def test_a_matrix_of_embeddings_cannot_place_new_rows() -> None:
+    vectors = np.random.default_rng(0).normal(size=(len(OLD), 4))
+    before = fresh(embedder=vectors)
+    with pytest.raises(InputError, match="placed among the clusters"):
+        before.update(NEW, 8)
+
+
+def test_rows_that_repeat_evaluation_items_are_left_out() -> None:
+    items = NEW.select(range(5))
+    before = curate(
+        OLD, 12, eval_dataset=items, embedder="lexical", clusterer="topic", utility=by_topic(), budget=8, merit=None
+    )
+    grown = before.update(NEW, 4)
+    assert grown.recipe["history"][1]["left_out"]["repeating evaluation items"] >= 5
+    assert not set(items["output"]) & set(grown.valued.source["output"])
+
+
+def test_rows_that_credit_chose_are_chosen_by_credit_again(tiny_model: Path) -> None:
+    rows, items = make_rows(24), Dataset.from_list(make_rows(6, seed=9))
+    with pytest.warns(UserWarning):  # of so few rows no ranking is shown to be real
+        curated = curate(
+            Dataset.from_list(rows),
+            6,
+            eval_dataset=items,
+            model=str(tiny_model),
+            embedder="lexical",
+            clusterer=np.arange(24) % 3,
+            budget=8,
+        )
+    more = make_rows(8, seed=77)
+    grown = curated.update(Dataset.from_list(more), budget=3)
+    assert grown.recipe["sampler"]["name"] == curated.recipe["sampler"]["name"] == "CreditCoverage"
+    assert len(grown) == 6
+    credit = dict(zip(grown.merits["shed_row"], grown.merits["value"], strict=True))
+    assert len(credit) == 32
+    assert np.isfinite(list(credit.values())).all()
+    assert len(grown.resample(12).rows) == 12

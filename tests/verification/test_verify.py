@@ -1,0 +1,224 @@
+"""`CuratedDataset.verify`: on callables whose worth is known, and once with a real model."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from typer.testing import CliRunner
+
+from shed_hf import CuratedDataset, FineTune, InputError, NotBetter, curate, read_ledger
+from shed_hf.cli import app
+from shed_hf.hub.card import page
+from shed_hf.results.verdict import Verdict
+from tests.helpers.curations import WORTH, curated_of
+from tests.helpers.rows import make_rows
+
+N_ITEMS = 20
+
+
+class OnTestItems:
+    """Rows are worth the mean of their topics on every test item, with the luck of their order; counts its calls."""
+
+    def __init__(self, dataset: Dataset, sign: float = 1.0) -> None:
+        self.worth = [sign * WORTH[topic] for topic in dataset["topic"]]
+        self.n_sets, self.sizes = 0, set[int]()
+
+    def __call__(self, row_sets: Sequence[np.ndarray]) -> np.ndarray:
+        self.n_sets += len(row_sets)
+        self.sizes |= {len(rows) for rows in row_sets}
+        return np.stack([self._of(rows) for rows in row_sets])
+
+    def _of(self, rows: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng(rows.tolist() or 0)
+        gain = np.mean([self.worth[row] for row in rows]) if len(rows) else 0.0
+        return gain + rng.normal(0, 0.05, N_ITEMS)
+
+
+@pytest.fixture
+def curated(pool: Dataset) -> CuratedDataset:
+    return curated_of(pool)
+
+
+def test_rows_of_the_best_topic_are_better_than_random_ones(curated: CuratedDataset, pool: Dataset) -> None:
+    verdict = curated.verify(utility=OnTestItems(pool))
+    assert verdict.kind == "better" and verdict.over_untuned.is_better
+    assert verdict.gain == pytest.approx(3.0 - np.mean(list(WORTH.values())), abs=0.5)
+    assert (verdict.n_items, verdict.n_seeds, verdict.n_draws) == (N_ITEMS, 5, 5)
+
+
+def test_rows_that_hurt_are_worse_than_no_tuning(curated: CuratedDataset, pool: Dataset) -> None:
+    assert curated.verify(utility=OnTestItems(pool, sign=-1.0)).claim.startswith("worse than not tuning at all")
+
+
+def test_every_tuning_has_as_many_rows_and_full_all_of_them(curated: CuratedDataset, pool: Dataset) -> None:
+    utility = OnTestItems(pool)
+    verdict = curated.verify(utility=utility, seeds=3, draws=4)
+    assert utility.sizes == {0, 30, 120} and utility.n_sets == 1 + 3 + 4 + 1
+    assert verdict.over_full is not None and verdict.cost is not None and verdict.cost.full_is_measured
+    assert curated.verify(utility=OnTestItems(pool), full=False).over_full is None
+
+
+def test_full_is_left_out_where_it_costs_more_than_the_rest(pool: Dataset) -> None:
+    small = curated_of(pool, size=3)
+    verdict = small.verify(utility=OnTestItems(pool), seeds=2)
+    assert verdict.over_full is None and verdict.cost is not None
+    assert verdict.cost.full_seconds == pytest.approx(verdict.cost.tuning_seconds * 40, rel=0.1, abs=0.01)
+
+
+def test_the_verdict_stays_with_the_result(curated: CuratedDataset, pool: Dataset, tmp_path: Path) -> None:
+    assert curated.verdict is None and "verdict" not in repr(curated)
+    verdict = curated.verify(utility=OnTestItems(pool))
+    assert curated.verdict == verdict and f"verdict: {verdict.claim}" in repr(curated)
+    curated.save_to_disk(tmp_path / "kept")
+    assert CuratedDataset.load_from_disk(tmp_path / "kept").verdict == verdict
+    assert curated.resample(0.1).verdict is None  # other rows
+
+
+def test_a_ledger_answers_the_second_time_and_more_draws_go_on_from_it(
+    curated: CuratedDataset, pool: Dataset, tmp_path: Path
+) -> None:
+    path = tmp_path / "verdict.ledger"
+    first, again, more = OnTestItems(pool), OnTestItems(pool), OnTestItems(pool)
+    one = curated.verify(utility=first, ledger=path)
+    assert curated.verify(utility=again, ledger=path) == one and again.n_sets == 0
+    curated.verify(utility=more, seeds=6, draws=7, ledger=path)
+    assert more.n_sets == 1 + 2
+    assert len(read_ledger(path)) == 1 + 6 + 7 + 1
+
+
+def test_what_was_measured_before_an_error_is_kept(curated: CuratedDataset, pool: Dataset, tmp_path: Path) -> None:
+    class Stops(OnTestItems):
+        def _of(self, rows: np.ndarray) -> np.ndarray:
+            if len(rows) == 120:
+                raise KeyboardInterrupt
+            return super()._of(rows)
+
+    path = tmp_path / "verdict.ledger"
+    with pytest.raises(KeyboardInterrupt):
+        curated.verify(utility=Stops(pool), ledger=path)
+    assert curated.verdict is None
+    assert len(read_ledger(path)) >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"seeds": 1}, "seeds=1 does not show"),
+        ({"draws": 1}, "draws=1 does not show"),
+        ({"seeds": 2.5}, "seeds=2.5"),
+        ({"full": "yes"}, "full='yes'"),
+        ({"seed": -1}, "seed=-1"),
+        ({"ledger": 3}, "ledger=3"),
+        ({}, "brings its own items"),
+        ({"utility": "fine-tune"}, "utility='fine-tune' is a word"),
+        ({"utility": FineTune(), "model": "other"}, "model= and utility="),
+        ({"utility": FineTune()}, "there is nothing to measure on"),
+        ({"utility": lambda row_sets: row_sets, "test_dataset": make_rows(20)}, "test_dataset= can't be bound"),
+    ],
+)
+def test_what_cannot_be_verified_is_refused(curated: CuratedDataset, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        curated.verify(**arguments)
+
+
+def test_all_rows_cannot_be_compared_with_random_ones(pool: Dataset) -> None:
+    everything = curated_of(pool, size=1.0, sampler="full")
+    with pytest.raises(InputError, match="no random subset of that size differs"):
+        everything.verify(utility=OnTestItems(pool))
+
+
+def test_without_its_source_a_result_asks_for_it(curated: CuratedDataset, pool: Dataset, tmp_path: Path) -> None:
+    curated.save_to_disk(tmp_path / "kept")
+    loaded = CuratedDataset.load_from_disk(tmp_path / "kept")
+    with pytest.raises(InputError, match="pass source="):
+        loaded.verify(utility=OnTestItems(pool))
+    assert loaded.verify(utility=OnTestItems(pool), source=pool).kind == "better"
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[CuratedDataset, Path]:
+    """A curation with a real model, and its folder."""
+    pool, items = (Dataset.from_list(make_rows(count, seed=seed)) for count, seed in ((40, 0), (8, 99)))
+    arguments = {"embedder": "lexical", "clusterer": "topic", "merit": None, "proxies_per_cluster": 1, "budget": 3}
+    result = curate(pool, 8, eval_dataset=items, model=str(tiny_model), **arguments)
+    folder = tmp_path_factory.mktemp("verify") / "kept"
+    result.save_to_disk(folder)
+    return result, folder
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_model_is_tuned_and_measured_on_unseen_items(trained: tuple[CuratedDataset, Path], tmp_path: Path) -> None:
+    curated, folder = trained
+    seen = [*make_rows(3), *make_rows(2, seed=99)]
+    test = [*seen, *make_rows(30, seed=7)]
+    verdict = curated.verify(test, seeds=2, full=False, ledger=tmp_path / "v.ledger")
+    assert verdict.unit == "nats a token"
+    assert verdict.n_items + sum(verdict.dropped.values()) == len(test)
+    assert verdict.dropped["repeating rows of the pool"] >= 3 and verdict.dropped["repeating evaluation items"] >= 2
+    assert verdict.notes == () and np.isfinite(verdict.gain)
+
+    loaded = CuratedDataset.load_from_disk(folder, source=Dataset.from_list(make_rows(40)))
+    again = loaded.verify(test, seeds=2, full=False, ledger=tmp_path / "v.ledger", eval_dataset=make_rows(8, seed=99))
+    assert replaced(again) == replaced(verdict)  # the tuner was made again from the recipe, and the ledger is of it
+    assert loaded.verdict == again
+
+
+def replaced(verdict: Verdict) -> dict[str, Any]:
+    return {name: value for name, value in vars(verdict).items() if name != "cost"}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_curation_with_a_test_set_compares_at_the_end_and_may_insist(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pool, items = (Dataset.from_list(make_rows(count, seed=seed)) for count, seed in ((40, 0), (8, 99)))
+    arguments = {"embedder": "lexical", "clusterer": "topic", "merit": None, "proxies_per_cluster": 1, "budget": 3}
+    arguments |= {"eval_dataset": items, "model": str(tiny_model), "test_dataset": make_rows(30, seed=7)}
+    assert curate(pool, 4, ledger="run.ledger", **arguments).verdict is None  # it takes more than the game
+    with pytest.raises(NotBetter, match="require_better=True") as caught:
+        curate(pool, 4, ledger="run.ledger", require_better=True, **arguments)
+    (folder,) = tmp_path.glob("curated-*")
+    assert str(folder) in str(caught.value)
+    kept = CuratedDataset.load_from_disk(folder)
+    assert kept.verdict is not None and kept.verdict.claim in str(caught.value)
+    assert len(read_ledger("run.ledger.verdict")) == 1 + 5 + 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [({"require_better": True}, "pass test_dataset="), ({"test_dataset": make_rows(20)}, "can't be bound")],
+)
+def test_what_could_not_be_compared_is_refused_before_anything_is_paid(
+    pool: Dataset, arguments: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        curated_of(pool, utility=lambda _: pytest.fail("measured"), **arguments)
+
+
+def test_the_card_tells_the_verdict(curated: CuratedDataset, pool: Dataset) -> None:
+    assert "Are the rows better than random ones?" not in page(curated, "me/rows", [])
+    verdict = curated.verify(utility=OnTestItems(pool))
+    shown = page(curated, "me/rows", [])
+    assert "## Are the rows better than random ones?" in shown and "Better than random rows by" in shown
+    assert str(verdict.n_items) in shown
+    section = shown.split("## Are the rows better")[1].split("\n## ")[0]
+    assert "…" not in section and "this verdict took 11 fine-tunings" in section
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_shell_prints_the_verdict_and_saves_it(trained: tuple[CuratedDataset, Path], tmp_path: Path) -> None:
+    Dataset.from_list(make_rows(40)).to_json(tmp_path / "pool.jsonl")
+    Dataset.from_list(make_rows(30, seed=7)).to_json(tmp_path / "test.jsonl")
+    arguments = ["verify", str(trained[1]), "--test-dataset", str(tmp_path / "test.jsonl"), "--seeds", "2", "--no-full"]
+    arguments += ["--source", str(tmp_path / "pool.jsonl"), "--json", "--output", str(tmp_path / "with")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    verdict = Verdict.from_json(json.loads(result.stdout))
+    assert (verdict.n_seeds, verdict.n_draws, verdict.over_full) == (2, 2, None)
+    assert "pass eval_dataset=" in verdict.notes[0]  # the items are not in the folder
+    assert CuratedDataset.load_from_disk(tmp_path / "with").verdict == verdict

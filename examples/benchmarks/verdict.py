@@ -27,6 +27,7 @@ WORLDS = {
     "draws and seeds differ": (0.05, 0.05, 0.10, 0.10, False),
     "seeds differ": (0.0, 0.10, 0.0, 0.10, False),
     "items differ": (0.0, 0.0, 0.30, 0.30, False),
+    "runs move every item": (0.14, 0.0, 0.0, 1.0, False),
     "accuracy": (0.20, 0.10, 0.30, 0.20, True),
 }
 """Standard deviations of subset, seed, subset × item and seed × item, where items have 1; then whether as accuracy."""

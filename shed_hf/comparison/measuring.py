@@ -11,17 +11,16 @@ from shed_hf.curation.wire import CODEC
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.launch import workers_of_launch
 from shed_hf.distributed.ranks import MultiProcess, Workers
-from shed_hf.errors import Diverged, InputError, RankError
-from shed_hf.game.comparison import Probe, compare_ranks, probe
+from shed_hf.errors import Diverged, RankError
+from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger
-from shed_hf.game.ledger_header import differing
-from shed_hf.game.measurement import Batch, measured
 from shed_hf.game.orders import order_entry
 from shed_hf.game.utility import TrainableUtility
 from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.text import first_line
+from shed_hf.verification.subsets_worker import SubsetsWorker
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +173,7 @@ def _together(subsets: Subsets, cells: Sequence[Cell], held: _Held, watch: Calla
     """Outcomes and seconds of some cells and of the untuned model, measured by all ranks."""
     with workers_of_launch(CODEC) as workers:
         if isinstance(workers, MultiProcess) and not workers.is_main:
-            return _found(_Worker(subsets, workers.rank, held.path).work(workers))
+            return _found(SubsetsWorker(subsets, workers.rank, held.path).work(workers))
         workers.on_every_rank("ready", None, lambda _: True)  # every rank has closed the ledger of an attempt before
         ledger = held.opened(subsets.header())
         with ledger:
@@ -212,52 +211,3 @@ def _found(content: Any) -> Measured:
             "place on every rank"
         )
     return [(outcome, seconds) for outcome, seconds in content]
-
-
-@dataclass
-class _Worker:
-    """One rank's part of measuring."""
-
-    subsets: Subsets
-    rank: int
-    path: str | None
-    ledger: Ledger = field(default_factory=Ledger)
-
-    def work(self, workers: MultiProcess) -> Any:
-        handlers: dict[str, Callable[[Any], Any]] = {
-            "ready": lambda _: True,
-            "begin": self.begin,
-            "compare": self.compare,
-            "fine-tune": self.fine_tune,
-            "fine-tune together": self.fine_tune_together,
-        }
-        try:
-            result = workers.work(handlers)
-        except BaseException:
-            self.ledger.close()
-            raise
-        self.ledger.discard()  # rank 0 has written all of it
-        return result
-
-    def begin(self, told: tuple[dict[str, Any], list[IntVector]]) -> list[Entry]:
-        expected, players = told
-        header = self.subsets.header()
-        different = differing(expected, header)
-        same = len(players) == len(self.subsets.players) and all(map(np.array_equal, players, self.subsets.players))
-        if different or not same:
-            raise InputError(
-                f"rank {self.rank} would measure something else than rank 0 ({different or 'other rows'}); start every "
-                "rank with the same data, model and arguments"
-            )
-        if self.path is not None:
-            self.ledger = Ledger(self.path, header, self.rank)
-        return list(self.ledger)
-
-    def compare(self, _: None) -> Probe:
-        return probe(self.subsets.utility, self.subsets.players)
-
-    def fine_tune(self, batch: Batch) -> list[Entry]:
-        return measured(self.subsets.utility, batch, self.subsets.players, self.ledger.put)
-
-    def fine_tune_together(self, batch: Batch) -> None:
-        measured(self.subsets.utility, batch, self.subsets.players, lambda _: None)

@@ -4,22 +4,21 @@ Every subset is a player that plays alone, and every seed a training order of it
 resumed, batched and shared among ranks as the coalitions of a curation are.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from shed_hf.distributed.messages import Codec, record
-from shed_hf.distributed.ranks import MultiProcess, Workers
+from shed_hf.distributed.ranks import Workers
 from shed_hf.errors import InputError
-from shed_hf.game.comparison import Probe, compare_ranks, probe
+from shed_hf.game.comparison import Probe, compare_ranks
 from shed_hf.game.entry import Entry
 from shed_hf.game.execution import Precision
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger
-from shed_hf.game.ledger_header import differing
-from shed_hf.game.measurement import Batch, measured
+from shed_hf.game.measurement import Batch
 from shed_hf.game.orders import order_entry
 from shed_hf.game.utility import TrainableUtility
 from shed_hf.types import FloatMatrix, IntVector
@@ -161,63 +160,3 @@ def _outcomes(entries: Sequence[Entry]) -> TrialOutcomes:
         np.stack([entry.outcome for entry in entries]),
         sum(entry.seconds for entry in once.values()) * len(entries) / len(once),
     )
-
-
-@dataclass
-class TrialWorker:
-    """One rank's part of measuring trials: it runs the tasks that rank 0 sends.
-
-    Attributes:
-        trials: The trials, as this rank made them.
-        rank: This rank's number.
-        path: The ledger's path; None for memory.
-        ledger: Where this rank writes what it measures.
-    """
-
-    trials: Trials
-    rank: int
-    path: str | None
-    ledger: Ledger = field(default_factory=Ledger)
-
-    def work(self, workers: MultiProcess) -> Any:
-        """Run rank 0's tasks until it ends.
-
-        Args:
-            workers: The ranks of the launch.
-
-        Returns:
-            What rank 0 sends at its end.
-        """
-        handlers: dict[str, Callable[[Any], Any]] = {
-            "begin": self._begin,
-            "compare": lambda _: probe(self.trials.utility, self.trials.players),
-            "fine-tune": self._fine_tune,
-            "fine-tune together": self._fine_tune_together,
-        }
-        try:
-            result = workers.work(handlers)
-        except BaseException:
-            self.ledger.close()
-            raise
-        self.ledger.discard()  # rank 0 has written all of it
-        return result
-
-    def _begin(self, told: tuple[dict[str, Any], list[IntVector]]) -> list[Entry]:
-        expected, players = told
-        header, own = self.trials.header(), self.trials.players
-        different = differing(expected, header)
-        same = len(players) == len(own) and all(map(np.array_equal, players, own))
-        if different or not same:
-            raise InputError(
-                f"rank {self.rank} would measure something else than rank 0 ({different or 'other rows'}); start every "
-                "rank with the same data, model and arguments"
-            )
-        if self.path is not None:
-            self.ledger = Ledger(self.path, header, self.rank)
-        return list(self.ledger)
-
-    def _fine_tune(self, batch: Batch) -> list[Entry]:
-        return measured(self.trials.utility, batch, self.trials.players, self.ledger.put)
-
-    def _fine_tune_together(self, batch: Batch) -> None:
-        measured(self.trials.utility, batch, self.trials.players, lambda _: None)

@@ -20,7 +20,8 @@ from shed_hf.utils.console import plural, progress, say
 from shed_hf.verification.judge import judge
 from shed_hf.verification.request import VerdictRequest, VerdictStreams
 from shed_hf.verification.subject import CHOSEN, DRAW, FULL, Subject, subject_of
-from shed_hf.verification.trials import CODEC, TrialOutcomes, TrialWorker
+from shed_hf.verification.subsets_worker import SubsetsWorker
+from shed_hf.verification.trials import CODEC, TrialOutcomes
 
 
 def verify(curation: Curation, request: VerdictRequest) -> Verdict:
@@ -43,7 +44,7 @@ def verify(curation: Curation, request: VerdictRequest) -> Verdict:
         subject = subject_of(curation, request, streams, workers)
         if isinstance(workers, MultiProcess) and not workers.is_main:
             path = None if request.ledger is None else str(request.ledger)
-            return _received(TrialWorker(subject.trials, workers.rank, path).work(workers))
+            return _received(SubsetsWorker(subject.trials, workers.rank, path).work(workers))
         with Ledger(request.ledger, subject.trials.header()) as ledger, outcomes_kept(ledger):
             game = subject.trials.game(ledger, workers)
             verdict = _measured(subject, game, request, streams, curation.recipe["bill"])

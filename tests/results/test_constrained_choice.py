@@ -67,6 +67,12 @@ def change(rows: IntVector) -> dict[str, float]:
     return {side: float(outcome[[s == side for s in SIDES]].mean()) for side in ("left", "right")}
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where outcomes of a curation that ends in an error are kept."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def plain() -> CuratedDataset:
     return chosen()

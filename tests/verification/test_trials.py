@@ -11,7 +11,8 @@ from torch.distributed import HashStore
 from shed_hf import InputError, Ledger
 from shed_hf.distributed.ranks import MultiProcess, SingleProcess
 from shed_hf.game.utility import PlainUtility
-from shed_hf.verification.trials import CODEC, Trial, Trials, TrialWorker
+from shed_hf.verification.subsets_worker import SubsetsWorker
+from shed_hf.verification.trials import CODEC, Trial, Trials
 
 DIGESTS = {row: b"%d" % row for row in range(40)}
 
@@ -45,7 +46,7 @@ def on_two_ranks(of_worker: Trials, path: Path) -> list[Any]:
         try:
             with MultiProcess(store, rank, 2, CODEC) as workers:
                 if rank:
-                    found[1] = TrialWorker(of_worker, 1, str(path)).work(workers)
+                    found[1] = SubsetsWorker(of_worker, 1, str(path)).work(workers)
                     return
                 trials = trials_of()
                 with Ledger(path, trials.header()) as ledger:

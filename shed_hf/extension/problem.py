@@ -9,13 +9,13 @@ import numpy as np
 from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import MultiProcess, Workers
-from shed_hf.errors import InputError, RankError
+from shed_hf.errors import InputError
 from shed_hf.evaluation.item_groups import OverGroups
-from shed_hf.game.execution import ChoosesPrecision, Precision
 from shed_hf.game.game import Aggregate, Game
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.orders import order_entry
 from shed_hf.game.players import Players
+from shed_hf.game.precision_choice import in_precision_of
 from shed_hf.game.utility import AlignsWithPool, SupportsWarmUp, TrainableUtility, UtilityFactory, as_trainable_utility
 from shed_hf.results.curation import Curation
 from shed_hf.types import FloatMatrix, IntVector
@@ -108,7 +108,9 @@ def bound_again(
     """
     if tuner is not None and items is not None:
         pool = pool.with_preambles(items.preambles)
-        bound = _settled(tuner, workers, precision_of).bind(pool, items.examples, training_seed)
+        bound = (in_precision_of(tuner, lambda: precision_of, workers) or tuner).bind(
+            pool, items.examples, training_seed
+        )
     else:
         bound = as_trainable_utility(utility)
         bound = bound.aligned(pool) if isinstance(bound, AlignsWithPool) else bound
@@ -149,15 +151,6 @@ def numbered_pool(curated: Curation) -> Pool:
     invalid[valued.pool_rows] = False
     keys = np.zeros_like(digests)
     return Pool(valued.source.select(lines).with_format(None), valued.format, digests, keys, invalid)
-
-
-def _settled(tuner: UtilityFactory, workers: Workers, header: dict[str, Any] | None) -> UtilityFactory:
-    """The fine-tuning in the precision that rank 0 chooses, or finds in the header."""
-    settles = tuner if isinstance(tuner, ChoosesPrecision) else None
-    precision: Any = workers.broadcast(lambda: None if settles is None else settles.choose_precision(header))
-    if not isinstance(precision, Precision | None):
-        raise RankError(f"rank 0 sent a {type(precision).__name__} for the precision; start the same command again")
-    return tuner if settles is None or precision is None else settles.in_precision(precision)
 
 
 def _warmup_rows(curated: Curation, utility: TrainableUtility) -> IntVector:

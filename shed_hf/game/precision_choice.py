@@ -1,6 +1,7 @@
 """The precision of a fine-tuning, which all ranks of a launch must share."""
 
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shed_hf.distributed.ranks import Workers
@@ -26,14 +27,27 @@ def in_shared_precision(
     Raises:
         RankError: Where rank 0 sent something else than a precision.
     """
+    return in_precision_of(tuner, lambda: None if ledger is None else recorded_header(ledger), workers)
+
+
+def in_precision_of(
+    tuner: UtilityFactory | None, header: Callable[[], Mapping[str, Any] | None], workers: Workers
+) -> UtilityFactory | None:
+    """The fine-tuning in the precision that a header names, or that rank 0 chooses; all ranks call this.
+
+    Args:
+        tuner: The fine-tuning; None where there is none.
+        header: Reads the ledger's header, on rank 0 alone; None for a choice that is made anew.
+        workers: The ranks of the launch.
+
+    Returns:
+        The same fine-tuning, or one whose precision is settled.
+
+    Raises:
+        RankError: Where rank 0 sent something else than a precision.
+    """
     settles = tuner if isinstance(tuner, ChoosesPrecision) else None
-    precision: Any = workers.broadcast(lambda: _chosen(settles, ledger))
+    precision: Any = workers.broadcast(lambda: None if settles is None else settles.choose_precision(header()))
     if not isinstance(precision, Precision | None):
         raise RankError(f"rank 0 sent a {type(precision).__name__} for the precision; start the same command again")
     return tuner if settles is None or precision is None else settles.in_precision(precision)
-
-
-def _chosen(tuner: ChoosesPrecision | None, ledger: str | os.PathLike[str] | None) -> Precision | None:
-    if tuner is None:
-        return None
-    return tuner.choose_precision(None if ledger is None else recorded_header(ledger))

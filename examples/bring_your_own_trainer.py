@@ -1,83 +1,40 @@
 """Value clusters with a trainer of your own: your model, your arguments, your optimizer, your loss.
 
-The trainer below trains with plain SGD and label smoothing, which `FineTune` would not. ``ProxyValueCallback`` measures
-single row sets with it; ``TrainerUtility`` makes it the utility of a whole curation. Runs in a minute on the small
-model that ships with the demo, without a network.
+This one trains with plain SGD and label smoothing, which `FineTune` would not:
+
+    python examples/bring_your_own_trainer.py rows.jsonl dev.jsonl --model HuggingFaceTB/SmolLM2-135M-Instruct
 """
 
+import argparse
 import tempfile
 
 import torch
-from datasets import Dataset
+from datasets import load_dataset
 from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
 import shed_hf
-from shed_hf.data.pool import read_pool
-from shed_hf.demo import pool as demo_pool
-from shed_hf.demo.models import SMALL_MODEL
 
+parser = argparse.ArgumentParser(description="Curate with a trainer of your own.")
+parser.add_argument("rows", help="a .jsonl file of rows with prompt and completion")
+parser.add_argument("dev", help="such a file to evaluate on")
+parser.add_argument("--model", default="HuggingFaceTB/SmolLM2-135M-Instruct", help="what to fine-tune")
+parser.add_argument("--size", type=int, default=32, help="how many rows to keep")
+args = parser.parse_args()
 
-def main() -> None:
-    """Measure two row sets, then curate."""
-    rows = Dataset.from_list(demo_pool.damaged(demo_pool.rows("pool"), ["boilerplate"] * 3, seed=0))
-    dev = read_pool(Dataset.from_list(demo_pool.rows("dev")))
-    tokenizer = AutoTokenizer.from_pretrained(SMALL_MODEL)
-    evaluation = shed_hf.Evaluation(dev.examples(range(len(dev))), shed_hf.Loss(), tokenizer, max_length=256)
-    trainer = my_trainer(rows.map(chat, remove_columns=rows.column_names), tokenizer)
-
-    callback = shed_hf.ProxyValueCallback([range(16), range(160, 176)], evaluation)
-    callback.attach(trainer)
-    trainer.train()
-    callback.detach(trainer)
-    print("two sets of 16 rows are worth", [round(float(outcome.mean()), 4) for outcome in callback.outcomes])
-
-    curated = shed_hf.curate(
-        rows,
-        size=32,
-        utility=shed_hf.TrainerUtility(trainer, evaluation),
-        embedder="lexical",
-        clusterer="topic",
-        proxies_per_cluster=4,
-        estimator=shed_hf.Permutation(n_orders=2),
-    )
-    print(curated.clusters.select_columns(["cluster", "size", "selected", "in_words"]).to_pandas().to_string())
-
-
-def my_trainer(rows: Dataset, tokenizer: object) -> SFTTrainer:
-    """An `SFTTrainer` as one might have it already; its training set is the pool, row for row."""
-    model = AutoModelForCausalLM.from_pretrained(SMALL_MODEL)
-    args = SFTConfig(
-        output_dir=tempfile.mkdtemp(),
-        per_device_train_batch_size=8,
-        learning_rate=0.3,
-        label_smoothing_factor=0.1,
-        max_length=256,
-        save_strategy="no",
-        logging_strategy="no",
-        bf16=False,
-        activation_checkpointing=False,
-        disable_tqdm=True,
-    )
-    return SFTTrainer(
-        model=model,
-        args=args,
-        train_dataset=rows,
-        processing_class=tokenizer,
-        peft_config=LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM"),
-        optimizer_cls_and_kwargs=(torch.optim.SGD, {"lr": args.learning_rate, "momentum": 0.9}),
-    )
-
-
-def chat(row: dict[str, str]) -> dict[str, list[dict[str, str]]]:
-    """A row as TRL's conversational prompt and completion."""
-    question = "\n\n".join(part for part in (row["instruction"], row["input"]) if part)
-    return {
-        "prompt": [{"role": "user", "content": question}],
-        "completion": [{"role": "assistant", "content": row["output"]}],
-    }
-
-
-if __name__ == "__main__":
-    main()
+rows = load_dataset("json", data_files=args.rows, split="train")
+trainer = SFTTrainer(
+    model=args.model,
+    args=SFTConfig(tempfile.mkdtemp(), label_smoothing_factor=0.1, save_strategy="no", report_to="none", bf16=False),
+    train_dataset=rows,
+    peft_config=LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM"),
+    optimizer_cls_and_kwargs=(torch.optim.SGD, {"lr": 0.3, "momentum": 0.9}),
+)
+evaluation = shed_hf.Evaluation(args.dev, "loss", AutoTokenizer.from_pretrained(args.model), max_length=512)
+utility = shed_hf.TrainerUtility(trainer, evaluation)
+curated = shed_hf.curate(
+    rows, args.size, utility=utility, embedder="lexical", clusterer=shed_hf.KMeans(6), budget=24, sampler="qocs",
+    merit=None,  # plain SGD gives rows no credit
+)  # fmt: skip
+print(curated.clusters.select_columns(["cluster", "size", "selected", "in_words"]).to_pandas().to_string())

@@ -20,14 +20,7 @@ parser.add_argument("--embedder", default="sentence-transformers/all-MiniLM-L6-v
 parser.add_argument("--size", type=int, default=1500, help="how many rows to keep")
 args = parser.parse_args()
 
-curated = shed_hf.curate(
-    args.dataset,
-    args.size,
-    model=args.model,
-    embedder=args.embedder,
-    clusterer=shed_hf.KMeans(24),
-    ledger="push_and_pull.ledger",
-)
+curated = shed_hf.curate(args.dataset, args.size, model=args.model, embedder=args.embedder, ledger="push.ledger")
 print("published as", curated.push_to_hub(args.repo))
 
 # Anyone: the rows, the clusters, every measured utility. No shed_hf needed.
@@ -35,10 +28,8 @@ rows = load_dataset(args.repo, split="train")
 clusters = load_dataset(args.repo, "clusters", split="train")
 utilities = load_dataset(args.repo, "utilities", split="train")
 print(len(rows), "rows;", len(clusters), "clusters;", len(utilities), "utilities")
-best = clusters.filter(lambda line: line["value"] is not None).sort("value", reverse=True)[0]
-print("best cluster:", best["in_words"], best["top_terms"])
 
-# With shed_hf: other subsets and other values from the same outcomes, and values for new rows.
+# With shed_hf: other subsets and other values from the same outcomes.
 again = shed_hf.CuratedDataset.from_hub(args.repo, source=args.dataset)
 half = again.resample(size=args.size // 2, sampler="qwcs")
 banzhaf = again.reestimate("banzhaf")

@@ -1,10 +1,29 @@
 """Find the part of an instruction dataset worth fine-tuning on, by Shapley values of clusters.
 
 Names are loaded when first used, so that ``import shed_hf`` is fast and does not load torch.
+
+How the code is laid out; a folder imports only from itself and from lines above its own::
+
+    errors, types, utils/        exceptions, array types; printing, text, names, random streams
+    distributed/                 the ranks of a launch, and accelerate's state
+    data/                        row formats, pools, loading, provenance, tokenization, evaluation items
+    embedding/, clustering/      encoders, decontamination; clusterers, topic terms
+    game/, evaluation/           players, coalitions, utility, ledger; objectives and how they are measured
+    estimators/, sampling/       values of players, error bars, budgets; samplers, selectors and order of rows
+    finetuning/                  FineTune, TrainerUtility, batched coalitions, credits of rows
+    results/, storage/, hub/     the record of a curation; its folder; its repository and card
+    verification/                whether the chosen rows are better than random ones
+    extension/                   a finished curation goes on: transfer to another model, growth of the pool
+    cluster_scorer, curated_dataset    the two public classes: a record, and what can be done with it
+    curation/                    curate and plan
+    comparison/                  compare: ways to choose rows, tuned on alike
+    demo/, cli/                  the demo; the shell
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from shed_hf.utils.logs import set_up
 
 if TYPE_CHECKING:
     from shed_hf.cluster_scorer import ClusterScorer
@@ -12,6 +31,7 @@ if TYPE_CHECKING:
     from shed_hf.clustering.clusters import Clustering
     from shed_hf.comparison.compare import compare
     from shed_hf.comparison.comparison import Comparison
+    from shed_hf.config.shed_config import ShedConfig
     from shed_hf.curated_dataset import CuratedDataset
     from shed_hf.curation.curate import curate, plan
     from shed_hf.curation.plan import Plan
@@ -19,7 +39,17 @@ if TYPE_CHECKING:
     from shed_hf.data.tasks import arc, mmlu
     from shed_hf.embedding.encoders import Lexical, SentenceTransformerEncoder
     from shed_hf.embedding.row_features import Features
-    from shed_hf.errors import Diverged, HubError, InputError, LedgerError, NoSignal, NotBetter, RankError, ShedError
+    from shed_hf.errors import (
+        Diverged,
+        HubError,
+        InputError,
+        LedgerError,
+        NoSignal,
+        NotBetter,
+        RankError,
+        ShedError,
+        ShedWarning,
+    )
     from shed_hf.estimators import (
         BanzhafMSR,
         Exact,
@@ -52,18 +82,31 @@ if TYPE_CHECKING:
     from shed_hf.sampling.selectors import IFD, Full, Longest
     from shed_hf.utils.named import Named
 
+set_up()
+
 _HOMES = {
     "clustering.clusterers": ("Agglomerative", "Given", "HDBSCAN", "KMeans"),
     "clustering.clusters": ("Clustering",),
     "comparison.compare": ("compare",),
     "comparison.comparison": ("Comparison",),
+    "config.shed_config": ("ShedConfig",),
     "curation.curate": ("curate", "plan"),
     "curation.plan": ("Plan",),
     "data.tasks": ("arc", "mmlu"),
     "curation.race": ("Race",),
     "embedding.encoders": ("Lexical", "SentenceTransformerEncoder"),
     "embedding.row_features": ("Features",),
-    "errors": ("Diverged", "HubError", "InputError", "LedgerError", "NoSignal", "NotBetter", "RankError", "ShedError"),
+    "errors": (
+        "Diverged",
+        "HubError",
+        "InputError",
+        "LedgerError",
+        "NoSignal",
+        "NotBetter",
+        "RankError",
+        "ShedError",
+        "ShedWarning",
+    ),
     "estimators": (
         "BanzhafMSR",
         "Exact",
@@ -154,7 +197,9 @@ __all__ = [
     "RowValues",
     "SentenceTransformerEncoder",
     "Shed",
+    "ShedConfig",
     "ShedError",
+    "ShedWarning",
     "Tolerance",
     "TrainerUtility",
     "Transfer",
@@ -171,6 +216,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("shed-hf")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'shed_hf' has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(f"shed_hf.{_HOME_OF[name]}"), name)

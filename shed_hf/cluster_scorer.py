@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from shed_hf.embedding.encoders import Encoder
 from shed_hf.hub.scorer_repository import load, push, save
 from shed_hf.results.cluster_scores import ClusterScores
+from shed_hf.utils.quiet import only_own_output
 
 
 @dataclass(frozen=True, eq=False)
 class ClusterScorer(ClusterScores):
     """`ClusterScores` that can be saved, published and read back."""
 
+    @only_own_output()
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write centroids, values and the encoder's name to a folder: safetensors, JSON and a card.
 
@@ -22,6 +24,7 @@ class ClusterScorer(ClusterScores):
         save(self, folder)
 
     @classmethod
+    @only_own_output()
     def from_pretrained(
         cls,
         name: str | os.PathLike[str],
@@ -47,6 +50,7 @@ class ClusterScorer(ClusterScores):
         """
         return cls(**vars(load(name, encoder, revision, token)))
 
+    @only_own_output()
     def push_to_hub(
         self,
         repo_id: str,

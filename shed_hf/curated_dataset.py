@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from shed_hf.cluster_scorer import ClusterScorer
@@ -12,12 +13,16 @@ from shed_hf.evaluation.constraints import Constraints
 from shed_hf.extension.extensible import ExtensibleCuration
 from shed_hf.hub.privacy import Excerpts
 from shed_hf.hub.publish import pull, push
+from shed_hf.report.reportable import ReportableCuration
+from shed_hf.report.saved_pages import adding_pages
 from shed_hf.results.merits import merits_table
+from shed_hf.results.mixture import CLUSTER, Mixture, mixture_of
 from shed_hf.results.reuse import reestimate, resample
 from shed_hf.results.summary import summary
 from shed_hf.sampling.registry import AnySampler
 from shed_hf.storage.curated_folder import load
 from shed_hf.storage.rescue import save_or_rescue
+from shed_hf.utils.quiet import only_own_output
 from shed_hf.verification.verifiable import VerifiableCuration
 
 if TYPE_CHECKING:
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CuratedDataset(VerifiableCuration, ExtensibleCuration):
+class CuratedDataset(VerifiableCuration, ExtensibleCuration, ReportableCuration):
     """A `Curation` that can be resampled, saved, published and read back."""
 
     def __repr__(self) -> str:
@@ -56,6 +61,21 @@ class CuratedDataset(VerifiableCuration, ExtensibleCuration):
             self.clustering.centroids, self.valued.values, self.valued.stderr, self.valued.encoder, self.valued.format
         )
 
+    def mixture(self, by: str = CLUSTER) -> Mixture:
+        """What share of the kept rows each cluster or source has, how sure that is, and what each is worth.
+
+        Args:
+            by: ``"cluster"``, or a column whose values are the groups, such as that of the rows' sources.
+
+        Returns:
+            The mixture; printed, it is a small table, and its ``to_yaml`` writes what TRL and Axolotl train on.
+
+        Raises:
+            InputError: For a column that there is not, or whose values are no groups.
+        """
+        return mixture_of(self, by)
+
+    @only_own_output()
     def resample(
         self,
         size: int | float | str,
@@ -89,6 +109,7 @@ class CuratedDataset(VerifiableCuration, ExtensibleCuration):
         """
         return self.of(resample(self, size, sampler, seed, source, constraints))
 
+    @only_own_output()
     def reestimate(
         self,
         estimator: str | Estimator,
@@ -116,19 +137,22 @@ class CuratedDataset(VerifiableCuration, ExtensibleCuration):
         """
         return self.of(reestimate(self, estimator, budget, sampler, source))
 
-    def save_to_disk(self, path: str | os.PathLike[str]) -> None:
+    @only_own_output()
+    def save_to_disk(self, path: str | os.PathLike[str], *, pages: bool = True) -> None:
         """Write everything to a folder, which appears only when it is complete; ``load_dataset(path)`` reads its rows.
 
         Args:
             path: The folder, which must not exist yet or be empty; parent folders are created.
+            pages: Whether the card, its pictures and the report are written too.
 
         Raises:
             InputError: If something is there already, or nothing can be written. The result is then saved in the
                 working folder, or else in the temporary or the home folder, and the message names it.
         """
-        save_or_rescue(self, path)
+        save_or_rescue(self, path, partial(adding_pages, self) if pages else None)
 
     @classmethod
+    @only_own_output()
     def load_from_disk(cls, path: str | os.PathLike[str], source: Any = None) -> "CuratedDataset":
         """Read what `save_to_disk` wrote; nothing in it is executed.
 
@@ -144,6 +168,7 @@ class CuratedDataset(VerifiableCuration, ExtensibleCuration):
         """
         return cls.of(load(path, source))
 
+    @only_own_output()
     def push_to_hub(
         self,
         repo_id: str,
@@ -180,6 +205,7 @@ class CuratedDataset(VerifiableCuration, ExtensibleCuration):
         return push(self, repo_id, private, revision, commit_message, excerpts, token)
 
     @classmethod
+    @only_own_output()
     def from_hub(
         cls, repo_id: str, *, source: Any = None, revision: str | None = None, token: str | None = None
     ) -> "CuratedDataset":

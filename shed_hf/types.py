@@ -18,6 +18,9 @@ FloatVector: TypeAlias = NDArray[np.float64]
 """``(n,)`` values, outcomes or standard errors."""
 
 
+IntMatrix: TypeAlias = NDArray[np.int64]
+"""int64, two-dimensional."""
+
 FloatMatrix: TypeAlias = NDArray[np.float64]
 """``(m, n_items)`` one outcome per evaluation item for each of m coalitions."""
 

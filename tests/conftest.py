@@ -30,6 +30,11 @@ CHAT_TEMPLATE = (
 )
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than there are cores: some tests wait, for another process or for a time to pass."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long tests first: at the end there is something short left for every process."""
     items.sort(key=lambda item: "system" not in item.path.parts)

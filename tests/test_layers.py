@@ -18,8 +18,10 @@ LAYERS = [
     {"embedding", "clustering", "evaluation", "game"},
     {"estimators", "sampling", "finetuning", "testing"},
     {"results"},
+    {"config"},
     {"storage"},
     {"hub"},
+    {"report"},
     {"verification"},
     {"extension"},
     {"cluster_scorer"},
@@ -139,7 +141,14 @@ def test_heavy_libraries_are_imported_at_module_level_only_where_models_are_trai
 def test_only_what_speaks_to_the_hub_knows_its_client() -> None:
     knowing = {name for name, path in MODULES.items() if any(part_of(n) == "huggingface_hub" for n in imported(path))}
     outside = {name for name in knowing if part_of(name) != "hub"}
-    assert outside == {"data.provenance", "demo.models", "finetuning.trainer_settings", "storage.curated_folder"}
+    assert outside == {
+        "data.provenance",
+        "data.shards",
+        "demo.models",
+        "storage.curated_folder",
+        "utils.hub_problems",
+        "utils.quiet",
+    }
 
 
 def test_no_file_outgrows_a_readers_patience() -> None:

@@ -12,6 +12,7 @@ are lines of every table; all rows take 1 / size times the steps, and are tuned 
 ``--equal-steps`` adds ways that go through their rows until they took as many.
 
 On a GPU coalitions are tuned in batches. With ``--out`` what was chosen and measured is kept; the same call goes on.
+``--results`` writes the table with the figures of every pair of seeds, without the orders of rows behind them.
 """
 
 import argparse
@@ -112,6 +113,29 @@ def main() -> None:
     store.save(summary)
     for size in arguments.sizes:
         show([line for line in summary if line["size"] == size], arguments)
+    if arguments.results is not None:
+        write_results(arguments.results, store, runs, summary)
+
+
+def write_results(path: Path, store: Store, runs: Mapping[str, Any], summary: Sequence[Mapping[str, Any]]) -> None:
+    """The table, what was chosen, and for every way the figures of each pair of choosing and tuning seed."""
+    known = {} if store.path is None or not store.path.exists() else json.loads(store.path.read_text())
+    figures = {
+        name: [[round(figure, 5) for figure in store.measured[_key(order)]] for order in of_pairs.values()]
+        for name, of_pairs in runs.items()
+    }
+    content = {
+        "setting": store.setting,
+        "device": known.get("device", device()),
+        "versions": known.get("versions", versions()),
+        "figures": {"names": FIGURES, "of_pairs": figures},
+        "chosen": {name: of_way["rows"] for name, of_way in store.chosen.items() if name != "candidates"},
+    }
+    lines = [json.dumps(line, ensure_ascii=False) for line in summary]
+    table = ",\n  ".join(lines)
+    path.write_text(
+        json.dumps(content, ensure_ascii=False)[:-1] + f',\n "summary": [\n  {table}\n ]}}\n', encoding="utf-8"
+    )
 
 
 def choose(chooser: Chooser, store: Store, seed: int, size: float, arguments: argparse.Namespace) -> None:
@@ -296,6 +320,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--own-template", action="store_true", help="the model's chat template instead of a short one")
     parser.add_argument("--chunk", type=int, default=256, help="tunings between two lines of progress")
     parser.add_argument("--out", type=Path, help="write rows and figures to this JSON file, or go on from it")
+    parser.add_argument("--results", type=Path, help="write the table and the figures behind it to this JSON file")
     arguments = parser.parse_args()
     if arguments.folder is not None:
         for name in ("pool", "eval", "test"):

@@ -2,8 +2,8 @@
 
     python examples/benchmarks/race.py --folder POOLS/dolly --model DIR --out OUT.json
 
-The folder has ``pool.jsonl``, ``eval.jsonl`` and ``test.jsonl`` (see `selector_pools.py`). For every seed one race is
-run on pool and evaluation items. Then a model is tuned on what was kept, on each candidate's rows and on random draws,
+The folder is one of `selector_pools.py`. For every seed one race is run on pool and evaluation items. Then a model is
+tuned on what was kept, on each candidate's rows and on random draws,
 ``--tunings`` times in orders of their own, and measured on the test items. Gains are over random draws of the same
 race, with a standard error over races; candidates that a race left out are counted for it as missing.
 """
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from compare_pools import embedder, tuner
 from datasets import Dataset, disable_progress_bars
+from selector_pools import COLUMNS, read
 
 import shed_hf
 from shed_hf.curation.recipe import device, versions
@@ -33,36 +35,50 @@ def main() -> None:
     arguments = _arguments()
     disable_progress_bars()
     warnings.simplefilter("ignore")
-    pool = read_pool(Dataset.from_json(str(arguments.folder / "pool.jsonl")))
-    test = read_pool(Dataset.from_json(str(arguments.folder / "test.jsonl")))
-    judge = shed_hf.FineTune(arguments.model, arguments.objective).bind(pool, test.examples(np.arange(len(test))), 0)
+    rows, items, tests = (read(arguments.folder / f"{part}.jsonl") for part in ("pool", "eval", "test"))
+    pool = read_pool(Dataset.from_list([{name: row[name] for name in COLUMNS} for row in rows]))
+    test = read_pool(Dataset.from_list(tests))
+    tuned = tuner(arguments)
+    judge = tuned.bind(pool, test.examples(np.arange(len(test))), 0)
+    race = {
+        "eval_dataset": Dataset.from_list(items),
+        "utility": tuned,
+        "embedder": embedder(arguments.folder, rows, items, tests),
+    }
     start, races = time.perf_counter(), []
     for seed in range(arguments.seeds):
-        races.append(raced(pool, judge, seed, arguments))
+        races.append(raced(pool, judge, seed, race, arguments))
         print(f"race {seed}: {races[-1]['claim']} ({time.perf_counter() - start:.0f} s)", flush=True)
+        write(races, time.perf_counter() - start, arguments)
+    for line in summary(races):
+        print(f"{line['name']:24} {line['gain']:+.4f} ± {line['stderr']:.4f}  races {line['races']}", flush=True)
+
+
+def write(races: list[dict[str, Any]], seconds: float, arguments: argparse.Namespace) -> None:
+    """What was measured so far, under ``--out``."""
+    if arguments.out is None:
+        return
     content = {
-        "setting": {name: str(value) for name, value in vars(arguments).items() if name != "out"},
+        "pool": arguments.folder.name,
+        "model": Path(arguments.model).name,
+        "setting": {name: getattr(arguments, name) for name in ("size", "clusters", "budget", "tunings")},
         "device": device(),
         "versions": versions(),
-        "seconds": round(time.perf_counter() - start, 1),
+        "seconds": round(seconds, 1),
         "summary": summary(races),
         "races": races,
     }
-    for line in content["summary"]:
-        print(f"{line['name']:24} {line['gain']:+.4f} ± {line['stderr']:.4f}  races {line['races']}", flush=True)
-    if arguments.out is not None:
-        arguments.out.write_text(json.dumps(content, indent=1))
+    arguments.out.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def raced(pool: Pool, judge: TrainableUtility, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+def raced(
+    pool: Pool, judge: TrainableUtility, seed: int, settings: dict[str, Any], arguments: argparse.Namespace
+) -> dict[str, Any]:
     """One race, and the mean outcome on the test items of what it kept, of every candidate and of random rows."""
     curated = shed_hf.curate(
         pool.dataset,
         arguments.size,
-        eval_dataset=str(arguments.folder / "eval.jsonl"),
-        model=arguments.model,
-        objective=arguments.objective,
-        embedder="lexical" if arguments.embedder is None else arguments.embedder,
+        **settings,
         clusterer=shed_hf.KMeans(arguments.clusters),
         method=shed_hf.Race(budget=arguments.budget),
         seed=seed,
@@ -113,15 +129,15 @@ def summary(races: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="pool.jsonl, eval.jsonl and test.jsonl")
+    parser.add_argument("--folder", type=Path, required=True, help="a folder that selector_pools.py made")
     parser.add_argument("--model", required=True)
-    parser.add_argument("--objective", default="loss")
-    parser.add_argument("--embedder", help="by default the words of the rows")
     parser.add_argument("--size", type=float, default=0.1)
     parser.add_argument("--clusters", type=int, default=12)
     parser.add_argument("--budget", type=int, help="of the race; by default four fine-tunings a candidate")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tunings", type=int, default=4)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--own-template", action="store_true", help="the model's chat template instead of a short one")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 

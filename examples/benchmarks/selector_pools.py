@@ -3,7 +3,8 @@
     python examples/benchmarks/selector_pools.py --data DIR --embedder DIR --out FOLDER
 
 Each pool is a folder with ``pool.jsonl``, ``eval.jsonl``, ``test.jsonl`` and ``embeddings.npy`` (a line for every row
-of the pool, then one for every item of ``eval``), so that a machine without a network or an embedder can go on:
+of the pool, then one for every item of ``eval``, then of ``test``), so that a machine without a network or an embedder
+can go on:
 
 - ``arc`` and ``csqa``: as many short rows of each of seven public sources, for ARC-easy and for CommonsenseQA;
 - ``dolly``: short rows of Dolly for other rows of Dolly, a target like the pool itself;
@@ -50,7 +51,12 @@ def bound(pool_rows: list[Row], eval_rows: list[Row]) -> tuple[Pool, EvaluationI
 
 def texts_to_embed(pool: Pool, items: EvaluationItems) -> list[str]:
     """The texts of all rows, then of all items, in the order of ``embeddings.npy``."""
-    return [*pool.texts(np.arange(len(pool))), *(pool.format.text_of(item) for item in items.examples)]
+    return [*pool.texts(np.arange(len(pool))), *texts_of(pool, items)]
+
+
+def texts_of(pool: Pool, items: EvaluationItems) -> list[str]:
+    """The texts of items."""
+    return [pool.format.text_of(item) for item in items.examples]
 
 
 def mixture(data: Path, n_rows: int, damage: float, seed: int) -> list[Row]:
@@ -107,7 +113,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         pool_rows, eval_rows, test_rows = made[name]()
         pool, items = bound(pool_rows, eval_rows)
-        np.save(folder / "embeddings.npy", encoder.encode(texts_to_embed(pool, items)))
+        _, tests = bound(pool_rows, test_rows)
+        np.save(folder / "embeddings.npy", encoder.encode(texts_to_embed(pool, items) + texts_of(pool, tests)))
         for part, rows in (("pool", pool_rows), ("eval", eval_rows), ("test", test_rows)):
             lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             (folder / f"{part}.jsonl").write_text(lines, encoding="utf-8")

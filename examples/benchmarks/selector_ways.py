@@ -28,13 +28,13 @@ class Precomputed:
 
     Args:
         texts: n texts.
-        vectors: Their vectors ``(n, d)``.
+        vectors: Their vectors, a line each; further lines are left out.
     """
 
     def __init__(self, texts: list[str], vectors: Any) -> None:
-        if len(texts) != len(vectors):
+        if len(texts) > len(vectors):
             raise SystemExit(f"{len(vectors)} embeddings for {len(texts)} rows and items; make them anew")
-        self._vectors = dict(zip(texts, vectors, strict=True))
+        self._vectors = dict(zip(texts, vectors, strict=False))
 
     def encode(self, texts: list[str]) -> Any:
         """The vectors of texts."""
@@ -58,6 +58,7 @@ class Chooser:
         "retrieval": shed_hf.Retrieval(),
         "retrieval, mean": shed_hf.Retrieval("mean"),
         "retrieval, greedy": shed_hf.Retrieval("greedy"),
+        "RDS": shed_hf.Retrieval(vectors="model"),
         "credit coverage": shed_hf.CreditCoverage(),
         "credit coverage, greedy": shed_hf.CreditCoverage("facility-location"),
         "DSIR": shed_hf.DSIR(),
@@ -121,6 +122,7 @@ class Chooser:
             needs |= shed_hf.RowValues().wants if way == "row values" else set()
             needs |= self.SELECTORS[way].needs if way in self.SELECTORS else set()
         rows, encoder = self.candidates.rows, self.candidates.encoder
+        of_model = "hidden_states" in needs
         tokens = self.utility.rows.read_tokens(rows)
         return RowSignals(
             rows=rows,
@@ -131,6 +133,8 @@ class Chooser:
             completion_lengths=np.array([of_row.n_learned for of_row in tokens], dtype=np.float64),
             features=_timed("features", lambda: self.utility.row_features(rows)) if "features" in needs else None,
             credits=self.item_credits if "credits" in needs else None,
+            hidden_states=_timed("hidden states", lambda: self.utility.hidden_states(rows)) if of_model else None,
+            item_hidden_states=self.utility.hidden_states_of(self.items.examples) if of_model else None,
         )
 
     def curated(self, seed: int) -> Any:

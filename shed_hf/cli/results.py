@@ -1,5 +1,6 @@
 """Reading and keeping results: folders and repositories, for the commands that go on with one."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,20 +54,56 @@ def check_places(output: str | None, push_to_hub: str | None, needed: bool) -> N
         client(None)
 
 
-def keep(curated: "CuratedDataset", output: str | None, push_to_hub: str | None) -> None:
+def keep(
+    curated: "CuratedDataset",
+    output: str | None,
+    push_to_hub: str | None,
+    private: bool | None = None,
+    quietly: bool = False,
+) -> dict[str, str]:
     """Save and publish a result; of several ranks the first does.
 
     Args:
         curated: The result.
         output: The folder; None for none.
         push_to_hub: The repository; None for none.
+        private: Whether a new repository is private; None: unless the source is public.
+        quietly: Whether nothing is printed.
+
+    Returns:
+        Where it is kept: ``saved_to`` and ``published_as``.
     """
     from shed_hf.distributed.launch import is_main
 
+    kept: dict[str, str] = {}
     if not is_main():
-        return
+        return kept
+    tell = (lambda _: None) if quietly else print
     if output is not None:
         curated.save_to_disk(output)
-        print(f"saved to {output}; load the rows with datasets.load_dataset({str(output)!r}, split='train')")
+        kept["saved_to"] = str(output)
+        tell(f"saved to {output}; load the rows with datasets.load_dataset({str(output)!r}, split='train')")
     if push_to_hub is not None:
-        print(f"published as {curated.push_to_hub(push_to_hub)}")
+        kept["published_as"] = curated.push_to_hub(push_to_hub, private=private)
+        tell(f"published as {kept['published_as']}")
+    return kept
+
+
+Places = tuple[str | None, str | None, bool | None]
+"""The folder and the repository that a result is kept in, and whether a new repository is private."""
+
+
+def keep_and_tell(curated: "CuratedDataset", places: Places, as_json: bool) -> None:
+    """Save and publish a result, and print where; or one JSON object with what it is.
+
+    Args:
+        curated: The result.
+        places: Where it is kept.
+        as_json: Whether to print JSON.
+    """
+    from shed_hf.cli.json_output import of_curation
+    from shed_hf.distributed.launch import is_main
+
+    kept = keep(curated, *places, quietly=as_json)
+    if as_json and is_main():
+        print(json.dumps({**of_curation(curated), **kept}))

@@ -1,6 +1,5 @@
 """The shell's application: its name, and how its errors are told."""
 
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -9,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from shed_hf.cli.words import in_shell_words, lines_in_shell_words
 from shed_hf.errors import ShedError
+from shed_hf.utils.quiet import only_own_output
+from shed_hf.utils.warn import plain_warnings
 
 app = typer.Typer(
     name="shed-hf",
@@ -20,29 +22,52 @@ app = typer.Typer(
 )
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("shed-hf"))
+        raise typer.Exit
+
+
+@app.callback()
+def shell(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find the part of an instruction dataset worth fine-tuning on.
+
+    \f
+    Args:
+        version: Whether to print the version and end.
+    """
 
 
 def main() -> None:
     """The console script: errors end in one line, not in a traceback, unless ``--debug`` asks for it."""
     # Threads that wait by spinning for milliseconds stop each other when anything else runs on the machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    logging.getLogger("transformers").setLevel(logging.ERROR)
     app()
 
 
 @contextmanager
 def errors_in_one_line(debug: bool) -> Iterator[None]:
-    """Whatever goes wrong inside ends in one line and exit code 1.
+    """Whatever goes wrong inside ends in one line and exit code 1; lines on the way have the words of a shell.
 
     Args:
         debug: Whether the traceback is shown instead.
     """
     try:
-        yield
+        with plain_warnings(), lines_in_shell_words(), only_own_output():
+            yield
     except Exception as error:  # whatever it is, a shell's user is told in one line
         if debug:
             raise
-        line = " ".join(str(error).split())
+        line = in_shell_words(" ".join(str(error).split()))
         if not isinstance(error, ShedError):
             line = f"{type(error).__name__}: {line}; this is a bug, or a library failed: run with --debug to see where"
         print(f"error: {line}", file=sys.stderr)

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from shed_hf.cli.config_file import takes_file
 from shed_hf.cli.results import check_places, keep, load_result
 from shed_hf.cli.shell import Debug, app, errors_in_one_line
 
 
 @app.command()
+@takes_file
 def transfer(
     result: Annotated[str, typer.Argument(help="A folder that curate saved, or a repository that it published.")],
     model: Annotated[

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from shed_hf.cli.arguments import size_from
-from shed_hf.cli.results import check_places, keep, load_result
-from shed_hf.cli.shell import Debug, app, errors_in_one_line
+from shed_hf.cli.config_file import takes_file
+from shed_hf.cli.options import made, read_option
+from shed_hf.cli.results import check_places, keep_and_tell, load_result
+from shed_hf.cli.shell import AsJson, Debug, app, errors_in_one_line
 
 
 @app.command()
+@takes_file
 def update(
     result: Annotated[str, typer.Argument(help="A folder that curate saved, or a repository that it published.")],
     new_rows: Annotated[str, typer.Argument(help="The new rows: a Hub id, a folder or a file.")],
@@ -30,6 +32,7 @@ def update(
         str | None, typer.Option(help="The dataset that was curated, where it is not on the Hub.")
     ] = None,
     drop_invalid: Annotated[bool, typer.Option("--drop-invalid", help="Leave unreadable new rows out.")] = False,
+    as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
     """Add NEW_ROWS to the pool of RESULT: what was measured is kept, and only what is new is measured.
@@ -50,6 +53,7 @@ def update(
         eval_dataset: What was evaluated on.
         source: What was curated.
         drop_invalid: Whether unreadable new rows are left out.
+        as_json: Whether to print one JSON object instead of words.
         debug: Whether errors show their traceback.
     """
     with errors_in_one_line(debug):
@@ -57,12 +61,12 @@ def update(
         grown = load_result(result, source).update(
             new_rows,
             budget,
-            size=None if size is None else size_from(size),
-            sampler=sampler,
+            size=read_option("size", size),
+            sampler=made("sampler", sampler),
             merit=None if merit == "none" else merit,
             ledger=ledger,
             eval_dataset=eval_dataset,
             source=source,
             drop_invalid=drop_invalid,
         )
-        keep(grown, output, push_to_hub)
+        keep_and_tell(grown, (output, push_to_hub, None), as_json)

@@ -6,11 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from shed_hf.cli.arguments import columns_from
+from shed_hf.cli.config_file import takes_file
+from shed_hf.cli.options import read_option
+from shed_hf.cli.results import load_result
 from shed_hf.cli.shell import Debug, app, errors_in_one_line
 
 
 @app.command()
+@takes_file
 def verify(
     curated: Annotated[str, typer.Argument(help="A folder that was saved, or a repository of the Hub.")],
     test_dataset: Annotated[str, typer.Option(help="Rows that had no part in the choice: a Hub id, folder or file.")],
@@ -64,21 +67,19 @@ def verify(
             "full": "auto" if full is None else full,
             "seed": seed,
             "ledger": ledger,
-            "columns": columns_from(columns, "--columns"),
+            "columns": read_option("columns", columns),
             "drop_invalid": drop_invalid,
         }
         _verify(curated, source, arguments, output, as_json)
 
 
 def _verify(name: str, source: str | None, arguments: dict[str, Any], output: str | None, as_json: bool) -> None:
-    from shed_hf.curated_dataset import CuratedDataset
     from shed_hf.distributed.launch import is_main
     from shed_hf.storage.curated_folder import check_free
 
     if output is not None:
         check_free(output)
-    load = CuratedDataset.load_from_disk if Path(name).exists() else CuratedDataset.from_hub
-    curated = load(name, source=source)
+    curated = load_result(name, source)
     verdict = curated.verify(**arguments)
     if not is_main():
         return

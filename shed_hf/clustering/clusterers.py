@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from shed_hf.clustering.clusters import NOISE, Clustering
+from shed_hf.clustering.starts import count_distinct, starts_of
 from shed_hf.errors import InputError
 from shed_hf.types import EmbeddingMatrix, IntVector
 from shed_hf.utils.checks import check_takes, check_whole
@@ -35,17 +36,19 @@ class KMeans:
 
     Attributes:
         n_clusters: How many clusters; None for the paper's 3·√n, capped by ``most``.
-        restarts: How many runs are made from other starts; the one of least inertia is kept.
+        restarts: How many runs are made from other starts; the one of least inertia is kept. None is four, and above
+            20,000 rows one whose start is found among 20,000 of them.
         most: The cap where ``n_clusters`` is None, since each cluster is a player that costs fine-tunings; None for no
             cap.
     """
 
     n_clusters: int | None = None
-    restarts: int = 4
+    restarts: int | None = None
     most: int | None = 64
 
     def __post_init__(self) -> None:
-        check_whole(1, MOST_RESTARTS, restarts=self.restarts)
+        if self.restarts is not None:
+            check_whole(1, MOST_RESTARTS, restarts=self.restarts)
         if self.most is not None:
             check_whole(most=self.most)
         _n_clusters(self.n_clusters, sys.maxsize)
@@ -68,10 +71,11 @@ class KMeans:
         k = _n_clusters(self.n_clusters, len(embeddings))
         if self.n_clusters is None and self.most is not None:
             k = min(k, _n_clusters(self.most, max(self.most, len(embeddings))))
-        k = min(k, len(np.unique(embeddings, axis=0)))
+        k = count_distinct(embeddings, k)
         seed = int(rng.integers(2**31))
-        labels = SklearnKMeans(k, n_init=self.restarts, random_state=seed).fit_predict(embeddings)
-        return np.asarray(labels, dtype=np.int64)
+        starts = starts_of(embeddings, k, self.restarts, seed)
+        found = SklearnKMeans(k, init=starts.init, n_init=starts.number, random_state=seed).fit_predict(embeddings)
+        return np.asarray(found, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -321,9 +325,21 @@ def _labels(labels: Any) -> Any:
     return array if array.dtype.kind in "iufUSb" else np.asarray(labels, dtype=object)
 
 
+def paper_clusters(n: int) -> int:
+    """The paper's number of clusters, 3·√n (He et al. 2024, arXiv 2405.00705).
+
+    Args:
+        n: How many rows are clustered.
+
+    Returns:
+        A number between 1 and ``n``.
+    """
+    return max(1, min(n, round(3 * math.sqrt(n))))
+
+
 def _n_clusters(asked: int | None, n: int) -> int:
     if asked is None:
-        return max(1, min(n, round(3 * math.sqrt(n))))
+        return paper_clusters(n)
     check_whole(n_clusters=asked)
     if asked > n:
         raise InputError(f"n_clusters={asked} exceeds the {n} rows to cluster; pass n_clusters <= {n}")

@@ -58,7 +58,7 @@ class Chooser:
             check_signals(selector, prepared.problem)
             signals = signals_of(selector, sources_of(prepared))
             fixed = selector.wanted(len(signals))
-        except ShedError as error:
+        except Exception as error:  # a caller's own part can raise anything, and other methods are kept
             self._failed(Cell(name, 0, -1), error)
             return
         shared, choosing = watch.seconds, 0.0
@@ -78,7 +78,7 @@ class Chooser:
                 before = rng.bit_generator.state
                 try:
                     selection = select_rows(selector, signals, size, rng)
-                except ShedError as error:
+                except Exception as error:  # a caller's own part can raise anything, and other methods are kept
                     self._failed(cell, error)
                     continue
                 rows = np.sort(signals.rows[selection.places])
@@ -102,7 +102,7 @@ class Chooser:
             watch = Stopwatch()
             try:
                 places = _checked(method.function(rows, cell.size, self.design.rng(cell)), cell.size, len(rows), name)
-            except Exception as error:  # the caller's own code can raise anything, and other methods are kept
+            except Exception as error:  # a caller's own part can raise anything, and other methods are kept
                 self._failed(cell, error)
                 continue
             seconds.append(watch.seconds)
@@ -123,7 +123,7 @@ class Chooser:
                 try:
                     first = games[names[0]]
                     curated = play({**first.arguments, "sampler": first.sampler}, number)
-                except ShedError as error:
+                except Exception as error:  # a caller's own part can raise anything, and other methods are kept
                     for name in names:
                         self._failed(Cell(name, 0, -1 if self.design.choosing_seeds == 1 else number), error)
                     continue
@@ -150,7 +150,7 @@ class Chooser:
                     at_hand = None if curated.valued.source is not None else source
                     sized = curated.resample(size, sampler_of(curated.recipe["sampler"]), source=at_hand)
                 chosen = select_rows(GivenRows(sized), signals, size, np.random.default_rng(self.design.seed))
-            except ShedError as error:
+            except Exception as error:  # a caller's own part can raise anything, and other methods are kept
                 self._failed(Cell(name, size, -1), error)
                 continue
             for seed in range(self.design.seeds):
@@ -170,12 +170,12 @@ class Chooser:
             for size in self.design.sizes:
                 try:
                     curated = play(dict(method.arguments), number, size)
-                except ShedError as error:
+                except Exception as error:  # a caller's own part can raise anything, and other methods are kept
                     self._failed(Cell(name, size, -1 if self.design.choosing_seeds == 1 else number), error)
                     continue
                 costs.append(_cost_of(curated))
                 for seed in range(number, self.design.seeds, self.design.choosing_seeds):
-                    self.choices.rows[Cell(name, size, seed)] = curated.rows
+                    self.choices.rows[Cell(name, size, seed)] = np.sort(curated.rows)
         self.choices.costs[name] = _largest(costs)
 
     def _resampled(self, name: str, curated: CuratedDataset, sampler: Sampler, seeds: Sequence[int]) -> None:
@@ -183,8 +183,9 @@ class Chooser:
         for size in self.design.sizes:
             try:
                 valued, rng = curated.valued, Streams(curated.recipe["sampling_seed"]).for_rows
-                rows = choose(sampler, np.append(valued.values, np.nan), valued.members, size, rng, valued.merits)
-            except ShedError as error:
+                values = np.append(valued.values, np.nan)
+                rows = np.sort(choose(sampler, values, valued.members, size, rng, valued.merits))
+            except Exception as error:  # a caller's own part can raise anything, and other methods are kept
                 self._failed(Cell(name, size, -1), error)
                 continue
             for seed in seeds:

@@ -7,23 +7,34 @@ from typing import Any
 from shed_hf.comparison.comparison import Comparison
 from shed_hf.comparison.design import Design
 from shed_hf.comparison.ledgers import LedgerFamily
-from shed_hf.comparison.methods import DEFAULT_METHODS, FULL, methods_from, names_asked
+from shed_hf.comparison.methods import DEFAULT_METHODS, FULL, check_methods, methods_from, names_asked
 from shed_hf.comparison.models import models_from
 from shed_hf.comparison.of_model import OfModel, Tests, compare_with
 from shed_hf.comparison.recipe import recipe_of
-from shed_hf.comparison.table import tally_lines
-from shed_hf.curation.curate import curate
-from shed_hf.curation.request import Request
+from shed_hf.curation.arguments import defaults
 from shed_hf.data.loading import load_source
+from shed_hf.data.spooling import if_stream
 from shed_hf.distributed.launch import is_main
 from shed_hf.errors import InputError
 from shed_hf.sampling.samplers import resolve_size
-from shed_hf.utils.checks import check_whole
-from shed_hf.utils.console import Stopwatch, say
+from shed_hf.utils.checks import check_known, check_whole
+from shed_hf.utils.console import Stopwatch
+from shed_hf.utils.quiet import only_own_output
+
+_INSTEAD = {
+    "size": "sizes=",
+    "sampler": "methods=",
+    "model": "models=",
+    "method": 'methods=, as in {"race": {"method": "race"}}',
+    "require_signal": "curate itself",
+    "require_better": "curate itself",
+}
+"""Arguments of `curate` that a comparison has another place for."""
 
 DEFAULT_SIZES = (0.02, 0.05, 0.1)
 
 
+@only_own_output()
 def compare(
     dataset: Any,
     *,
@@ -54,10 +65,11 @@ def compare(
             A dict from names to datasets for several tasks, all measured in the same tunings.
         sizes: How many rows are chosen: numbers, shares in (0, 1] or percentages; 2, 5 and 10 % by default.
         methods: What is compared: ``"shed"``, ``"random"``, ``"full"``, samplers and selectors of `curate` by name
-            (``"qwcs"``, ``"retrieval"``, ``"dsir"``, ``"credit"``, ``"dq"`` …) or as objects, ``Given(rows)``, results
-            of `curate`, callables ``(rows, size, rng) -> row numbers``, and dicts of arguments of `curate`; a list, or
-            a dict from names to them. ``"random"`` and ``"full"`` are always there; all rows are tuned on once,
-            or with every seed where ``"full"`` is named.
+            (``"qwcs"``, ``"retrieval"``, ``"rds"``, ``"dsir"``, ``"credit"`` for ``"credit-coverage"``, ``"dq"`` for
+            ``"dataset-quantization"``, ``"rs"`` for random rows, ``"all"`` for all of them …) or as objects,
+            ``Given(rows)``, results of `curate`, callables ``(rows, size, rng) -> row numbers``, and dicts of arguments
+            of `curate`; a list, or a dict from names to them. ``"random"`` and ``"full"`` are always there; all rows
+            are tuned on once, or with every seed where ``"full"`` is named.
         models: The models to tune: Hub ids, paths, loaded models or ``FineTune(…)``; a list, or a dict from names to
             them. By default that of ``utility``.
         seeds: How many times every choice is tuned on, each time in another order; 5 by default. With 1 there are no
@@ -85,29 +97,27 @@ def compare(
         InputError: For what cannot be used.
         LedgerError: For ledgers of another comparison, or that cannot be written.
         Diverged: When the untuned model has outcomes that are not finite.
-        TypeError: For an argument that `curate` does not have.
     """
     watch = Stopwatch()
-    source = load_source(dataset, arguments.get("split"))
-    design = _design(len(source), sizes, methods, seeds, choosing_seeds, seed)
     tests = Tests(test_dataset, test_utility, test_objective, test_columns)
     tests.check()
+    source = load_source(dataset, arguments.get("split"), drop_invalid=arguments.get("drop_invalid", False))
+    design = _design(len(source), sizes, methods, seeds, choosing_seeds, seed)
     common = _common(source, eval_dataset, seed, arguments)
+    check_methods(design.methods, common)
+    tests = tests.loaded()
     of_models: dict[str, OfModel] = {}
     with LedgerFamily(ledger, is_main()) as ledgers:
         for name, given in models_from(models, utility).items():
             of_models[name] = compare_with(name, {**common, **given}, design, tests, ledgers)
-    comparison = Comparison(
+    notes = [*_of_few_seeds(design.seeds), *(note for one in of_models.values() for note in one.notes)]
+    return Comparison(
         lines=tuple(line for one in of_models.values() for line in one.lines),
         runs=tuple(run for one in of_models.values() for run in one.runs),
         failures=tuple(failure for one in of_models.values() for failure in one.failures),
-        notes=tuple(dict.fromkeys(note for one in of_models.values() for note in one.notes)),
+        notes=tuple(dict.fromkeys(notes)),
         recipe=recipe_of(source, design, of_models, watch.seconds),
     )
-    if is_main():
-        for line in tally_lines(comparison):
-            say(line)
-    return comparison
 
 
 def _design(n_rows: int, sizes: Any, methods: Any, seeds: int, choosing_seeds: int, seed: int) -> Design:
@@ -120,7 +130,7 @@ def _design(n_rows: int, sizes: Any, methods: Any, seeds: int, choosing_seeds: i
         raise InputError("sizes= is empty; pass at least one, as in sizes=[0.05]")
     return Design(
         methods=methods_from(methods),
-        sizes=tuple(sorted({resolve_size(size, n_rows) for size in listed})),
+        sizes=tuple(sorted({_resolved(size, n_rows) for size in listed})),
         seeds=int(seeds),
         choosing_seeds=int(choosing_seeds),
         seed=int(seed),
@@ -128,15 +138,32 @@ def _design(n_rows: int, sizes: Any, methods: Any, seeds: int, choosing_seeds: i
     )
 
 
+def _resolved(size: Any, n_rows: int) -> int:
+    try:
+        return resolve_size(size, n_rows)
+    except InputError as error:
+        raise InputError(f"sizes= has {size!r}: {error}") from error
+
+
+def _of_few_seeds(seeds: int) -> list[str]:
+    """What to keep in mind where tunings are too few to tell how far they differ by luck."""
+    if seeds == 1:
+        return ["with 1 seed nothing is shown: how far tunings differ by luck is unknown; pass seeds=5"]
+    if seeds == 2:
+        return ["with 2 seeds little can be shown: intervals are wide, as 2 tunings tell little of luck; pass seeds=5"]
+    return []
+
+
 def _common(source: Any, eval_dataset: Any, seed: int, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `curate` that are the same for all methods and models."""
-    taken = sorted({"size", "sampler", "require_signal", "model"} & arguments.keys())
+    taken = sorted(_INSTEAD.keys() & arguments.keys())
     if taken:
-        instead = {"size": "sizes=", "sampler": "methods=", "model": "models="}.get(taken[0], "curate itself")
-        raise InputError(f"{taken[0]}= is an argument of one curation; a comparison takes {instead}")
-    known = {name: default for name, default in (curate.__kwdefaults__ or {}).items() if name != "ledger"}
-    given = {**arguments, "split": None}
-    unknown = sorted(given.keys() - Request.__dataclass_fields__.keys())
-    if unknown:
-        raise TypeError(f"compare() got an unexpected keyword argument {unknown[0]!r}")
-    return {**known, **given, "dataset": source, "eval_dataset": eval_dataset, "seed": seed}
+        raise InputError(f"{taken[0]}= is an argument of one curation; a comparison takes {_INSTEAD[taken[0]]}")
+    known = {name: default for name, default in defaults().items() if name != "ledger"}
+    check_known(arguments, {*known, *_OWN} - set(_INSTEAD), "compare(…)")
+    given, eval_rows = {**arguments, "split": None}, if_stream(eval_dataset, "eval_dataset")
+    return {**known, **given, "dataset": source, "eval_dataset": eval_rows, "seed": seed}
+
+
+_OWN = tuple(compare.__kwdefaults__ or {})
+"""The arguments of a comparison that `curate` does not have."""

@@ -5,18 +5,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shed_hf.comparison.picture import picture_of
+from shed_hf.comparison.picture import format_of, picture_of
 from shed_hf.comparison.publish import pull, push
 from shed_hf.comparison.record import ComparisonRecord
 from shed_hf.comparison.storage import load, save
 from shed_hf.comparison.table import text_of
 from shed_hf.errors import InputError
+from shed_hf.utils.quiet import only_own_output
 
 if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Comparison(ComparisonRecord):
     """What `compare` found: printed it is a table; it can be read as a frame, drawn, saved and published."""
 
@@ -45,16 +46,18 @@ class Comparison(ComparisonRecord):
         return pandas.DataFrame([asdict(line) for line in self.lines])
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draw sizes against figures, a line for each method, with bars of two standard errors.
+        """Draw sizes against figures, a line for each method, with the intervals of the gains over random rows as bars.
 
         Args:
-            path: The PNG to write; a file that is there is written over.
+            path: The picture to write, by its ending a ``.png``, ``.pdf`` or ``.svg``; a file that is there is written
+                over.
 
         Raises:
-            InputError: Where it cannot be written.
+            InputError: For another ending, and where it cannot be written.
         """
+        written_as = format_of(path)
         try:
-            Path(path).write_bytes(picture_of(self))
+            Path(path).write_bytes(picture_of(self, written_as))
         except OSError as error:
             raise InputError(f"path={str(path)!r} cannot be written ({error}); pass another") from error
 
@@ -84,6 +87,7 @@ class Comparison(ComparisonRecord):
         """
         return cls.of(load(path))
 
+    @only_own_output()
     def push_to_hub(
         self,
         repo_id: str,
@@ -115,6 +119,7 @@ class Comparison(ComparisonRecord):
         return push(self, repo_id, private, revision, commit_message, token)
 
     @classmethod
+    @only_own_output()
     def from_hub(cls, repo_id: str, *, revision: str | None = None, token: str | None = None) -> "Comparison":
         """Pull what `push_to_hub` published; nothing in it is executed.
 

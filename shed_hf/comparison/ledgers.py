@@ -4,13 +4,17 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from shed_hf.comparison.design import ChoosingCost
 from shed_hf.errors import LedgerError
+from shed_hf.game.interruption import how_to_go_on
 from shed_hf.game.ledger import Ledger, read_ledger
-from shed_hf.game.ledger_files import unused
+from shed_hf.game.ledger_files import replace_whole, unused
 from shed_hf.utils.console import plural, say
 
 RESCUED = "comparison.ledger"
@@ -38,12 +42,13 @@ class LedgerFamily:
     ) -> None:
         if error is None or not self._is_main:
             return
-        if self._base is None and any(map(len, self._held.values())):
+        trained = any(any(entry.blocks) for ledger in self._held.values() for entry in ledger)
+        if self._base is None and trained:
             self._base = self._rescued()
         kept = 0 if self._base is None else sum(_n_outcomes(path) for path in self._files(""))
         if kept:
             say(
-                f"stopped; {plural(kept, 'outcome')} kept beside {self._base}: repeat the call with "
+                f"stopped; {plural(kept, 'outcome')} kept beside {self._base}: {how_to_go_on(error)} "
                 f"ledger={self._base!r} to go on"
             )
 
@@ -81,6 +86,52 @@ class LedgerFamily:
             A path; None where there is none.
         """
         return next((str(path) for path in self._files(f"{_of_model(model)}.")), None)
+
+    def costs(self, model: str, methods: Mapping[str, str]) -> dict[str, ChoosingCost]:
+        """What choosing took in an earlier run of the same call.
+
+        Args:
+            model: The model's name.
+            methods: What decides how long each method takes to choose, as text, by name.
+
+        Returns:
+            The costs of those methods that were measured then.
+        """
+        path = self._path_of_costs(model)
+        if path is None or not path.is_file():
+            return {}
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return {
+                name: ChoosingCost(int(found[name]["fine_tunings"]), float(found[name]["seconds"]))
+                for name, decided_by in methods.items()
+                if name in found and found[name]["decided_by"] == _short(decided_by)
+            }
+        except (ValueError, TypeError, LookupError, OSError):  # whatever it holds, they can be measured again
+            return {}
+
+    def keep_costs(self, model: str, methods: Mapping[str, str], costs: Mapping[str, ChoosingCost]) -> None:
+        """Write down what choosing took, so that the same call tells the same when it resumes.
+
+        Args:
+            model: The model's name.
+            methods: What decides how long each method takes to choose, as text, by name.
+            costs: What it took.
+
+        Raises:
+            LedgerError: Where the file can't be written.
+        """
+        path = self._path_of_costs(model)
+        if path is None or not costs:
+            return
+        content = {name: {**asdict(cost), "decided_by": _short(methods[name])} for name, cost in costs.items()}
+        try:
+            replace_whole(path, [json.dumps(content, indent=1).encode()]).close()
+        except OSError as error:
+            raise LedgerError(f"{path} cannot be written ({error}); pass another path as ledger=") from error
+
+    def _path_of_costs(self, model: str) -> Path | None:
+        return None if self._base is None else Path(f"{self._base}.{_of_model(model)}.choosing.json")
 
     def hold(self, name: str, ledger: Ledger) -> None:
         """Keep a ledger in memory until the comparison has ended.

@@ -1,10 +1,10 @@
 """The lines of a comparison: what every method reached, how much more than random rows, and at what cost."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from shed_hf.comparison.design import Cell, ChoosingCost, Design
 from shed_hf.comparison.measuring import Tuned
@@ -12,7 +12,7 @@ from shed_hf.comparison.methods import FULL, RANDOM, UNTUNED
 from shed_hf.comparison.tasks import Column
 from shed_hf.results.verdict import LEAST_ITEMS, Difference
 from shed_hf.types import FloatMatrix
-from shed_hf.verification.judge import judge
+from shed_hf.verification.judge import judge, spread_over_random
 from shed_hf.verification.spread import Runs, Spread
 
 NO_VERDICT = ""
@@ -37,8 +37,8 @@ class Line:
         gain_stderr: The standard error of the gain: over items, seeds, and draws of rows.
         low: The lower end of the gain's 95 % interval, corrected for as many methods as were tried.
         high: Its upper end.
-        p: The two-sided p-value of the gain, by Student's distribution with one degree of freedom less than the fewest
-            runs; not corrected.
+        p: The two-sided p-value of the gain, of the same distribution as the interval, and not corrected for the number
+            of methods.
         verdict: ``"better"`` than random rows, ``"worse"`` than these or than no tuning, ``"no worse"`` or ``"not
             shown"``; see `shed_hf.results.verdict.Verdict`. Empty for lines that have none.
         items: How many items were measured.
@@ -69,13 +69,13 @@ class Line:
 
     @property
     def wins(self) -> bool:
-        """Whether the gain over random rows exceeds two standard errors."""
-        return self.gain > 2 * self.gain_stderr
+        """Whether the method is shown to be better than random rows: the whole interval of the gain lies above 0."""
+        return self.items >= LEAST_ITEMS and self.low > 0
 
     @property
     def loses(self) -> bool:
-        """Whether the loss against random rows does."""
-        return self.gain < -2 * self.gain_stderr
+        """Whether it is shown to be worse than random rows: the whole interval lies below 0."""
+        return self.items >= LEAST_ITEMS and self.high < 0
 
 
 def lines_of(
@@ -132,36 +132,30 @@ class _Over:
 
     def judged(self) -> tuple[Difference, str, float]:
         """The gain over random rows, the verdict, and the p-value."""
-        random, fewest = self.random, min(len(self.own), 0 if self.random is None else len(self.random))
-        fixed = self.name in (UNTUNED, FULL)
+        random, fixed = self.random, self.name in (UNTUNED, FULL)
         if random is None or self.name == RANDOM or len(random) < 2 or self.own.shape[1] < 2:
             return _NONE, NO_VERDICT, float("nan")
         if fixed:
-            over = self._over_what_is_not_drawn(random)
-            return over, NO_VERDICT, _p_value(over, len(random))
-        if fewest < 2:
+            return self._over_what_is_not_drawn(random)
+        if len(self.own) < 2:
             return _NONE, NO_VERDICT, float("nan")
+        same = deepcopy(self.rng)  # so that p and interval are of the same variances
         verdict = judge(self.own, random, self.untuned, ways_tried=self.ways_tried, rng=self.rng)
-        kind = verdict.kind if self.own.shape[1] >= LEAST_ITEMS else "not shown"
-        return verdict.over_random, kind, _p_value(verdict.over_random, fewest)
+        p = spread_over_random(self.own, random).p_value(verdict.gain, same)
+        return verdict.over_random, verdict.kind, p
 
-    def _over_what_is_not_drawn(self, random: FloatMatrix) -> Difference:
+    def _over_what_is_not_drawn(self, random: FloatMatrix) -> tuple[Difference, str, float]:
         """How much more no tuning, or tuning on all rows, reaches than random rows, as which the latter spreads."""
         differences = self.own.mean(axis=0) - random.mean(axis=0)
         items = float(differences.var(ddof=1)) / len(differences)
         runs = len(self.own) if self.name == FULL else 0
         spread = Spread(items, len(differences), Runs.of(random), others=runs)
-        gain, half = float(differences.mean()), spread.half_width(0.95, self.rng)
-        return Difference(gain, gain - half, gain + half, spread.stderr)
+        gain, same = float(differences.mean()), deepcopy(self.rng)
+        half = spread.half_width(0.95, self.rng)
+        return Difference(gain, gain - half, gain + half, spread.stderr), NO_VERDICT, spread.p_value(gain, same)
 
 
 _NONE = Difference(float("nan"), float("nan"), float("nan"), float("nan"))
-
-
-def _p_value(over: Difference, fewest: int) -> float:
-    if over.stderr == 0:
-        return 1.0 if over.gain == 0 else 0.0
-    return float(2 * student_t.sf(abs(over.gain) / over.stderr, max(fewest - 1, 1)))
 
 
 def _line(model: str, column: Column, name: str, size: int, over: _Over, tuned: Tuned, cost: ChoosingCost) -> Line:

@@ -15,12 +15,13 @@ from shed_hf.errors import Diverged, RankError
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
+from shed_hf.game.game_worker import gather_outcomes
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.orders import order_entry
 from shed_hf.game.utility import TrainableUtility
 from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.text import first_line
-from shed_hf.verification.subsets_worker import SubsetsWorker
+from shed_hf.verification.subsets_worker import work_on_subsets
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,11 +174,11 @@ def _together(subsets: Subsets, cells: Sequence[Cell], held: _Held, watch: Calla
     """Outcomes and seconds of some cells and of the untuned model, measured by all ranks."""
     with workers_of_launch(CODEC) as workers:
         if isinstance(workers, MultiProcess) and not workers.is_main:
-            return _found(SubsetsWorker(subsets, workers.rank, held.path).work(workers))
+            return _found(work_on_subsets(subsets, workers, held.path))
         workers.on_every_rank("ready", None, lambda _: True)  # every rank has closed the ledger of an attempt before
         ledger = held.opened(subsets.header())
         with ledger:
-            _begin(subsets, workers, ledger)
+            gather_outcomes(ledger, subsets.header(), subsets.players, workers)
             game = subsets.game(ledger, workers)
             compare_ranks(game)
             game.watch = watch
@@ -185,14 +186,6 @@ def _together(subsets: Subsets, cells: Sequence[Cell], held: _Held, watch: Calla
         found = [(entry.outcome, entry.seconds) for entry in entries]
         workers.end(found)
     return found
-
-
-def _begin(subsets: Subsets, workers: Workers, ledger: Ledger) -> None:
-    nothing_more: list[Entry] = []
-    told = (subsets.header(), subsets.players)
-    for entries in workers.on_every_rank("begin", told, lambda _: nothing_more):
-        for entry in entries:
-            ledger.put(entry)
 
 
 def _entries(game: Game, subsets: Subsets, cells: Sequence[Cell]) -> list[Entry]:

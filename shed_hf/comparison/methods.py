@@ -9,11 +9,15 @@ import numpy as np
 
 from shed_hf.clustering.clusterers import Given
 from shed_hf.curated_dataset import CuratedDataset
+from shed_hf.curation.request import Request
 from shed_hf.errors import InputError
-from shed_hf.sampling.registry import SAMPLERS, SELECTORS, sampler_from
+from shed_hf.estimators.budget import FineTunings, parse_budget
+from shed_hf.estimators.no_game import plays
+from shed_hf.estimators.registry import estimator_from
+from shed_hf.sampling.registry import PRESETS, SAMPLERS, SELECTORS, sampler_from
 from shed_hf.sampling.samplers import QOCS, Random, Sampler
 from shed_hf.sampling.selectors import Full, Need, RowSelector, RowSignals, Selection, TakesAnySize
-from shed_hf.utils.checks import check_takes
+from shed_hf.utils.checks import check_known, check_takes
 from shed_hf.utils.naming import bare_name, plain, to_recipe_entry
 
 if TYPE_CHECKING:
@@ -29,7 +33,11 @@ ALIASES = {
     "rs": "random",
     "all": "full",
 }
-"""Other names of methods."""
+"""Other names of methods; "rs" is the paper's random selection, and "all" are all rows."""
+
+
+LEAST_PLAYERS = 2
+"""A game of fewer clusters values nothing."""
 
 
 DEFAULT_METHODS = (SHED, RANDOM, "retrieval", "dsir")
@@ -179,6 +187,24 @@ def methods_from(asked: Any) -> dict[str, Method]:
     return {**found, **{name: line for name, line in _LINES.items() if name not in found}}
 
 
+def check_methods(methods: Mapping[str, Method], common: Mapping[str, Any]) -> None:
+    """Refuse games that no budget of theirs could play, before anything is loaded.
+
+    Args:
+        methods: The methods by name.
+        common: The arguments of `curate` that all methods share.
+
+    Raises:
+        InputError: For an estimator or a budget that cannot be used.
+    """
+    for method in methods.values():
+        if isinstance(method, ByGame | BySize):
+            given = {**common, **method.arguments}
+            estimator, budget = estimator_from(given["estimator"]), parse_budget(given["budget"])
+            if plays(estimator) and isinstance(budget, FineTunings):
+                estimator.cost(LEAST_PLAYERS, budget.count)
+
+
 def names_asked(asked: Any) -> list[str]:
     """The names of the methods that a caller names, without the lines that every table has anyway.
 
@@ -268,13 +294,13 @@ def _of_name(asked: str) -> Method:
     name = ALIASES.get(name, name)
     if name == SHED:
         return ByGame(QOCS())
-    if name not in SAMPLERS and name not in SELECTORS:
+    if name not in SAMPLERS and name not in SELECTORS and name not in PRESETS:
         raise InputError(f"methods= has {asked!r}, which is unknown; pass some of {_names()}, or objects")
     return _of_sampler(name)
 
 
 def _names() -> list[str]:
-    return sorted({SHED, UNTUNED, *SAMPLERS, *SELECTORS, *ALIASES})
+    return sorted({SHED, UNTUNED, *SAMPLERS, *SELECTORS, *PRESETS, *ALIASES})
 
 
 def _of_sampler(asked: Any) -> Method:
@@ -294,6 +320,9 @@ def _of_arguments(arguments: Mapping[str, Any], name: str) -> Method:
         raise InputError(
             f"methods= has {name!r} with {taken[0]}=, which is the same for all methods; pass it to compare"
         )
+    check_known(
+        arguments, set(Request.__dataclass_fields__) - {*_OF_THE_COMPARISON, "test_dataset"}, f"methods[{name!r}]"
+    )
     rest = {argument: value for argument, value in arguments.items() if argument != "sampler"}
     sampler = sampler_from(arguments.get("sampler", QOCS()))
     if isinstance(sampler, RowSelector) or "method" in rest:

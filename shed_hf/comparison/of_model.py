@@ -1,28 +1,39 @@
 """The comparison for one model: rows are chosen, models are tuned on them and measured, and lines made of that."""
 
-import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shed_hf.clustering.clusterers import CLUSTERERS, HDBSCAN, Agglomerative, KMeans
 from shed_hf.comparison.choices import choose_by_curating, choose_by_rows
-from shed_hf.comparison.design import Cell, Choices, Design, Failure
+from shed_hf.comparison.deciding_items import deciding_items
+from shed_hf.comparison.design import Cell, Choices, ChoosingCost, Design, Failure
 from shed_hf.comparison.ledgers import LedgerFamily
 from shed_hf.comparison.lines import Line, Run, lines_of, runs_of
 from shed_hf.comparison.measuring import Subsets, Tuned, measure
-from shed_hf.comparison.methods import ByGame, ByResult, BySize
+from shed_hf.comparison.methods import ByGame, BySize
 from shed_hf.comparison.overlap import Seen
-from shed_hf.comparison.tasks import Column, Task, columns_of, items_of, objective_of, tasks_from, without_repeating
-from shed_hf.curation.curate import curate
+from shed_hf.comparison.tasks import (
+    Column,
+    Task,
+    argument_of,
+    columns_of,
+    items_of,
+    named_sets,
+    objective_of,
+    tasks_from,
+    without_repeating,
+)
+from shed_hf.curation.arguments import request_from
+from shed_hf.curation.curate import curate_as
 from shed_hf.curation.prepare import PreparedCuration, prepare
 from shed_hf.curation.problem import Problem
 from shed_hf.curation.request import Request
 from shed_hf.curation.wire import CODEC
 from shed_hf.curation.worker import load_worker, work_until_the_end
+from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.launch import is_main, workers_of_launch
 from shed_hf.distributed.ranks import MultiProcess
@@ -32,7 +43,10 @@ from shed_hf.evaluation.objectives import Objective
 from shed_hf.game.utility import AlignsWithPool, HasEvaluation, TrainableUtility, UtilityFactory, as_trainable_utility
 from shed_hf.results.verdict import LEAST_ITEMS
 from shed_hf.types import BoolVector, IntVector
-from shed_hf.utils.console import Stopwatch, plural, progress, say
+from shed_hf.utils.console import Stopwatch, plural, say
+from shed_hf.utils.naming import plain
+from shed_hf.utils.progress import progress
+from shed_hf.utils.warn import warn
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,6 +79,18 @@ class Tests:
                 "pass test_dataset= with items that no method chooses by, or test_utility= with what measures rows on "
                 "such items, and not both"
             )
+
+    def loaded(self) -> "Tests":
+        """The same with every test set loaded, before anything else is.
+
+        Raises:
+            InputError: For one that can't be.
+        """
+        if self.dataset is None:
+            return self
+        sets = named_sets(self.dataset)
+        found = {name: load_source(one, name=argument_of(name)) for name, one in sets.items()}
+        return replace(self, dataset=found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,19 +131,22 @@ def compare_with(name: str, arguments: dict[str, Any], design: Design, tests: Te
     Returns:
         What was found, the same on every rank.
     """
-    request = Request(**arguments, size=design.sizes[0], ledger=ledgers.known_of(name))
-    chosen = _chosen(request, design, tests)
+    request = request_from({**arguments, "size": design.sizes[0], "ledger": ledgers.known_of(name)})
+    chosen = _chosen(request, design, tests, lambda: ledgers.costs(name, _decided_by(design, request)))
     choices = chosen.choices
     if any(isinstance(method, ByGame | BySize) for method in design.methods.values()):
         curate_with = _Curate(_of_curations(request, chosen))
         choices = choices.and_those_of(choose_by_curating(design, curate_with, ledgers, name))
+    costs = {of: chosen.known_costs.get(of, cost) for of, cost in choices.costs.items()}
+    if is_main():
+        ledgers.keep_costs(name, _decided_by(design, request), costs)
     utility, columns = _tests_bound(tests, chosen)
     tuned = _measured(name, choices, utility, chosen, ledgers)
     if not columns:
         columns = [Column("test", "outcome", np.arange(len(tuned.untuned)))]
     failures = [replace(failure, model=name) for failure in [*choices.failures, *tuned.failures]]
     return OfModel(
-        lines=lines_of(name, design, tuned, columns, choices.costs),
+        lines=lines_of(name, design, tuned, columns, costs),
         runs=runs_of(name, tuned, columns),
         failures=failures,
         notes=[*choices.notes, *_of_columns(columns)],
@@ -143,6 +172,7 @@ class _Chosen:
     choices: Choices
     tasks: list[Task]
     left_out: dict[str, int]
+    known_costs: dict[str, ChoosingCost] = field(default_factory=dict)
 
     @classmethod
     def by(cls, problem: Problem, choices: Choices, tasks: list[Task], left_out: dict[str, int]) -> "_Chosen":
@@ -159,10 +189,17 @@ class _Curate:
     shared: dict[str, Any]
 
     def __call__(self, **given: Any) -> Any:
-        return curate(**{**self.shared, **given})
+        return curate_as(request_from({**self.shared, **given}))  # which notes nothing beside the ledger
 
 
-def _chosen(request: Request, design: Design, tests: Tests) -> _Chosen:
+def _decided_by(design: Design, request: Request) -> dict[str, str]:
+    """What decides how long methods take to choose, as text; other sizes or seeds take another time."""
+    games = [plain(request.estimator), request.budget]
+    around = [design.sizes, design.seeds, design.choosing_seeds, design.seed, games]
+    return {name: repr([method.described(), around]) for name, method in design.methods.items()}
+
+
+def _chosen(request: Request, design: Design, tests: Tests, costs: Callable[[], dict[str, ChoosingCost]]) -> _Chosen:
     """Rank 0 embeds, chooses and looks for repeats with the help of all ranks, which then know the same."""
     with workers_of_launch(CODEC) as workers:
         if isinstance(workers, MultiProcess) and not workers.is_main:
@@ -172,9 +209,10 @@ def _chosen(request: Request, design: Design, tests: Tests) -> _Chosen:
         watch = Stopwatch()
         prepared = prepare(_to_look_at_rows(request), workers)
         tasks = _tasks(tests, request, prepared.problem)
-        found = _choose(design, prepared, tasks, watch.seconds)
+        found = replace(_choose(design, prepared, tasks, watch.seconds), known_costs=costs())
         workers.end(
             {
+                "known costs": {name: [cost.fine_tunings, cost.seconds] for name, cost in found.known_costs.items()},
                 "choices": found.choices.as_plain(),
                 "kept": [task.kept for task in found.tasks],
                 "left out": found.left_out,
@@ -195,7 +233,7 @@ def _to_look_at_rows(request: Request) -> Request:
     costly = isinstance(asked, KMeans | Agglomerative | HDBSCAN) or (isinstance(asked, str) and asked in CLUSTERERS)
     return replace(
         request, sampler="random", merit=None, features=None, warmup=0, clusterer=KMeans(1) if costly else asked,
-        proxies_per_cluster=1, proxy_sets=1,
+        proxies_per_cluster=1, proxy_sets=1, budget=None,
     )  # fmt: skip
 
 
@@ -206,31 +244,42 @@ def _choose(design: Design, prepared: PreparedCuration, tasks: list[Task], embed
             f"sizes= has {design.sizes[-1]}, and {len(candidates.rows)} rows can be chosen "
             f"({candidates.left_out_in_words}); pass sizes <= {len(candidates.rows)}"
         )
-    held = [method.curated.valued.measured_by for method in design.methods.values() if isinstance(method, ByResult)]
-    others = [item for of in held if of is not None and of.items is not None for item in of.items.examples]
+    others, notes = deciding_items(design, problem)
     tasks = without_repeating(tasks, Seen(problem.pool, candidates, problem.items, others))
     choices = choose_by_rows(design, prepared, embedding_seconds)
+    choices.notes.extend(notes)
     return _Chosen.by(problem, choices, tasks, dict(candidates.left_out))
 
 
 def _told(content: Any, problem: Problem, tasks: Sequence[Task]) -> _Chosen:
     """What rank 0 chose, on another rank."""
     match content:
-        case {"choices": dict(choices), "kept": list(kept), "left out": dict(left_out)}:
+        case {
+            "choices": dict(choices),
+            "kept": list(kept),
+            "left out": dict(left_out),
+            "known costs": dict(costs),
+        }:
             masks: list[BoolVector] = kept
             known = [replace(task, kept=mask) for task, mask in zip(tasks, masks, strict=True)]
-            return _Chosen.by(problem, Choices.from_plain(choices), known, left_out)
+            told = _Chosen.by(problem, Choices.from_plain(choices), known, left_out)
+            return replace(told, known_costs={name: ChoosingCost(*cost) for name, cost in costs.items()})
     raise RankError(
         f"rank 0 sent a {type(content).__name__} at its end, where choices were due; call compare in the same place "
         "on every rank"
     )
 
 
+_OF_ONE_CALL = ("size", "ledger", "seed", "tuning", "written")
+
+
 def _of_curations(request: Request, chosen: _Chosen) -> dict[str, Any]:
     """The arguments of every call of `curate`: the same items held out, and the same precision."""
-    shared = {name: value for name, value in vars(request).items() if name not in ("size", "ledger", "seed")}
+    shared = {name: value for name, value in vars(request).items() if name not in _OF_ONE_CALL}
     if chosen.tuner is not None and split(request.objective)[1] is None:
         shared |= {"model": None, "objective": None, "utility": chosen.tuner}
+    else:
+        shared |= request.tuning
     if len(chosen.held_out):
         shared |= {"eval_dataset": chosen.source.select(chosen.held_out), "eval_columns": request.columns}
     return shared
@@ -270,8 +319,8 @@ def _measured(name: str, choices: Choices, utility: TrainableUtility, chosen: _C
             f"bill: {plural(len(cells), 'tuning')} of {name} on {subsets.n_rows(cells):,} rows together, to compare "
             f"{plural(len({cell.method for cell in cells}), 'method')}"
         )
-    with progress(len(cells), "comparing") if is_main() else nullcontext(lambda _: None) as advance:
-        return measure(subsets, path, lambda ledger: ledgers.hold(ledger_name, ledger), advance)
+    with progress(f"comparing on {name}", len(cells), "outcome", shown=is_main()) as shown:
+        return measure(subsets, path, lambda ledger: ledgers.hold(ledger_name, ledger), shown.count)
 
 
 def _of_columns(columns: Sequence[Column]) -> list[str]:
@@ -285,5 +334,5 @@ def _of_columns(columns: Sequence[Column]) -> list[str]:
             few = f"{column.task}: {plural(len(column.places), 'test item')} can't tell a gain on further items from"
             notes.append(f"{few} luck; at least {LEAST_ITEMS} are needed")
             if is_main():
-                warnings.warn(notes[-1], stacklevel=4)
+                warn(notes[-1])
     return notes

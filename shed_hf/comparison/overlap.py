@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
+from shed_hf.data.content import key_of
 from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.formats import Example
 from shed_hf.data.pool import Pool
-from shed_hf.embedding.decontamination import NEAR_REPEAT, Candidates, key_of
+from shed_hf.embedding.decontamination import BLOCK, Candidates
 from shed_hf.embedding.embed import encode_texts
 from shed_hf.embedding.encoders import FittedLexical
-from shed_hf.types import BoolVector, EmbeddingMatrix
-
-BLOCK = 1024
+from shed_hf.embedding.near_repeats import in_blocks, near_texts, near_vectors
+from shed_hf.types import BoolVector
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,27 +77,10 @@ def _close(texts: list[str], seen: Seen) -> BoolVector:
     if encoder is None:
         return np.zeros(len(texts), dtype=np.bool_)
     of_items = [seen.pool.format.text_of(item) for item in seen.examples]
-    if isinstance(encoder, FittedLexical):
-        return _close_in_words(texts, of_items, seen, encoder)
+    starts = range(0, len(candidates.rows), BLOCK)
+    if isinstance(encoder, FittedLexical):  # by TF-IDF, as rows of the pool are compared with evaluation items
+        rows = (seen.pool.texts(candidates.rows[start : start + BLOCK]) for start in starts)
+        return near_texts(texts, chain(rows, in_blocks(of_items)), encoder)
     vectors = encode_texts(encoder, texts, np.arange(len(texts)))
-    others = [candidates.embeddings[start : start + BLOCK] for start in range(0, len(candidates.rows), BLOCK)]
-    if of_items:
-        others.append(encode_texts(encoder, of_items, np.arange(len(of_items))))
-    return _any_near(vectors, others)
-
-
-def _any_near(vectors: EmbeddingMatrix, others: Sequence[EmbeddingMatrix]) -> BoolVector:
-    near = np.zeros(len(vectors), dtype=np.bool_)
-    for block in others:
-        near |= (vectors @ block.T >= NEAR_REPEAT).any(axis=1)
-    return near
-
-
-def _close_in_words(texts: list[str], of_items: list[str], seen: Seen, encoder: FittedLexical) -> BoolVector:
-    """By TF-IDF before the projection, as rows of the pool are compared with evaluation items."""
-    vectors, rows = encoder.words(texts), seen.candidates.rows
-    near = np.zeros(len(texts), dtype=np.bool_)
-    parts = [seen.pool.texts(rows[start : start + BLOCK]) for start in range(0, len(rows), BLOCK)]
-    for part in [*parts, *([of_items] if of_items else [])]:
-        near |= (vectors @ encoder.words(part).T).max(axis=1).toarray().ravel() >= NEAR_REPEAT
-    return near
+    near = near_vectors(vectors, (candidates.embeddings[start : start + BLOCK] for start in starts))
+    return near | near_texts(texts, in_blocks(of_items), encoder) if of_items else near

@@ -2,18 +2,27 @@
 
 import io
 import math
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from shed_hf.comparison.lines import Line
 from shed_hf.comparison.methods import FULL, RANDOM, UNTUNED
 from shed_hf.comparison.record import ComparisonRecord
+from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
 from shed_hf.hub.figures import DIM, INK, PANEL, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+FORMATS = ("png", "pdf", "svg")
+"""What a picture can be written as, by the ending of its name."""
+
 
 COLOURS = ("#0a4fb0", "#c84a00", "#007a5e", "#8a2f8f", "#a07800", "#b3003b", "#3a7ca5", "#5b4a3c")
 """Dark enough for the panel, and told apart by the colour-blind together with the marks."""
@@ -24,20 +33,46 @@ ACROSS = 3
 """How many panels stand beside each other."""
 
 
+_PANEL_HEIGHT, _PANEL_WIDTH, _LEAST_WIDTH = 5.2, 7.0, 10.0
+_HEAD, _LEGEND_LINE, _LETTER = 1.3, 0.32, 0.135
+"""Inches; a letter of the font at its usual width."""
+
+
 Panel = tuple[str, str, str]
 """Model, task and figure."""
 
 
-def picture_of(comparison: ComparisonRecord) -> bytes:
-    """Every figure by size, a line for each method, with bars of two standard errors of the mean over seeds.
+def format_of(path: str | os.PathLike[str]) -> str:
+    """What a picture is written as.
 
-    The panel is opaque, so that it reads alike on a white page and on a dark one.
+    Args:
+        path: Its path.
+
+    Returns:
+        One of `FORMATS`.
+
+    Raises:
+        InputError: For a name with another ending, or with none.
+    """
+    ending = Path(path).suffix.lower().lstrip(".")
+    if ending not in FORMATS:
+        named = ", ".join(f".{known}" for known in FORMATS)
+        raise InputError(f"path={str(path)!r} does not end in one of {named}; pass such a name, as in comparison.png")
+    return ending
+
+
+def picture_of(comparison: ComparisonRecord, written_as: str = "png") -> bytes:
+    """Every figure by size, a line for each method, with the intervals of the gains over random rows as bars.
+
+    A bar that leaves out the line of random rows is a gain or a loss that is shown. The panel is opaque, so that it
+    reads alike on a white page and on a dark one.
 
     Args:
         comparison: What was found.
+        written_as: One of `FORMATS`.
 
     Returns:
-        A PNG.
+        The content of the file.
     """
     from matplotlib import style
     from matplotlib.figure import Figure
@@ -48,58 +83,109 @@ def picture_of(comparison: ComparisonRecord) -> bytes:
         panels.setdefault((line.model, line.task, line.figure), []).append(line)
     across = min(ACROSS, max(len(panels), 1))
     down = max(1, math.ceil(len(panels) / across))
+    width = max(_PANEL_WIDTH * across, _LEAST_WIDTH)
+    columns = _legend_columns([_label(line.method) for line in comparison.lines], width)
+    legend = math.ceil(len({line.method for line in comparison.lines}) / columns) * _LEGEND_LINE
+    height = _PANEL_HEIGHT * down + _HEAD + legend + 0.4
     pixels = io.BytesIO()
     with style.context(["default", STYLE, {"font.size": 15, "grid.linewidth": 1.2}]):
-        engine = ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 1 - 1.3 / (5.2 * down + 2) - 0.01))
-        figure = Figure((max(7.0 * across, 10), 5.2 * down + 2), layout=engine)
+        figure = Figure((width, height), layout=ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 0.98 - _HEAD / height)))
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for place, (panel, lines) in zip(axes, panels.items(), strict=False):
-            _draw(place, panel, lines, list(comparison.recipe["methods"]))
+            _draw(place, panel, lines, list(comparison.recipe["methods"]), width / across)
         for place in axes[len(panels) :]:
             place.axis("off")
-        _headline(figure, comparison, down)
-        figure.savefig(pixels, format="png", dpi=100)
+        _headline(figure, comparison, height)
+        _legend(figure, columns)
+        figure.savefig(pixels, format=written_as, dpi=100)
     return pixels.getvalue()
 
 
-def _headline(figure: "Figure", comparison: ComparisonRecord, down: int) -> None:
-    height = 5.2 * down + 2
-    seeds = comparison.recipe["seeds"]
-    figure.text(0.02, 1 - 0.2 / height, "What each way of choosing rows is worth", fontsize=24, fontweight="bold",
-                va="top")  # fmt: skip
-    bars = f"mean of {seeds} seeds; bars: ± 2 standard errors" if seeds > 1 else "one seed"
-    figure.text(0.02, 1 - 0.75 / height, f"{bars}; higher is better", va="top")
+def _label(method: str) -> str:
+    return one_line(method, 30)
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """How many names stand beside each other below the panels."""
+    longest = max(map(len, labels), default=1) * _LETTER + 0.8
+    return max(1, min(int(width / longest), 6, len(set(labels)) or 1))
+
+
+def _legend(figure: "Figure", columns: int) -> None:
     known: dict[str, Any] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             known.setdefault(label, handle)
-    columns = min(len(known), 6) or 1
     figure.legend(list(known.values()), list(known), loc="outside lower center", ncols=columns, handletextpad=0.5)
 
 
-def _draw(axes: "Axes", panel: Panel, lines: Sequence[Line], methods: Sequence[str]) -> None:
-    model, task, figure = (one_line(part, 40) for part in panel)
-    axes.set_title(f"{model}\n{task}: {figure}", loc="left", fontsize=15)
-    names = [name for name in methods if name not in (FULL, RANDOM)]
-    for number, name in enumerate([RANDOM, *names]):
+def _headline(figure: "Figure", comparison: ComparisonRecord, height: float) -> None:
+    seeds = comparison.recipe["seeds"]
+    figure.text(0.02, 1 - 0.2 / height, "What each way of choosing rows is worth", fontsize=24, fontweight="bold",
+                va="top")  # fmt: skip
+    measured = "one seed, which shows no gain" if seeds == 1 else f"means of {seeds} seeds, higher is better"
+    bars = "" if seeds == 1 else "\nbars: 95 % intervals of the gain over random rows; shown where they leave those out"
+    figure.text(0.02, 1 - 0.7 / height, measured + bars, va="top", fontsize=14)
+
+
+def _draw(axes: "Axes", panel: Panel, lines: Sequence[Line], methods: Sequence[str], width: float) -> None:
+    from matplotlib.ticker import ScalarFormatter
+
+    letters = int((width - 1.0) / _LETTER)
+    model, task, figure = panel
+    heading = f"{one_line(model, letters)}\n{one_line(f'{task}: {figure}', letters)}"
+    axes.set_title(heading, loc="left", fontsize=15)
+    sizes = sorted({line.size for line in lines})
+    names = [RANDOM, *(name for name in methods if name not in (FULL, RANDOM))]
+    shifts = _shifts(sizes, len(names))
+    for number, name in enumerate(names):
         own = sorted((line for line in lines if line.method == name), key=lambda line: line.size)
-        if not own:
-            continue
-        bars = [0.0 if math.isnan(line.stderr) else 2 * line.stderr for line in own]
-        colour = INK if name == RANDOM else COLOURS[(number - 1) % len(COLOURS)]
-        axes.errorbar(
-            [line.size for line in own], [line.mean for line in own], yerr=bars, label=one_line(name, 30),
-            color=colour, marker=MARKS[number % len(MARKS)], markersize=8, linewidth=2.5, capsize=4,
-            linestyle="--" if name == RANDOM else "-",
-        )  # fmt: skip
+        if own:
+            _draw_method(axes, own, number, float(shifts[number]))
     for name, dashes in ((UNTUNED, ":"), (FULL, "-.")):
         across = next((line.mean for line in lines if line.method == name), None)
         if across is not None:
             axes.axhline(across, color=DIM, linestyle=dashes, linewidth=2.5, label=name, zorder=1)
-    sizes = sorted({line.size for line in lines})
     axes.set_xscale("log")
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    crowded = len(sizes) > 1 and float(np.diff(np.log(sizes)).min()) < 0.12 * math.log(sizes[-1] / sizes[0])
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=40 if crowded else 0)
     axes.minorticks_off()
+    if len(sizes) == 1:
+        axes.set_xlim(sizes[0] / 2, sizes[0] * 2)
     axes.set_xlabel("rows tuned on")
-    axes.yaxis.set_major_formatter(lambda height, _: f"{height:.3g}".replace("-", "−"))
+    axes.set_ylim(*_heights(lines))
+    axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
     axes.set_facecolor(PANEL)
+
+
+def _draw_method(axes: "Axes", own: Sequence[Line], number: int, shift: float) -> None:
+    bars = [0.0 if math.isnan(line.gain) else line.gain - line.low for line in own]
+    is_random = own[0].method == RANDOM
+    axes.errorbar(
+        [line.size * math.exp(shift) for line in own], [line.mean for line in own], yerr=None if is_random else bars,
+        label=_label(own[0].method), color=INK if is_random else COLOURS[(number - 1) % len(COLOURS)],
+        marker=MARKS[(number + number // len(MARKS)) % len(MARKS)], markersize=8, linewidth=2.5, capsize=4,
+        linestyle="--" if is_random else "-",
+    )  # fmt: skip
+    if is_random and len(own) == 1:
+        axes.axhline(own[0].mean, color=INK, linestyle="--", linewidth=2.5, zorder=1)
+
+
+def _shifts(sizes: Sequence[int], n_methods: int) -> Any:
+    """How far methods stand beside each other, on the logarithmic axis, so that bars of one size can be told apart."""
+    gap = float(np.diff(np.log(sizes)).min()) if len(sizes) > 1 else math.log(2)
+    spread = (0.35 if len(sizes) > 1 else 1.4) * gap
+    return np.linspace(-spread / 2, spread / 2, n_methods) if n_methods > 1 else np.zeros(1)
+
+
+def _heights(lines: Sequence[Line]) -> tuple[float, float]:
+    """What the panel shows: all means, and bars as far as twice the span of the means beyond them."""
+    means = [line.mean for line in lines]
+    ends = [end for line in lines for end in (line.mean - line.gain + line.low, line.mean - line.gain + line.high)
+            if line.method not in (UNTUNED, FULL, RANDOM) and end == end]  # fmt: skip
+    lowest, highest = min(means), max(means)
+    most = 2 * (highest - lowest) or abs(highest) or 1.0
+    low = max(min([lowest, *ends]), lowest - most)
+    high = min(max([highest, *ends]), highest + most)
+    margin = 0.06 * ((high - low) or most)
+    return low - margin, high + margin

@@ -1,13 +1,14 @@
 """What decided a comparison, as plain JSON."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from shed_hf.comparison.design import Design
 from shed_hf.comparison.of_model import OfModel
-from shed_hf.curation.recipe import device, versions
 from shed_hf.data.provenance import source_of
 from shed_hf.results.recipe import HubEntry, PartEntry
+from shed_hf.utils.machine import device, versions
 from shed_hf.utils.naming import plain
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def recipe_of(source: "Dataset", design: Design, models: Mapping[str, OfModel], 
         Plain JSON.
     """
     hub = source_of(source)
-    return {
+    recipe: ComparisonRecipe = {
         "source": {
             "rows": len(source),
             "name": source.info.dataset_name,
@@ -83,6 +84,7 @@ def recipe_of(source: "Dataset", design: Design, models: Mapping[str, OfModel], 
         "device": device(),
         "versions": versions(),
     }
+    return cast(ComparisonRecipe, json.loads(json.dumps(recipe)))  # as it is read back
 
 
 def _model(one: OfModel) -> ModelEntry:

@@ -1,7 +1,10 @@
 """The figures of a comparison, without verbs."""
 
+import math
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from shed_hf.comparison.design import Failure
 from shed_hf.comparison.lines import Line, Run
@@ -16,8 +19,8 @@ class Tally:
     Attributes:
         method: The method.
         figure: The figure.
-        wins: In how many cells it was better by more than two standard errors.
-        losses: In how many it was worse by as much.
+        wins: In how many cells it was shown to be better: the whole interval of its gain lies above 0.
+        losses: In how many it was shown to be worse.
         cells: How many cells of model, task and size there are.
     """
 
@@ -31,7 +34,7 @@ class Tally:
         return f"{self.method} {self.wins} : {self.losses} of {self.cells}"
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ComparisonRecord:
     """What a comparison found.
 
@@ -49,12 +52,28 @@ class ComparisonRecord:
     notes: tuple[str, ...]
     recipe: ComparisonRecipe = field(repr=False)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether another comparison has the same figures; figures that are unknown in both are the same."""
+        if not isinstance(other, ComparisonRecord):
+            return NotImplemented
+        return self.as_json() == other.as_json()
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as JSON, with None for numbers that are not finite."""
+        return {
+            "lines": _plain(self.lines),
+            "runs": _plain(self.runs),
+            "failures": _plain(self.failures),
+            "notes": list(self.notes),
+            "recipe": self.recipe,
+        }
+
     @property
     def tallies(self) -> list[Tally]:
-        """Wins and losses against random rows beyond two standard errors, for each figure and method.
+        """Wins and losses against random rows by the 95 % intervals of the gains, for each figure and method.
 
-        Where a method is as good as random rows, luck makes about one win and one loss in forty cells with many seeds,
-        and up to one of each in sixteen with five.
+        Intervals are corrected for the number of methods: where all are as good as random rows, luck makes a win or a
+        loss in about one table of twenty.
         """
         compared = [line for line in self.lines if line.method not in (RANDOM, UNTUNED, FULL)]
         judged = [line for line in compared if line.gain == line.gain]
@@ -64,3 +83,11 @@ class ComparisonRecord:
         cells = Counter((line.figure, line.method) for line in judged)
         return [Tally(method, figure, wins[figure, method], losses[figure, method], cells[figure, method])
                 for figure, method in keys]  # fmt: skip
+
+
+def _plain(rows: Sequence[Line] | Sequence[Run] | Sequence[Failure]) -> list[dict[str, Any]]:
+    return [{name: _finite(value) for name, value in asdict(row).items()} for row in rows]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -9,7 +9,6 @@
 
 import math
 import os
-from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, get_type_hints
@@ -91,15 +90,7 @@ def write(comparison: ComparisonRecord, folder: Path) -> None:
     (folder / MANIFEST).parent.mkdir(parents=True, exist_ok=True)
     pandas.DataFrame([asdict(line) for line in comparison.lines]).to_parquet(folder / FILES["lines"], index=False)
     pandas.DataFrame([asdict(run) for run in comparison.runs]).to_parquet(folder / FILES["runs"], index=False)
-    manifest: Manifest = {
-        "version": VERSION,
-        "lines": _plain(comparison.lines),
-        "runs": _plain(comparison.runs),
-        "failures": _plain(comparison.failures),
-        "notes": list(comparison.notes),
-        "recipe": comparison.recipe,
-    }
-    write_json(folder / MANIFEST, manifest)
+    write_json(folder / MANIFEST, {"version": VERSION, **comparison.as_json()})
 
 
 def load(path: str | os.PathLike[str]) -> ComparisonRecord:
@@ -136,7 +127,7 @@ def read(folder: Path, name: str) -> ComparisonRecord:
     content = read_json(folder / MANIFEST, name)
     version = content.get("version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > VERSION:
-        raise InputError(f"{name} was written by a newer version of shed_hf; update it with pip install -U shed-hf")
+        raise InputError(f"{name} was written by a newer version of shed_hf; upgrade it from its source")
     try:
         check_typed(content, Manifest, "comparison")
         return ComparisonRecord(
@@ -148,14 +139,6 @@ def read(folder: Path, name: str) -> ComparisonRecord:
         )
     except (TypeError, ValueError, LookupError) as error:
         raise InputError(f"{name} is damaged: {MANIFEST} says {one_line(str(error))}; get it again") from error
-
-
-def _plain(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    return [{name: _number(value) for name, value in asdict(row).items()} for row in rows]
-
-
-def _number(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _row(kind: type[Row], given: dict[str, Any]) -> Row:

@@ -111,7 +111,7 @@ def _named(line: Line) -> str:
 def _choosing(line: Line) -> str:
     if line.method in (UNTUNED, FULL, RANDOM):
         return ""
-    runs = f"{plural(line.choosing_fine_tunings, 'fine-tuning')}, " if line.choosing_fine_tunings else ""
+    runs = f"{plural(line.choosing_fine_tunings, 'run')}, " if line.choosing_fine_tunings else ""
     return runs + duration(line.choosing_seconds)
 
 
@@ -123,7 +123,7 @@ def tally_lines(comparison: ComparisonRecord) -> list[str]:
     """
     figures = dict.fromkeys(tally.figure for tally in comparison.tallies)
     return [
-        f"wins : losses against random rows beyond two standard errors, {one_line(figure, 60)}: "
+        f"wins : losses against random rows by the 95 % intervals, {one_line(figure, 60)}: "
         + "; ".join(one_line(str(tally), 80) for tally in comparison.tallies if tally.figure == figure)
         for figure in figures
     ]

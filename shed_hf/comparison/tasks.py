@@ -173,15 +173,22 @@ def named_sets(test_dataset: Any) -> dict[str, Any]:
     return dict(test_dataset)
 
 
+def argument_of(task: str) -> str:
+    """What errors call a task's test set.
+
+    Args:
+        task: The name of the task.
+    """
+    return "test_dataset" if task == TEST else f"test_dataset[{task!r}]"
+
+
 def _for_task(given: Any, task: str) -> Any:
     """What was given for one task, where it was given by task."""
     return given[task] if isinstance(given, Mapping) and isinstance(given.get(task), Mapping) else given
 
 
 def _task(name: str, dataset: Any, objective: Any, columns: Any, request: "Request", problem: Problem) -> Task:
-    argument = "test_dataset" if name == TEST else f"test_dataset[{name!r}]"
-    if dataset is None:
-        raise InputError(f"{argument} is None; pass the items that all methods are compared on")
+    argument = argument_of(name)
     items = items_from(
         dataset,
         problem.pool,

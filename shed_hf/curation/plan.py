@@ -6,18 +6,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from shed_hf.curation.first_look import harm_note
 from shed_hf.curation.prepare import PreparedCuration
-from shed_hf.curation.row_signals import needs_of
+from shed_hf.curation.row_signals import READING, credits_rows, reads_rows
 from shed_hf.errors import InputError
 from shed_hf.estimators import LeastSquares
 from shed_hf.estimators.budget import Speed, fine_tunings_of
 from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.outcomes import outcomes_in_ledger
 from shed_hf.estimators.row_spread import checked_on_halves, left_of
+from shed_hf.game.coalitions import entries_of
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.execution import Execution, execution_of
 from shed_hf.game.game import Game
-from shed_hf.game.utility import ChecksCredit, EstimatesFlops
+from shed_hf.game.utility import ChecksCredit, EstimatesFlops, measurement_of
 from shed_hf.sampling.row_ranking import MOST_ROWS
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.utils.console import duration, plural
@@ -34,13 +36,14 @@ class Plan:
     """What a curation would take.
 
     Where rows are ranked or chosen by credit, one training run over all of them is counted in ``rows_trained``,
-    ``tokens``, ``flops`` and ``seconds`` beside the game.
+    ``tokens``, ``flops`` and ``seconds`` beside the game. Where they are chosen by the model's hidden states, which
+    reads every row once, a third of such a run is counted in ``flops`` and ``seconds``.
 
     Attributes:
         players: The number of players.
         rows_per_player: The mean number of rows that a player brings.
         fine_tunings: The most fine-tunings that the game asks for.
-        in_ledger: How many outcomes the ledger holds already.
+        in_ledger: How many outcomes of this game the ledger holds already.
         rows_trained: Rows trained on, summed over all fine-tunings.
         tokens: Tokens trained on; 0 where the utility can't tell.
         flops: Floating-point operations; 0 where the utility can't tell.
@@ -51,6 +54,9 @@ class Plan:
         execution: How steps are gone through; None where the utility can't tell.
         race_fine_tunings: The most fine-tunings of a race, which are counted in everything above but
             ``fine_tunings``; 0 without one.
+        harm: That tuning on one sample of every cluster makes the model worse, with what to do then; empty where it
+            does not, and without a pilot, which is what shows it.
+        measurement: What one of them is called: ``"outcome"`` where a callable measures, which may tune nothing.
     """
 
     players: int
@@ -65,19 +71,28 @@ class Plan:
     reliability: Mapping[str, float] = field(default_factory=dict)
     execution: Execution | None = None
     race_fine_tunings: int = 0
+    harm: str = ""
+    measurement: str = "fine-tuning"
 
     def __str__(self) -> str:
         lines = [
-            f"{plural(self.players, 'player')} of {self.rows_per_player:.3g} rows; at most "
-            f"{plural(self.fine_tunings, 'fine-tuning')}{self._race}, {self.in_ledger} outcomes in the ledger already",
+            f"{plural(self.players, 'cluster sample')} of {self.rows_per_player:.3g} rows (players); at most "
+            f"{plural(self.fine_tunings, self.measurement)}{self._race}, {self.in_ledger} measured already",
             f"{self.rows_trained:,} rows trained" + (f", {self.tokens:,} tokens" if self.tokens else "")
             + (f", {self.flops:.2g} FLOPs" if self.flops else ""),
             f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**30:.2f} GiB",
             *([] if self.execution is None else [str(self.execution)]),
         ]  # fmt: skip
-        predicted = ", ".join(f"{share} {value:.2f}" for share, value in self.reliability.items())
-        lines.append(f"reliability to expect: {predicted or 'unknown; pass pilot=16 to measure a little beforehand'}")
+        lines += [self._expected, *([self.harm] if self.harm else [])]
         return "\n".join(lines)
+
+    @property
+    def _expected(self) -> str:
+        what = "how far two halves of the measurements would agree (reliability, 1 is best)"
+        if not self.reliability:
+            return f"{what}: unknown; pass pilot=16 to measure a little beforehand"
+        half, same, double = (self.reliability[share] for share in ("half", "same", "double"))
+        return f"{what}: {same:.2f}; {half:.2f} for half the {self.measurement}s, {double:.2f} for twice as many"
 
     @property
     def _race(self) -> str:
@@ -121,7 +136,8 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     ):
         raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
     rows = np.concatenate(game.players)
-    if plays(prepared.estimator) or prepared.race is not None or _credits_rows(prepared):
+    n_read = len(prepared.candidates.rows) if reads_rows(prepared.sampler, prepared.problem) else 0
+    if plays(prepared.estimator) or prepared.race is not None or _credits_rows(prepared) or n_read:
         compare_ranks(game)
         speed = _timed(game)
     else:
@@ -135,21 +151,24 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     share, race = cost.players_trained / game.n_players, _race_cost(prepared)
     tokens = share * game.utility.n_tokens(rows) + race.tokens
     tokens += game.utility.n_tokens(credited) if len(credited) else 0
+    read = READING * game.utility.n_tokens(prepared.candidates.rows) if n_read else 0.0
     return Plan(
         players=game.n_players,
         rows_per_player=len(rows) / game.n_players,
         fine_tunings=cost.fine_tunings,
-        in_ledger=len(game.ledger),
+        in_ledger=len(entries_of(game.ledger, game.players)),
         rows_trained=round(share * len(rows)) + race.rows + len(credited),
         tokens=round(tokens),
-        flops=_flops(game, tokens, cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings),
+        flops=_flops(game, tokens + read, cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings),
         seconds=speed.seconds(cost, game.n_players)
-        + (race.rows + len(credited)) * speed.training / len(rows)
+        + (race.rows + len(credited) + READING * n_read) * speed.training / len(rows)
         + race.fine_tunings * speed.evaluating,
         memory_bytes=_memory(),
         reliability=_predicted(game, _coalitions_planned(prepared, game, left)),
         execution=execution_of(game.utility, rows),
         race_fine_tunings=race.fine_tunings,
+        harm=harm_note(game) if pilot else "",
+        measurement=measurement_of(game.utility),
     )
 
 
@@ -182,8 +201,7 @@ def _credits_rows(prepared: PreparedCuration) -> bool:
     if prepared.merit.kind == "credit":
         return True
     if race is None:
-        sampler = prepared.sampler
-        return isinstance(sampler, RowSelector) and "credits" in needs_of(sampler, problem)
+        return credits_rows(prepared.sampler, problem)
     usual = race.candidates is None and len(prepared.candidates.rows) > MOST_ROWS
     samplers = race.named(prepared.sampler).values()
     asked = any(isinstance(each, RowSelector) and "credits" in each.needs for each in samplers) and not usual

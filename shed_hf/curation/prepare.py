@@ -1,16 +1,21 @@
 """From the arguments of a curation to its game: everything before the first fine-tuning."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from shed_hf.clustering.clusterers import Clusterer, Given, cluster, clusterer_from
 from shed_hf.clustering.clusters import Clustering
+from shed_hf.clustering.topic_terms import describe_clusters
+from shed_hf.config.ledger_note import write_note
+from shed_hf.curation.cluster_count import ClusterCount, with_usual_count
 from shed_hf.curation.problem import Problem, bind, warm_up
 from shed_hf.curation.race import Race, check_ranks_by_half, race_from
 from shed_hf.curation.request import Request
-from shed_hf.curation.row_signals import check_group_outcomes, check_signals, check_values
+from shed_hf.curation.row_signals import check_group_outcomes, check_signals, check_values, sure_candidates
+from shed_hf.curation.unused_merit import warn_of_unused
 from shed_hf.curation.usual_sampler import is_open, usual_sampler
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import Workers
@@ -18,21 +23,27 @@ from shed_hf.embedding.decontamination import Candidates, decontaminate
 from shed_hf.embedding.row_features import Features, features_from, with_features
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
-from shed_hf.estimators.budget import Budget, parse_budget
+from shed_hf.estimators.budget import Budget, FineTunings, parse_budget
+from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.registry import estimator_from
-from shed_hf.game.entry import Entry
 from shed_hf.game.game import Aggregate, Game, StoppingRule
+from shed_hf.game.game_worker import gather_outcomes
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.players import Players, send_players
+from shed_hf.game.recorded_settings import BEGUN_WITH
 from shed_hf.game.utility import SupportsWarmUp
 from shed_hf.results.constrained_choice import check_can_constrain
-from shed_hf.sampling.registry import AnySampler, rows_to_choose, sampler_from
+from shed_hf.sampling.registry import AUTO, AnySampler, rows_to_choose, sampler_from
 from shed_hf.sampling.row_ranking import Merit, check_merit, merit_of
 from shed_hf.sampling.samplers import QOCS
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.sampling.stability import selection_rule
 from shed_hf.types import IntVector
+from shed_hf.utils.console import say
+from shed_hf.utils.progress import progress
 from shed_hf.utils.random_streams import Streams
+from shed_hf.utils.warn import warn
+from shed_hf.verification.unseen_items import check_some_unseen
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +57,7 @@ class PreparedCuration:
         workers: The processes that measure.
         candidates: The rows that may be chosen, with their embeddings.
         clusterer: What made the clusters.
+        usual_count: Their number where the caller left it open; None else.
         features: What the model made of a row, for clustering; None where rows are clustered by embedding alone.
         clustering: Labels of the candidates, and centroids.
         nearest: The row ids of every cluster, nearest its centroid first.
@@ -65,6 +77,7 @@ class PreparedCuration:
     workers: Workers
     candidates: Candidates
     clusterer: Clusterer
+    usual_count: ClusterCount | None
     features: Features | None
     clustering: Clustering
     nearest: list[IntVector]
@@ -77,6 +90,11 @@ class PreparedCuration:
     size: int
     race: Race | None
 
+    @cached_property
+    def described(self) -> tuple[list[list[str]], list[str | None]]:
+        """Every cluster's top terms, and an excerpt of its first proxy."""
+        return describe_clusters(self.problem.pool, self.nearest, self.players.proxies)
+
     def ledger(self) -> Ledger:
         """The ledger of this game, opened where one was named, with the outcomes that other ranks find on their disks.
 
@@ -88,12 +106,12 @@ class PreparedCuration:
             LedgerError: For a ledger of another run, or one that cannot be written.
         """
         header = self.problem.header()
-        ledger = Ledger(self.request.ledger, header)
-        nothing_more: list[Entry] = []
-        told = ({**header, "arguments": self.request.plain_arguments()}, self.players.rows)
-        for entries in self.workers.on_every_rank("begin", told, lambda _: nothing_more):
-            for entry in entries:
-                ledger.put(entry)
+        begun = {} if self.usual_count is None else {BEGUN_WITH: self.usual_count.count}
+        ledger = Ledger(self.request.ledger, {**header, **(begun if plays(self.estimator) else {})})
+        if self.request.ledger is not None and self.request.written is not None:
+            write_note(self.request.ledger, self.request.written)
+        told = {**header, "arguments": self.request.plain_arguments()}
+        gather_outcomes(ledger, told, self.players.rows, self.workers)
         return ledger
 
     def game(self, ledger: Ledger, aggregate: Aggregate | None = None) -> Game:
@@ -157,64 +175,143 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
     Raises:
         InputError: For whatever cannot be used.
     """
-    estimator = estimator_from(request.estimator)
-    sampler: AnySampler = QOCS() if is_open(request.sampler) else sampler_from(request.sampler)
-    features = features_from(request.features)
-    budget, race = parse_budget(request.budget), race_from(request.method)
-    if race is not None:
-        race.named(sampler)  # names what cannot take part before anything is loaded
-        check_ranks_by_half(estimator)
-    if not is_open(request.sampler):
-        check_values(estimator, sampler, request)
-    streams = Streams(request.seed)
-    problem = bind(request, streams, workers)
-    if is_open(request.sampler):
-        sampler = usual_sampler(request, problem, estimator, race)
-        check_values(estimator, sampler, request)
-    pool, utility = problem.pool, problem.utility
-    merit_asked = _merit_asked(request.merit, sampler)
-    check_merit(merit_asked, features, utility, len(pool))
-    check_signals(sampler, problem)
-    check_group_outcomes(problem, sampler, race)
-    if problem.constraints:
-        check_can_constrain(sampler, estimator)
-
-    candidates = decontaminate(pool, problem.items, request.embedder, workers)
+    streams, means = Streams(request.seed), _means(request)
+    with progress("reading rows"):
+        problem = bind(request, streams, workers)
+    means = _settled(means, request, problem)
+    sampler, estimator, budget, pool = means.sampler, means.estimator, means.budget, problem.pool
+    candidates = _candidates(request, problem, workers)
     size = rows_to_choose(sampler, request.size, len(pool), len(candidates.rows), candidates.left_out_in_words)
-    clusterer = clusterer_from(request.clusterer, lambda name: _column(pool, name), candidates.rows, len(pool))
-    if features is not None and isinstance(clusterer, Given):
-        raise InputError(
-            f"features={list(features.names)} are for a clusterer that looks at them, and the labels are given; pass "
-            'features=None, or a clusterer such as "kmeans"'
-        )
-    merit = merit_of(merit_asked, features, utility, candidates.rows, len(pool), workers)
-    wide = (
-        None
-        if features is None
-        else with_features(candidates.embeddings, merit.features, features.names, features.scale)
-    )
-    clustering = cluster(candidates.embeddings, clusterer, streams.for_clusters, wide)
-    nearest = [candidates.rows[members] for members in clustering.members(candidates.embeddings)]
-    players = send_players(nearest, request.proxies_per_cluster, request.proxy_sets, utility)
+    found = _clustered(request, means, problem, candidates, streams, workers)
+    players = send_players(found.nearest, request.proxies_per_cluster, request.proxy_sets, problem.utility)
+    _check_budget(estimator, budget, len(players.rows))
     return PreparedCuration(
         request=request,
         streams=streams,
         problem=problem,
         workers=workers,
         candidates=candidates,
-        clusterer=clusterer,
-        features=features,
-        clustering=clustering,
-        nearest=nearest,
+        clusterer=found.clusterer,
+        usual_count=found.usual_count,
+        features=means.features,
+        clustering=found.clustering,
+        nearest=found.nearest,
         players=players,
-        merit=merit,
+        merit=found.merit,
         warmup_rows=_warm_up(request.warmup, problem, candidates.rows, players, streams.for_warmup, workers),
         estimator=estimator,
         budget=budget,
         sampler=sampler,
         size=size,
-        race=race,
+        race=means.race,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Means:
+    """What the arguments name, as objects; the sampler is settled once the pool is known."""
+
+    estimator: Estimator
+    sampler: AnySampler
+    features: Features | None
+    budget: Budget | None
+    race: Race | None
+
+
+def _means(request: Request) -> _Means:
+    """Refuses what the arguments alone rule out, before anything is loaded."""
+    estimator = estimator_from(request.estimator)
+    sampler: AnySampler = QOCS() if is_open(request.sampler) else sampler_from(request.sampler, [AUTO])
+    features = features_from(request.features)
+    budget, race = parse_budget(request.budget), race_from(request.method)
+    if race is not None:
+        race.check_budget(sure_candidates(race, sampler, request))
+        check_ranks_by_half(estimator)
+    if not is_open(request.sampler):
+        check_values(estimator, sampler, request)
+    _check_budget(estimator, budget, 1)
+    return _Means(estimator=estimator, sampler=sampler, features=features, budget=budget, race=race)
+
+
+def _settled(means: _Means, request: Request, problem: Problem) -> _Means:
+    """With the sampler that is usual for the pool where it was left open; refuses what the pool rules out."""
+    if is_open(request.sampler):
+        means = replace(means, sampler=usual_sampler(request, problem, means.estimator, means.race))
+        check_values(means.estimator, means.sampler, request)
+    merit_asked = _merit_asked(request.merit, means.sampler)
+    if means.race is None and isinstance(means.sampler, RowSelector):
+        warn_of_unused(merit_asked, means.sampler)
+    check_merit(merit_asked, means.features, problem.utility, len(problem.pool))
+    check_signals(means.sampler, problem)
+    check_group_outcomes(problem, means.sampler, means.race)
+    if problem.constraints:
+        check_can_constrain(means.sampler, means.estimator)
+    _warn_of_single_item(problem)
+    return means
+
+
+def _candidates(request: Request, problem: Problem, workers: Workers) -> Candidates:
+    """The rows that may be chosen; refuses test items that repeat them or the evaluation items, nearly too."""
+    candidates = decontaminate(problem.pool, problem.items, request.embedder, workers)
+    if problem.test_items is not None:
+        of_items = [] if problem.items is None else problem.items.examples
+        check_some_unseen(problem.test_items.examples, problem.pool, candidates, of_items)
+    return candidates
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Clustered:
+    """The clusters of the candidates, with what ranks the rows inside them."""
+
+    clusterer: Clusterer
+    usual_count: ClusterCount | None
+    merit: Merit
+    clustering: Clustering
+    nearest: list[IntVector]
+
+
+def _clustered(
+    request: Request, means: _Means, problem: Problem, candidates: Candidates, streams: Streams, workers: Workers
+) -> _Clustered:
+    pool, features = problem.pool, means.features
+    asked = clusterer_from(request.clusterer, lambda name: _column(pool, name), candidates.rows, len(pool))
+    n_rows, ledger = len(candidates.rows), request.ledger
+    clusterer, count = with_usual_count(
+        request.clusterer, asked, n_rows, means.estimator, means.budget, request.proxy_sets, ledger
+    )
+    if features is not None and isinstance(clusterer, Given):
+        raise InputError(
+            f"features={list(features.names)} are for a clusterer that looks at them, and the labels are given; pass "
+            'features=None, or a clusterer such as "kmeans"'
+        )
+    asked_merit = _merit_asked(request.merit, means.sampler)
+    merit = merit_of(asked_merit, features, problem.utility, candidates.rows, len(pool), workers)
+    wide = (
+        None
+        if features is None
+        else with_features(candidates.embeddings, merit.features, features.names, features.scale)
+    )
+    with progress("clustering"):
+        clustering = cluster(candidates.embeddings, clusterer, streams.for_clusters, wide)
+        nearest = [candidates.rows[members] for members in clustering.members(candidates.embeddings)]
+    if count is not None:
+        say(count.in_words())
+    return _Clustered(clusterer=clusterer, usual_count=count, merit=merit, clustering=clustering, nearest=nearest)
+
+
+def _warn_of_single_item(problem: Problem) -> None:
+    measured = problem.measured_items()
+    if measured is not None and len(measured.items.examples if measured.kept is None else measured.kept) == 1:
+        warn(
+            "there is 1 evaluation item: rows are chosen for it alone, and no standard error tells whether that holds "
+            "for others; pass an eval_dataset of more"
+        )
+
+
+def _check_budget(estimator: Estimator, budget: Budget | None, n_players: int) -> None:
+    """Refuse what no game of as many players could be valued by, before anything is measured."""
+    if plays(estimator) and isinstance(budget, FineTunings):
+        estimator.cost(n_players, budget.count)
 
 
 def _merit_asked(merit: Any, sampler: AnySampler) -> Any:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shed_hf.curation.race import check_items, race_from
 from shed_hf.data.evaluation_items import EvaluationItems, MeasuredItems, items_from
-from shed_hf.data.loading import load_source
+from shed_hf.data.loading import load
 from shed_hf.data.pool import Pool, check_answers, read_pool
 from shed_hf.data.preambles import preambles_of
 from shed_hf.data.unread_columns import refuse_media, warn_of_unread_text
@@ -26,7 +27,6 @@ from shed_hf.game.utility import (
     ScreensRows,
     SupportsWarmUp,
     TrainableUtility,
-    Utility,
     UtilityFactory,
     as_trainable_utility,
 )
@@ -34,12 +34,12 @@ from shed_hf.results.tables import check_columns
 from shed_hf.sampling.registry import size_asked
 from shed_hf.types import IntVector
 from shed_hf.utils.random_streams import Streams
+from shed_hf.verification.unseen_items import check_some_left
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from shed_hf.curation.request import Request
-    from shed_hf.finetuning.fine_tune import FineTune
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -57,6 +57,8 @@ class Problem:
         training_seed: The seed of the orders in which rows are trained.
         own_utility: The utility as it was passed, where nothing bound it; None else.
         constraints: The groups of items that may not fall beyond a tolerance; none by default.
+        test_items: What the chosen rows are compared with random ones on; None for no comparison.
+        unread: Files of the dataset, and ends of streams, that were left out unread, with why.
     """
 
     source: "Dataset"
@@ -68,6 +70,8 @@ class Problem:
     training_seed: int
     own_utility: Any
     constraints: tuple[GroupConstraint, ...] = ()
+    test_items: EvaluationItems | None = None
+    unread: tuple[str, ...] = ()
 
     def header(self) -> dict[str, Any]:
         """What determines an outcome beside the rows, for the ledger's header.
@@ -110,19 +114,21 @@ def bind(request: "Request", streams: Streams, workers: Workers | None = None) -
     Raises:
         InputError: For whatever cannot be used.
     """
-    source = load_source(request.dataset, request.split)
+    loaded = load(request.dataset, request.split, drop_invalid=request.drop_invalid)
+    source = loaded.dataset
     check_columns(source)
     pool = read_pool(source, request.columns, request.drop_invalid)
     check_answers(pool)
     size_asked(request.size, len(source))
 
     objective, grouped = split(request.objective)
-    tuner = _tuner(request.utility, request.model, objective)
+    tuner = _tuner(request, objective)
     warn_of_unread_text(pool, request.columns, read_elsewhere=[request.clusterer])
     pool = screened(pool, request.columns, request, tuner, "dataset")
     items = _items(request, pool, tuner, streams)
     if items is not None:
         pool = pool.with_preambles(items.preambles)
+    test_items = _refuse_before_loading(request, pool, items, tuner)
     training_seed = int(streams.for_training.integers(2**31))
     tuner = in_shared_precision(tuner, request.ledger, SingleProcess() if workers is None else workers)
     utility = _utility(tuner, request.utility, pool, items, training_seed)
@@ -135,8 +141,36 @@ def bind(request: "Request", streams: Streams, workers: Workers | None = None) -
         grouping=None if grouped is None else _over(grouped, items, utility),
         training_seed=training_seed,
         own_utility=None if tuner is not None else request.utility,
+        test_items=test_items,
+        unread=loaded.unread,
     )
     return replace(problem, constraints=_constraints(request, problem))
+
+
+def _refuse_before_loading(
+    request: "Request", pool: Pool, items: EvaluationItems | None, tuner: "UtilityFactory | None"
+) -> EvaluationItems | None:
+    """Refuse what could be refused only after everything else was paid for, before a model is loaded.
+
+    The test items, where there are any, are looked at again once rows have vectors.
+    """
+    if items is not None and tuner is not None and race_from(request.method) is not None:
+        check_items(len(items.examples))
+    if request.test_dataset is None:
+        return None
+    columns = request.columns if request.eval_columns is None else request.eval_columns
+    test = items_from(
+        request.test_dataset,
+        pool,
+        request.columns,
+        request.drop_invalid,
+        np.random.default_rng(0),  # nothing is held out
+        lambda rows: screened(rows, columns, request, tuner, "test_dataset"),
+        request.eval_columns,
+        name="test_dataset",
+    )
+    check_some_left(test.examples, pool, [] if items is None else items.examples)
+    return test
 
 
 def _constraints(request: "Request", problem: Problem) -> tuple[GroupConstraint, ...]:
@@ -165,21 +199,26 @@ def _check_same_items(measured: MeasuredItems, utility: TrainableUtility) -> Non
         )
 
 
-def _tuner(
-    utility: "str | FineTune | Utility | TrainableUtility", model: Any, objective: str | Objective | None
-) -> "UtilityFactory | None":
+def _tuner(request: "Request", objective: str | Objective | None) -> "UtilityFactory | None":
     """The fine-tuning to bind to pool and items, or None for a utility that needs neither."""
+    utility, model = request.utility, request.model
     if isinstance(utility, str):
         if utility != "fine-tune":
             raise InputError(
                 f'utility={utility!r} is unknown; pass "fine-tune", FineTune(…), or a callable row_sets -> (m, n_items)'
             )
-        from shed_hf.finetuning.fine_tune import DEFAULT_MODEL, FineTune
+        from shed_hf.finetuning.fine_tune import DEFAULT_MODEL
+        from shed_hf.finetuning.from_settings import fine_tune_from
 
-        return FineTune(DEFAULT_MODEL if model is None else model, objective)
+        return fine_tune_from(DEFAULT_MODEL if model is None else model, objective, request.tuning)
     given = {"model": model, "objective": objective}
     for name in (name for name, argument in given.items() if argument is not None):
         raise InputError(f'{name}= goes with utility="fine-tune"; put it into the utility, as in FineTune({name}=…)')
+    for name in request.tuning:
+        raise InputError(
+            f'{name}= goes with utility="fine-tune"; put it into the utility, as in FineTune(args=SFTConfig(…)) or '
+            "FineTune(peft_config=LoraConfig(…))"
+        )
     return utility if isinstance(utility, UtilityFactory) else None
 
 

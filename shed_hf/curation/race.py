@@ -7,12 +7,15 @@ from typing import TypeAlias
 from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, InRun, RegressionAdjusted
-from shed_hf.results.race import RANDOM
+from shed_hf.results.race import RANDOM, USUAL_LEVEL
 from shed_hf.results.recipe import RacePlanEntry
-from shed_hf.sampling.registry import SAMPLERS, SELECTORS, AnySampler, sampler_from
+from shed_hf.sampling.given_rows import GivenRows
+from shed_hf.sampling.registry import PRESETS, SAMPLERS, SELECTORS, AnySampler, sampler_from
 from shed_hf.sampling.samplers import Random
 from shed_hf.sampling.selectors import Full, RowSelector
+from shed_hf.sampling.successive_halving import schedule
 from shed_hf.utils.checks import check_whole, is_finite_number
+from shed_hf.utils.console import plural
 from shed_hf.utils.naming import bare_name, to_recipe_entry
 
 METHODS = ("shapley", "race")
@@ -21,6 +24,10 @@ METHODS = ("shapley", "race")
 
 PER_CANDIDATE = 4
 """So many fine-tunings for every candidate, and for random rows, are a race's default budget."""
+
+
+LEAST_ITEMS = 16
+"""With fewer evaluation items there is no race: neither half could tell one subset from another."""
 
 
 Candidate: TypeAlias = "str | AnySampler | Given"
@@ -42,8 +49,8 @@ class Race:
             ``"qocs"`` by the values of clusters, ``"retrieval"``, ``"rds"``, ``"credit-coverage"`` (up to 20,000 rows),
             ``"dsir"``, ``"dataset-quantization"``, ``"longest"`` and ``"ifd"``. Random rows always take part. What this
             curation cannot feed is left out and named.
-        budget: The most fine-tunings of the race, beside those of the game that values clusters. None: four for every
-            candidate and for random rows.
+        budget: The most fine-tunings of the race, beside those of the game that values clusters and the training run
+            for credits. None: four for every candidate and for random rows.
         level: The confidence level at which the best must be better than random rows to be kept, and that of the
             verdict; 0.95 by default.
 
@@ -53,11 +60,12 @@ class Race:
 
     candidates: Sequence[Candidate] | None = None
     budget: int | None = None
-    level: float = 0.95
+    level: float = USUAL_LEVEL
 
     def __post_init__(self) -> None:
         if self.budget is not None:
             check_whole(budget=self.budget, otherwise="None for four a candidate")
+            schedule(1, int(self.budget))
         if not is_finite_number(self.level) or not 0.5 <= self.level < 1:
             raise InputError(f"level={self.level!r} is not a confidence level in [0.5, 1); pass 0.95")
         if self.candidates is None:
@@ -82,13 +90,14 @@ class Race:
             InputError: For a candidate that is no sampler, and for all rows, which are no subset.
         """
         own = [] if _looks_at_all_items(sampler) else [sampler]
-        usual = [*own, *(name for name in (*SAMPLERS, *SELECTORS) if name not in _NOT_USUAL)]
+        names = list(dict.fromkeys([*SAMPLERS, "retrieval", *PRESETS, *SELECTORS]))
+        usual = [*own, *(name for name in names if name not in _NOT_USUAL)]
         found: dict[str, AnySampler] = {}
         for candidate in usual if self.candidates is None else self.candidates:
             made = sampler_from(candidate)
             if isinstance(made, Full):
                 raise InputError(f"{candidate!r} takes all rows, and a race is between subsets; leave it out")
-            if not isinstance(made, Random) and not any(made == other for other in found.values()):
+            if not isinstance(made, Random) and not any(_same(made, other) for other in found.values()):
                 found[_free(_name(made), found)] = made
         return found
 
@@ -102,6 +111,18 @@ class Race:
             The budget that was given, or the default.
         """
         return PER_CANDIDATE * (n_candidates + 1) if self.budget is None else int(self.budget)
+
+    def check_budget(self, n_candidates: int) -> None:
+        """Refuse a budget that does not measure every candidate.
+
+        Args:
+            n_candidates: How many candidates there are, random rows not counted.
+
+        Raises:
+            InputError: For a budget below the least that they take.
+        """
+        if n_candidates:
+            schedule(n_candidates, self.fine_tunings(n_candidates))
 
     def as_json(self, size: int, sampler: AnySampler) -> RacePlanEntry:
         """The race as its entry in a recipe.
@@ -122,6 +143,22 @@ class Race:
 
 _NOT_USUAL = ("qwcs", "random", "full", "row-values")
 """Samplers that take part only where they are named, as random rows do anyway and all rows never."""
+
+
+def check_items(n_items: int) -> None:
+    """Refuse a race by too few evaluation items.
+
+    Args:
+        n_items: How many there are.
+
+    Raises:
+        InputError: For fewer than `LEAST_ITEMS`.
+    """
+    if n_items < LEAST_ITEMS:
+        raise InputError(
+            f'method="race" chooses by one half of the evaluation items and judges by the other, and there are '
+            f'{plural(n_items, "item")}; pass an eval_dataset= of at least {LEAST_ITEMS}, or method="shapley"'
+        )
 
 
 def race_from(method: "str | Race") -> Race | None:
@@ -165,11 +202,21 @@ def _looks_at_all_items(sampler: AnySampler) -> bool:
 
 
 def _name(sampler: AnySampler) -> str:
+    preset = next((name for name, made in PRESETS.items() if _same(sampler, made)), None)
+    if preset is not None:
+        return preset
     kinds: dict[str, type[AnySampler]] = {**SAMPLERS, **SELECTORS}
     for name, kind in kinds.items():
         if sampler == kind():
             return name
     return bare_name(sampler)
+
+
+def _same(one: AnySampler, other: AnySampler) -> bool:
+    """Whether two candidates would choose the same rows; of given rows and callables only the very object is known."""
+    if one is other:
+        return True
+    return type(one) is type(other) and not isinstance(one, GivenRows) and bool(one == other)
 
 
 def _free(name: str, taken: Mapping[str, object]) -> str:

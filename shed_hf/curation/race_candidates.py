@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shed_hf.curation.race import Race
+from shed_hf.curation.race import Race, check_items
 from shed_hf.curation.row_choice import signal, sources_of
 from shed_hf.curation.row_signals import check_signals
 from shed_hf.errors import InputError
@@ -17,15 +17,11 @@ from shed_hf.sampling.registry import AnySampler, rows_to_choose
 from shed_hf.sampling.row_ranking import MOST_ROWS
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, Selection, select_rows
 from shed_hf.types import FloatVector, IntVector
-from shed_hf.utils.console import plural
 from shed_hf.utils.random_streams import Streams
 from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
     from shed_hf.curation.prepare import PreparedCuration
-
-LEAST_ITEMS = 16
-"""With fewer evaluation items there is no race: neither half could tell one subset from another."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +87,6 @@ class SignalsOnHalf:
         Raises:
             InputError: Where this curation cannot have one of them.
         """
-        check_signals(selector, self.prepared.problem)
-        if "outcomes" in selector.needs:
-            raise InputError("it chooses by outcomes on all evaluation items, and in a race half of them have no say")
         rows = self.prepared.candidates.rows
         return RowSignals(rows=rows, **{need: self.part(need) for need in sorted(selector.needs)})
 
@@ -135,14 +128,10 @@ def halves_of(prepared: "PreparedCuration", game: Game) -> Halves:
         The halves.
 
     Raises:
-        InputError: For fewer than `LEAST_ITEMS` items.
+        InputError: For too few items.
     """
     n_items = game.outcomes(np.zeros((1, game.n_players), np.bool_)).shape[1]
-    if n_items < LEAST_ITEMS:
-        raise InputError(
-            f'method="race" chooses by one half of the evaluation items and judges by the other, and there are '
-            f'{plural(n_items, "item")}; pass an eval_dataset= of at least {LEAST_ITEMS}, or method="shapley"'
-        )
+    check_items(n_items)
     items, grouping, utility = prepared.problem.items, prepared.problem.grouping, prepared.problem.utility
     n_known = -1 if items is None else len(items.examples)
     kept = np.arange(n_items) if n_known == n_items else None
@@ -187,23 +176,58 @@ def entrants_of(race: Race, prepared: "PreparedCuration", signals: SignalsOnHalf
     Raises:
         InputError: Where none is left.
     """
-    samplers, selections, left_out = race.named(prepared.sampler), {}, {}
+    samplers, left_out = able_of(race, prepared)
+    selections = {}
     for name, sampler in list(samplers.items()):
         if not isinstance(sampler, RowSelector):
             continue
         try:
-            selections[name] = _selected(sampler, race, prepared, signals)
+            rng = Streams(prepared.request.seed).for_rows
+            selections[name] = select_rows(sampler, signals.of(sampler), prepared.size, rng)
         except InputError as error:
             left_out[name] = first_line(error)
             del samplers[name]
-    if not samplers:
-        raise InputError(f"no candidate can take part in the race: {left_out}; name others in Race(candidates=…)")
+    _require_some(samplers, left_out)
     return Entrants(samplers, selections, left_out)
 
 
-def _selected(sampler: RowSelector, race: Race, prepared: "PreparedCuration", signals: SignalsOnHalf) -> Selection:
-    rows, request = prepared.candidates.rows, prepared.request
+def able_of(race: Race, prepared: "PreparedCuration") -> tuple[dict[str, AnySampler], dict[str, str]]:
+    """The candidates that this curation can feed, as far as can be told before anything is trained or measured.
+
+    Args:
+        race: Which candidates there are.
+        prepared: The curation.
+
+    Returns:
+        What chooses the rows of each, and why others cannot take part.
+
+    Raises:
+        InputError: Where none is left, and for a budget below the least that those take that are.
+    """
+    samplers, left_out = race.named(prepared.sampler), {}
+    for name, sampler in list(samplers.items()):
+        try:
+            _check_able(sampler, race, prepared)
+        except InputError as error:
+            left_out[name] = first_line(error)
+            del samplers[name]
+    _require_some(samplers, left_out)
+    race.check_budget(len(samplers))
+    return samplers, left_out
+
+
+def _require_some(samplers: dict[str, AnySampler], left_out: dict[str, str]) -> None:
+    if not samplers:
+        raise InputError(f"no candidate can take part in the race: {left_out}; name others in Race(candidates=…)")
+
+
+def _check_able(sampler: AnySampler, race: Race, prepared: "PreparedCuration") -> None:
+    if not isinstance(sampler, RowSelector):
+        return
+    rows = prepared.candidates.rows
     rows_to_choose(sampler, prepared.size, len(prepared.problem.pool), len(rows))
     if race.candidates is None and "credits" in sampler.needs and len(rows) > MOST_ROWS and sampler != prepared.sampler:
         raise InputError(f"credits take a training run over all {len(rows)} rows; name it in Race(candidates=…)")
-    return select_rows(sampler, signals.of(sampler), prepared.size, Streams(request.seed).for_rows)
+    if "outcomes" in sampler.needs:
+        raise InputError("it chooses by outcomes on all evaluation items, and in a race half of them have no say")
+    check_signals(sampler, prepared.problem)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shed_hf.curation.race import Race
-from shed_hf.curation.race_candidates import Entrants, Halves, SignalsOnHalf, entrants_of, halves_of
+from shed_hf.curation.race import Race, check_items
+from shed_hf.curation.race_candidates import Entrants, Halves, SignalsOnHalf, able_of, entrants_of, halves_of
 from shed_hf.errors import Diverged, InputError
 from shed_hf.evaluation.item_halves import OnItems
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger
+from shed_hf.game.utility import HasEvaluation, measurement_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.race import RANDOM, Contender, RaceResult, mean_and_stderr
 from shed_hf.results.recipe import Recipe, updated
@@ -23,8 +24,9 @@ from shed_hf.sampling.samplers import Random, choose
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.sampling.successive_halving import BASELINE, Halving, Measure, schedule, successive_halving
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
-from shed_hf.utils.console import plural, progress, say
+from shed_hf.utils.console import plural, say
 from shed_hf.utils.naming import to_recipe_entry
+from shed_hf.utils.progress import progress
 from shed_hf.utils.random_streams import Streams
 from shed_hf.verification.judge import judge
 
@@ -87,12 +89,15 @@ class EnteredRace:
             game.note_run(self.prepared.candidates.rows)
         budget = self.race.fine_tunings(n)
         spent = sum(each.measurements for each in schedule(n, budget))
+        credits = ", beside the training run for credits" if self.signals.trained_for_credits else ""
         say(
-            f"race: {plural(n, 'candidate')} and random rows, {plural(spent, 'fine-tuning')} on {self.prepared.size} "
-            f"rows; {plural(len(self.halves.ranking.items), 'item')} to rank by, {len(self.halves.judging)} to judge by"
+            f"race: {plural(n, 'candidate')} and random rows, {plural(spent, measurement_of(utility))} on "
+            f"{self.prepared.size} rows{credits}; {plural(len(self.halves.ranking.items), 'item')} to rank by, "
+            f"{len(self.halves.judging)} to judge by"
         )
         untuned = game.outcomes(np.zeros((1, game.n_players), np.bool_))[0]
-        with progress(spent) as game.watch:
+        with progress("race", spent, "outcome") as shown:
+            game.watch = shown.count
             halving = successive_halving(n, budget, _measuring(game, list(starters.rows)), self.halves.ranking)
         return FinishedRace(self, starters, halving, untuned, game)
 
@@ -161,11 +166,13 @@ class FinishedRace:
             kept=names[halving.winner] if evidence.over_random.is_better else RANDOM,
             ranked_by=tuple(ranking.items.tolist()),
             n_items=ranking.n_items,
-            fine_tunings=len(trained) + len(self.game.extra_runs),
+            fine_tunings=len(trained),
             evidence=evidence,
             # other items, but the same tunings, whose luck the winner may owe its place to
             verdict=self._judged(entered.halves.judging, ways_tried=len(names)),
             plan=entered.race.as_json(entered.prepared.size, entered.prepared.sampler),
+            credit_runs=len(self.game.extra_runs),
+            measurement=measurement_of(self.game.utility),
         )
 
     def decided(self, valued: ValuedPool, recipe: Recipe, ledger: Ledger, asked: Mapping[str, None]) -> Curation:
@@ -196,7 +203,7 @@ class FinishedRace:
             new["selection_notes"] = list(selection.notes)
         if not result.kept_random:
             new["verdict"] = result.verdict.as_json()
-        return curation_of(kept, new, np.sort(rows))
+        return curation_of(kept, new, rows)
 
     def _contender(self, number: int) -> Contender:
         halving, is_random = self.halving, number == BASELINE
@@ -225,6 +232,27 @@ class FinishedRace:
         )
 
 
+def check_race(prepared: "PreparedCuration") -> None:
+    """Refuse a race that can't be held, before its ledger is opened and anything is trained or measured.
+
+    Args:
+        prepared: The curation.
+
+    Raises:
+        InputError: For a size that leaves nothing to choose, a budget below the least that the candidates take, too few
+            evaluation items, and where no candidate can take part.
+    """
+    race, n_rows, problem = prepared.race or Race(), len(prepared.candidates.rows), prepared.problem
+    if prepared.size >= n_rows:
+        raise InputError(
+            f'size={prepared.size} takes all {n_rows} rows that can be chosen, so all candidates of method="race" are '
+            "equal; pass a smaller size"
+        )
+    if isinstance(problem.utility, HasEvaluation):
+        check_items(len(problem.utility.evaluation.kept))
+    able_of(race, prepared)
+
+
 def enter_race(prepared: "PreparedCuration", game: Game) -> EnteredRace:
     """Deal the evaluation items into halves, and let the selectors of single rows choose by the first.
 
@@ -236,19 +264,12 @@ def enter_race(prepared: "PreparedCuration", game: Game) -> EnteredRace:
         The race, before anything is measured for it.
 
     Raises:
-        InputError: For too few evaluation items, a size that leaves nothing to choose, a budget below the least that
-            the candidates take, and where no candidate can take part.
+        InputError: For too few evaluation items, a budget below the least that the candidates take, and where no
+            candidate can take part.
     """
-    race, n_rows = prepared.race or Race(), len(prepared.candidates.rows)
-    if prepared.size >= n_rows:
-        raise InputError(
-            f'size={prepared.size} takes all {n_rows} rows that can be chosen, so all candidates of method="race" are '
-            "equal; pass a smaller size"
-        )
-    halves = halves_of(prepared, game)
+    race, halves = prepared.race or Race(), halves_of(prepared, game)
     signals = SignalsOnHalf(prepared, halves)
     entrants = entrants_of(race, prepared, signals)
-    schedule(len(entrants.samplers), race.fine_tunings(len(entrants.samplers)))
     return EnteredRace(race, prepared, halves, signals, entrants)
 
 

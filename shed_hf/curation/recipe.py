@@ -1,19 +1,17 @@
 """The recipe: everything that decided a curation, as plain JSON, so that it can be repeated."""
 
 import dataclasses
-import functools
 import os
-import sys
 from collections.abc import Mapping
 from enum import Enum
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from shed_hf.data.evaluation_items import EvaluationItems
-from shed_hf.data.provenance import HubSource, source_of
+from shed_hf.data.provenance import HubSource, name_of, source_of
+from shed_hf.distributed.accelerate_state import AcceleratorSandbox
 from shed_hf.evaluation.item_groups import OverGroups
 from shed_hf.game.execution import Precision, execution_of
 from shed_hf.game.game import Game
@@ -30,44 +28,19 @@ from shed_hf.results.recipe import (
     TunerEntry,
 )
 from shed_hf.sampling.selectors import Selection
-from shed_hf.utils.console import plural
+from shed_hf.utils.machine import device, versions
 from shed_hf.utils.naming import plain, to_recipe_entry
 
 if TYPE_CHECKING:
     from shed_hf.curation.prepare import PreparedCuration
+    from shed_hf.finetuning.given_args import GivenArgs
     from shed_hf.game.utility import UtilityFactory
-
-_PACKAGES = (
-    "shed-hf", "torch", "transformers", "trl", "peft", "datasets", "accelerate",
-    "sentence-transformers", "scikit-learn", "numpy",
-)  # fmt: skip
-
 
 SETTINGS_LEFT_OUT = {
     "output_dir", "run_name", "hub_model_id", "hub_token", "disable_tqdm", "gradient_checkpointing", "peft_type",
     "peft_version", "inference_mode", "auto_mapping",
 }  # fmt: skip
 """Settings that change no value, or that follow from others."""
-
-
-def versions() -> dict[str, str]:
-    """The versions of the packages that can change the numbers.
-
-    Returns:
-        Versions by package; those that are not installed are left out.
-    """
-    return dict(_versions())
-
-
-@functools.cache
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def make_recipe(
@@ -92,7 +65,7 @@ def make_recipe(
     """
     request, problem = prepared.request, prepared.problem
     pool = problem.pool
-    info, hub = pool.dataset.info, source_of(pool.dataset)
+    hub = source_of(pool.dataset)
     recipe: Recipe = {
         "size": prepared.size,
         "sampling_seed": plain(request.seed),
@@ -111,11 +84,11 @@ def make_recipe(
         "estimator": to_recipe_entry(prepared.estimator),
         "sampler": to_recipe_entry(prepared.sampler),
         "reestimate": None,
-        "tuner": tuner_entry(problem.tuner),
+        "tuner": tuner_entry(problem.tuner, _learning_rate(game)),
         "utility": plain(game.utility.describe()),
         "source": {
             "rows": len(pool),
-            "name": info.dataset_name,
+            "name": name_of(request.dataset, pool.dataset),
             "split": str(pool.dataset.split or ""),
             "digest": pool.digest,
             "hub": _hub(hub),
@@ -126,6 +99,8 @@ def make_recipe(
         "bill": bill_of(game, seconds, race),
         "versions": versions(),
     }
+    if problem.unread:
+        recipe["source"]["unread"] = list(problem.unread)
     if request.eval_columns is not None:
         recipe["eval_columns"] = plain(request.eval_columns)
     if problem.constraints:
@@ -142,7 +117,10 @@ def _hub(source: HubSource | None) -> HubEntry | None:
 
 
 def _grouping(grouping: OverGroups | None) -> GroupingEntry | None:
-    return None if grouping is None else {"kind": grouping.kind, "groups": grouping.groups.tolist()}
+    if grouping is None:
+        return None
+    entry: GroupingEntry = {"kind": grouping.kind, "groups": grouping.groups.tolist()}
+    return {**entry, "column": grouping.column} if grouping.column else entry
 
 
 def _merit(prepared: "PreparedCuration") -> str | None:
@@ -198,32 +176,29 @@ def _steps(game: Game) -> StepsEntry | None:
     }
 
 
-def device() -> str:
-    """What models run on: the accelerator's name, or how many CPU cores.
-
-    Returns:
-        Words such as ``1 × NVIDIA A10G`` or ``2 CPU cores``.
-    """
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name(0)}"
-    if torch is not None and torch.backends.mps.is_available():
-        return "Apple GPU"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return plural(cores, "CPU core")
-
-
 def _evaluation(items: EvaluationItems | None) -> EvaluationEntry | None:
     if items is None:
         return None
-    return {"items": len(items.examples), "held_out": bool(len(items.held_out)), "hub": _hub(items.hub)}
+    return {
+        "items": len(items.examples),
+        "held_out": bool(len(items.held_out)),
+        "hub": _hub(items.hub),
+        "digest": items.digest,
+    }
 
 
-def tuner_entry(tuner: "UtilityFactory | None") -> TunerEntry | None:
+def _learning_rate(game: Game) -> float | None:
+    training = game.utility.describe().get("training")
+    rate = training.get("learning_rate") if isinstance(training, dict) else None
+    return rate if isinstance(rate, float) else None
+
+
+def tuner_entry(tuner: "UtilityFactory | None", learning_rate: float | None = None) -> TunerEntry | None:
     """What `FineTune` was given, so that the same fine-tuning can be made again.
 
     Args:
         tuner: What bound the utility.
+        learning_rate: The rate that was used, where the tuner leaves it to the size of the model; None where unknown.
 
     Returns:
         The model's name, the objective, and the settings that differ from the defaults of TRL and peft; None for
@@ -244,10 +219,21 @@ def tuner_entry(tuner: "UtilityFactory | None") -> TunerEntry | None:
     entry: TunerEntry = {
         "model": name,
         "objective": tuner.objective if isinstance(tuner.objective, str) else _described(tuner.objective),
-        "args": None if tuner.args is None else _differing(tuner.args),
+        "args": None if tuner.args is None else _training(tuner.args, learning_rate),
         "peft_config": None if adapter is None else _differing(adapter),
     }
-    return entry if precision == "auto" else {**entry, "precision": precision}
+    if precision != "auto":
+        entry["precision"] = precision
+    if tuner.learning_rate is not None:
+        entry["learning_rate"] = float(tuner.learning_rate)
+    return entry
+
+
+def _training(given: "GivenArgs", learning_rate: float | None) -> dict[str, Any]:
+    from shed_hf.finetuning.given_args import in_full
+
+    with AcceleratorSandbox():  # making arguments replaces the state of any accelerator there is
+        return _differing(in_full(given, learning_rate))
 
 
 def _described(objective: Any) -> dict[str, Any] | None:

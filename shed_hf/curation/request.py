@@ -1,12 +1,15 @@
 """The arguments of one call of `curate` as a record."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from shed_hf.clustering.clusterers import Given
+from shed_hf.config.recipe_file import Written
 from shed_hf.curation.race import Race
+from shed_hf.curation.trackers import tracker_names
+from shed_hf.data.spooling import if_stream
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.evaluation.constraints import Constraints, tolerances_from
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
-    """The arguments of `curate`, which documents them in full and has their defaults.
+    """The arguments of `curate`, which documents them in full; `shed_hf.config` has their defaults.
 
     Attributes:
         dataset: The rows to choose from.
@@ -52,6 +55,9 @@ class Request:
         columns: The dataset's column for each part of a row; None where names are known.
         eval_columns: The same for ``eval_dataset``; None where ``columns`` holds for both.
         drop_invalid: Whether unreadable rows are left out.
+        report_to: Trackers that values are logged to; None for none.
+        tuning: How the model is fine-tuned, by the names of settings; what is not named is as `FineTune` has it.
+        written: What of the call can be written down, to be noted beside the ledger; None to note nothing.
     """
 
     dataset: Any
@@ -81,6 +87,9 @@ class Request:
     columns: Mapping[str, str | None] | None
     eval_columns: Mapping[str, str | None] | None
     drop_invalid: bool
+    report_to: str | Sequence[str] | None = None
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+    written: Written | None = None
 
     def __post_init__(self) -> None:
         """Checks those arguments that no later part checks.
@@ -90,6 +99,7 @@ class Request:
         """
         check_flag(require_signal=self.require_signal, require_better=self.require_better)
         check_flag(drop_invalid=self.drop_invalid)
+        tracker_names(self.report_to)
         check_whole(proxy_sets=self.proxy_sets)
         tolerances_from(self.constraints)
         if self.proxies_per_cluster is not None:
@@ -101,14 +111,27 @@ class Request:
         if self.ledger is not None and not isinstance(self.ledger, str | os.PathLike):
             raise InputError(f'ledger={self.ledger!r} is not a path; pass one, such as "run.ledger"')
 
+    def with_streams_read(self) -> "Request":
+        """The same with evaluation and test rows that are streams as datasets: they are read more than once.
+
+        Returns:
+            The request.
+
+        Raises:
+            InputError: For a stream that can't be read.
+        """
+        items = {name: if_stream(getattr(self, name), name) for name in ("eval_dataset", "test_dataset")}
+        return replace(self, **items)
+
     def plain_arguments(self) -> dict[str, Any]:
         """The arguments that are numbers, words or None, for comparing ranks.
 
         Returns:
-            Arguments by name, without the ledger's path, which may differ among ranks.
+            Arguments by name, without the ledger's path and trackers, which may differ among ranks.
         """
-        plain = {name: value for name, value in vars(self).items() if name != "ledger"}
+        plain = {name: value for name, value in vars(self).items() if name not in ("ledger", "report_to", "written")}
         plain["constraints"] = str(tolerances_from(self.constraints))
+        plain["tuning"] = str(sorted(self.tuning.items()))
         return {name: value for name, value in plain.items() if value is None or isinstance(value, int | float | str)}
 
 

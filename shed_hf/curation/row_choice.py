@@ -1,6 +1,5 @@
 """Choosing rows by what is known of each: the signals that a selector needs, and its choice."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from shed_hf.sampling.row_ranking import measured_features
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, Selection, select_rows
 from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector
 from shed_hf.utils.arrays import as_array
+from shed_hf.utils.warn import warn
 
 if TYPE_CHECKING:
     from shed_hf.curation.prepare import PreparedCuration
@@ -108,7 +108,7 @@ def choose_by_outcomes(prepared: "PreparedCuration", game: Game, estimate: Value
 def _chosen(prepared: "PreparedCuration", selector: RowSelector, signals: RowSignals) -> Selection:
     selection = select_rows(selector, signals, prepared.size, prepared.streams.for_rows)
     for note in selection.notes:
-        warnings.warn(f"sampler={selector}: {note}", stacklevel=6)
+        warn(f"sampler={selector}: {note}")
     return selection
 
 

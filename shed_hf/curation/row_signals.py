@@ -4,11 +4,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from shed_hf.curation.problem import Problem
+from shed_hf.curation.race import Race
 from shed_hf.curation.request import Request
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
 from shed_hf.estimators.no_game import plays
-from shed_hf.game.utility import ChecksCredit, SupportsCreditPerItem, SupportsRowFeatures, TrainableUtility
+from shed_hf.game.utility import (
+    ChecksCredit,
+    SupportsCreditPerItem,
+    SupportsRowFeatures,
+    TrainableUtility,
+    UtilityFactory,
+)
 from shed_hf.sampling.model_vectors import hidden_states_by
 from shed_hf.sampling.registry import AnySampler, needs_values
 from shed_hf.sampling.row_ranking import features_by
@@ -17,6 +24,10 @@ from shed_hf.types import IntVector
 
 if TYPE_CHECKING:
     from shed_hf.data.tokenization import Tokens
+
+
+READING = 1 / 3
+"""What a forward pass costs beside a step of training, which has a backward pass of twice the operations."""
 
 
 @runtime_checkable
@@ -46,6 +57,39 @@ def needs_of(selector: RowSelector, problem: Problem) -> frozenset[Need]:
     """
     wanted = selector.wants if isinstance(selector, UsesWhatThereIs) else frozenset()
     return selector.needs | {need for need in wanted if _can_have(need, problem)}
+
+
+def credits_rows(sampler: AnySampler, problem: Problem) -> bool:
+    """Whether a training run over all rows follows what each does, so that the sampler can choose.
+
+    Args:
+        sampler: What will choose rows.
+        problem: The pool and what measures its rows.
+    """
+    return isinstance(sampler, RowSelector) and "credits" in needs_of(sampler, problem)
+
+
+def reads_rows(sampler: AnySampler, problem: Problem) -> bool:
+    """Whether the model reads every row for its hidden states, so that the sampler can choose.
+
+    Args:
+        sampler: What will choose rows.
+        problem: The pool and what measures its rows.
+    """
+    return isinstance(sampler, RowSelector) and "hidden_states" in needs_of(sampler, problem)
+
+
+def runs_to_choose(sampler: AnySampler, problem: Problem) -> float:
+    """What choosing takes without a game, in training runs over all rows.
+
+    Args:
+        sampler: What will choose rows.
+        problem: The pool and what measures its rows.
+
+    Returns:
+        1 for credits, and a third for hidden states.
+    """
+    return credits_rows(sampler, problem) + READING * reads_rows(sampler, problem)
 
 
 def _can_have(need: Need, problem: Problem) -> bool:
@@ -106,6 +150,27 @@ def check_values(estimator: Estimator, sampler: AnySampler, request: Request) ->
     games |= {"warmup": isinstance(request.warmup, int) and request.warmup > 0}
     for name in (name for name, given in games.items() if given):
         raise InputError(f"{name}= is about a game, and estimator=None plays none; leave one of them out")
+
+
+def sure_candidates(race: Race, sampler: AnySampler, request: Request) -> int:
+    """How many candidates of a race take part for certain, as far as the arguments tell.
+
+    Args:
+        race: The race.
+        sampler: The curation's own sampler.
+        request: The arguments of the curation.
+
+    Returns:
+        Those that were named; of the usual ones those that need nothing which this curation might lack.
+    """
+    named = race.named(sampler)
+    if race.candidates is not None:
+        return len(named)
+    perhaps: set[Need] = {"credits"}  # of too many rows they are not made unasked
+    if not isinstance(request.utility, str | UtilityFactory):
+        perhaps |= {"features", "hidden_states", "item_hidden_states"}
+        perhaps |= {"item_embeddings", "item_texts"} if request.eval_dataset is None else set()
+    return sum(not isinstance(each, RowSelector) or not perhaps & each.needs for each in named.values())
 
 
 def check_group_outcomes(problem: Problem, sampler: AnySampler, race: object) -> None:

@@ -5,14 +5,17 @@ from shed_hf.curation.race import Race
 from shed_hf.curation.request import Request
 from shed_hf.estimators import Estimator, LeastSquares
 from shed_hf.estimators.no_game import plays
-from shed_hf.game.utility import ChecksCredit, SupportsCreditPerItem
-from shed_hf.sampling.registry import AnySampler
+from shed_hf.game.utility import (
+    ChecksCredit,
+    ComparesCandidates,
+    SupportsConcurrency,
+    SupportsCreditPerItem,
+    SupportsHiddenStates,
+)
+from shed_hf.sampling.registry import AUTO, AnySampler
 from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
 from shed_hf.sampling.row_ranking import MOST_ROWS
 from shed_hf.sampling.samplers import QOCS
-
-AUTO = "auto"
-"""The word that leaves an argument open."""
 
 
 def is_open(argument: object) -> bool:
@@ -37,25 +40,31 @@ def usual_sampler(request: Request, problem: Problem, estimator: Estimator, race
         race: The race among candidate subsets; None for no race.
 
     Returns:
-        `CreditCoverage` where every row can be credited for each evaluation item, and nothing was asked for that is
-        about clusters (constraints, an order within them, the worst group, a race, an estimator other than the default
-        one); else `QOCS`. Without a game `CreditCoverage`, or
-        `Retrieval` where there are no credits.
+        What chooses single rows by the model that is fine-tuned, where there is one, the evaluation items are known and
+        nothing was asked for that is about clusters (constraints, an order within them, the worst group, a race, an
+        estimator other than the default one): `CreditCoverage` for outcomes that compare the options of an item, and
+        `Retrieval` by the model's hidden states for any other. Else `QOCS`, or without a game `Retrieval` by
+        embeddings.
     """
-    credited = _can_credit(problem) and len(problem.pool) <= MOST_ROWS
+    by_model = _by_model(problem) if len(problem.pool) <= MOST_ROWS else None
     if not plays(estimator):
-        return CreditCoverage() if credited else Retrieval()
+        return Retrieval() if by_model is None else by_model
     of_worst_group = problem.grouping is not None and problem.grouping.weights() is None
     asked = bool(problem.constraints) or race is not None or not is_open(request.merit)
     of_clusters = asked or of_worst_group or not isinstance(estimator, LeastSquares)
-    return CreditCoverage() if credited and not of_clusters else QOCS()
+    return QOCS() if by_model is None or of_clusters else by_model
 
 
-def _can_credit(problem: Problem) -> bool:
+def _by_model(problem: Problem) -> AnySampler | None:
+    """What did best in ``examples/benchmarks/compare_selectors.py`` for an outcome like this; None without a model."""
     utility = problem.utility
-    return (
-        problem.items is not None
-        and isinstance(utility, SupportsCreditPerItem)
-        and isinstance(utility, ChecksCredit)
-        and utility.can_credit()
-    )
+    if problem.items is None or not isinstance(utility, SupportsHiddenStates):
+        return None
+    if isinstance(utility, SupportsConcurrency) and utility.concurrency().lockstep:  # no rank has the whole model
+        return None
+    compares = isinstance(utility, ComparesCandidates) and utility.compares_candidates()
+    return CreditCoverage() if compares and _can_credit(utility) else Retrieval(vectors="model")
+
+
+def _can_credit(utility: object) -> bool:
+    return isinstance(utility, SupportsCreditPerItem) and isinstance(utility, ChecksCredit) and utility.can_credit()

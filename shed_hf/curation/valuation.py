@@ -1,9 +1,13 @@
 """Valuing clusters: the bill before, and the progress during."""
 
-import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from shed_hf.curation.first_look import harm_note
+from shed_hf.curation.running_values import RunningValues
+from shed_hf.curation.shorter import Measuring
+from shed_hf.curation.trackers import Trackers
 from shed_hf.errors import NoSignal
 from shed_hf.estimators import Estimator, ValueEstimate
 from shed_hf.estimators.base import Cost
@@ -11,14 +15,25 @@ from shed_hf.estimators.budget import Budget, fine_tunings_of, speed_of
 from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.row_spread import checked_on_halves
 from shed_hf.estimators.significance import verdict_of
+from shed_hf.game.coalitions import entries_of
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.execution import execution_of
 from shed_hf.game.game import Game
-from shed_hf.game.utility import concurrency_of
-from shed_hf.utils.console import duration, plural, progress, say
+from shed_hf.game.utility import concurrency_of, measurement_of
+from shed_hf.utils.console import duration, plural, say
+from shed_hf.utils.progress import progress
+from shed_hf.utils.warn import warn
 
 
-def bill(estimator: str, cost: Cost, n_players: int, n_rows: float, n_tokens: int, n_known: int) -> str:
+def bill(
+    estimator: str,
+    cost: Cost,
+    n_players: int,
+    n_rows: float,
+    n_tokens: int,
+    n_known: int,
+    measurement: str = "fine-tuning",
+) -> str:
     """What valuing will take, printed before anything is fine-tuned.
 
     Args:
@@ -27,24 +42,36 @@ def bill(estimator: str, cost: Cost, n_players: int, n_rows: float, n_tokens: in
         n_players: The number of players.
         n_rows: How many rows they bring together.
         n_tokens: How many tokens one fine-tuning on all players trains on; 0 where the utility can't tell.
-        n_known: How many outcomes the ledger holds already.
+        n_known: How many outcomes of this game's fine-tunings the ledger holds already.
+        measurement: What one measurement is called.
 
     Returns:
         One line.
     """
     share = cost.players_trained / n_players
     tokens = "" if not n_tokens else f", {share * n_tokens:,.0f} tokens"
-    known = f"; {n_known} in the ledger already" if n_known else ""
+    known = f"; {n_known} measured already" if n_known else ""
     return (
-        f"bill: {estimator} values {plural(n_players, 'cluster')} with at most "
-        f"{plural(cost.fine_tunings, 'fine-tuning')} ({share * n_rows:,.0f} rows trained{tokens}){known}"
+        f"bill: at most {plural(cost.fine_tunings, measurement)} on samples of {plural(n_players, 'cluster')} "
+        f"({share * n_rows:,.0f} rows in all{tokens}), by {estimator}{known}"
     )
 
 
 def value(
-    game: Game, estimator: Estimator, rng: np.random.Generator, budget: Budget | None, require_signal: bool = False
+    game: Game,
+    estimator: Estimator,
+    rng: np.random.Generator,
+    budget: Budget | None,
+    require_signal: bool = False,
+    advise: Callable[[Measuring], list[str]] | None = None,
+    *,
+    names: Sequence[str] | None = None,
+    trackers: Trackers | None = None,
 ) -> ValueEstimate:
-    """Run the estimator on the game, with the bill before it and a progress bar during it.
+    """Run the estimator on the game, with the bill before it and the progress during it.
+
+    Once v(∅) and v(N) are known, and before the rest is measured, it is said how long that takes, how it could be
+    shorter, and whether tuning makes the model worse.
 
     Values that can't be told from noise are warned of.
 
@@ -54,6 +81,9 @@ def value(
         rng: The generator that coalitions are drawn with.
         budget: The most that measuring may take; None for the estimator's own.
         require_signal: Whether values that can't be told from noise raise instead.
+        advise: Gives lines on how to make it shorter; None for no such lines.
+        names: What every player is called; by default ``cluster 0`` and so on.
+        trackers: What is reported to while it is measured; None for nothing.
 
     Returns:
         A value for every player, with its standard error and the noise floor.
@@ -65,19 +95,28 @@ def value(
     if not plays(estimator):
         return estimator(game, rng, fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game)))
     compare_ranks(game)
-    named, estimator = repr(estimator), checked_on_halves(estimator, game)
+    unchecked, named, estimator = estimator, repr(estimator), checked_on_halves(estimator, game)
     # as when v(∅) and v(N) were measured, so that a run that goes on has the budget it began with
     most = fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game))
     cost = estimator.cost(game.n_players, most)
     rows = np.concatenate(game.players)
-    say(bill(named, cost, game.n_players, len(rows), game.utility.n_tokens(rows), len(game.ledger)))
+    known = entries_of(game.ledger, game.players)
+    n_known = sum(any(entry.blocks) for entry in known)
+    tokens, one = game.utility.n_tokens(rows), measurement_of(game.utility)
+    say(bill(named, cost, game.n_players, len(rows), tokens, n_known, one))
     for line in [*parallelism_note(game), *steps_note(game)]:
         say(line)
-    with progress(max(cost.fine_tunings + 1 - len(game.ledger), 1)) as advance:
-        game.watch = advance
+    called = [f"cluster {number}" for number in range(game.n_players)] if names is None else names
+    with progress("measuring", max(cost.fine_tunings + 1 - len(known), 1), "outcome") as shown:
+        game.watch = running = RunningValues(game, unchecked, called, shown, trackers or Trackers())
         speed = speed_of(game)
-        say(f"time: about {duration(speed.seconds(cost, game.n_players))}, judged by v(∅) and v(N)")
+        measuring = Measuring(estimator, game.n_players, most, speed)
+        say(f"time: about {duration(measuring.seconds)}, judged by no rows (v(∅)) and a sample of every cluster (v(N))")
+        advice = [] if advise is None else advise(measuring)
+        for line in [*advice, *filter(None, [harm_note(game)])]:
+            say(line)
         estimate = estimator(game, rng, most)
+        running.ended(estimate)
     _judge(estimate, require_signal)
     return estimate
 
@@ -94,7 +133,9 @@ def parallelism_note(game: Game) -> list[str]:
     lines = []
     if game.workers.size > 1:
         apart = (
-            f"all {game.workers.size} train every coalition together" if game.together else "each fine-tunes its own"
+            f"all {game.workers.size} train on every set of rows together"
+            if game.together
+            else "each fine-tunes on sets of its own"
         )
         lines.append(f"ranks: {game.workers.size}, {apart}")
     note = concurrency_of(game.utility).note
@@ -124,10 +165,10 @@ def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
             "pass require_signal=False to choose by them all the same"
         )
     if not verdict.failed:
-        warnings.warn(f"{verdict.unknown} whether the values are more than noise; {verdict.advice}", stacklevel=7)
+        warn(f"{verdict.unknown} whether the values are more than noise; {verdict.advice}")
     elif verdict.equal and not verdict.no_help:
         if len(estimate.values) > 1:
-            what = "use smaller blocks of players, or an evaluation set that the rows can move"
-            warnings.warn(f"{verdict.equal}, so the choice among them is arbitrary; {what}", stacklevel=7)
+            what = "use smaller blocks of clusters, or an evaluation set that the rows can move"
+            warn(f"{verdict.equal}, so the choice among them is arbitrary; {what}")
     else:
-        warnings.warn(f"{verdict.claim} ({verdict.failed}); {verdict.advice}", stacklevel=7)
+        warn(f"{verdict.claim} ({verdict.failed}); {verdict.advice}")

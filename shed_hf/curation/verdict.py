@@ -79,6 +79,8 @@ def with_verdict(curated: CuratedDataset, request: Request) -> CuratedDataset:
     except BaseException as error:
         error.add_note(safe(_kept(curated)))
         raise
+    if is_main():
+        say(f"verdict: {verdict}")
     if request.require_better and not verdict.is_better:
         raise NotBetter(f"{verdict.claim}, and require_better=True; {_kept(curated)}")
     return curated

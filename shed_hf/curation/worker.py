@@ -1,8 +1,6 @@
 """Worker ranks: load the same data and model as rank 0, run the tasks it sends, return its result."""
 
-import contextlib
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -25,6 +23,7 @@ from shed_hf.results.wire import CurationResult
 from shed_hf.sampling.model_vectors import hidden_states_by
 from shed_hf.sampling.row_ranking import features_by
 from shed_hf.types import EmbeddingMatrix, IntVector
+from shed_hf.utils.quiet import silent
 from shed_hf.utils.random_streams import Streams
 
 Result = TypeVar("Result")
@@ -147,7 +146,7 @@ def work_for_curation(request: Request, workers: MultiProcess) -> CuratedDataset
     """
     worker = load_worker(request, workers)
     result = _of_type(CurationResult, work_until_the_end(worker, workers))
-    with _silently():
+    with silent():
         source = worker.problem.source.select(result.valued.pool_rows)
         valued = replace(
             result.valued,
@@ -183,7 +182,7 @@ def load_worker(request: Request, workers: MultiProcess) -> Worker:
     Returns:
         This rank's part of the curation.
     """
-    with _silently():
+    with silent():
         encoder = encoder_from(request.embedder)
         problem = bind(request, Streams(request.seed), workers)
     return Worker(request, workers.rank, problem, None if isinstance(encoder, Lexical) else encoder)
@@ -200,7 +199,7 @@ def work_until_the_end(worker: Worker, workers: MultiProcess) -> Any:
         What rank 0 sends at its end.
     """
     try:
-        with _silently():
+        with silent():
             result = workers.work(worker.handlers())
     except BaseException:
         worker.ledger.close()
@@ -216,19 +215,3 @@ def _of_type(kind: type[Result], result: Any) -> Result:
             "in the same order on every rank"
         )
     return result
-
-
-@contextlib.contextmanager
-def _silently() -> Iterator[None]:
-    """Without warnings and progress bars: those of rank 0 are enough."""
-    import datasets
-
-    bars = not datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if bars:
-            datasets.enable_progress_bars()

@@ -9,6 +9,7 @@ from shed_hf.utils.text import is_blank
 
 _ROLES = {"human": "user", "gpt": "assistant", "function_call": "assistant", "observation": "tool"}  # ShareGPT's names
 _READ = {"role", "from", "content", "value", "weight"}
+_PLAIN = {"role", "content"}
 _NOT_INPUTS = {"chat_template", "tokenize", "add_generation_prompt", "continue_final_message", "return_dict"}
 
 
@@ -34,6 +35,10 @@ def read_turns(messages: Any, column: str) -> tuple[Turn, ...]:
 def _turn(message: Any, column: str) -> Turn:
     if not isinstance(message, Mapping):
         raise InvalidCell(column, f"holds the message {message!r:.60}, not a dict with role and content")
+    if message.keys() == _PLAIN:  # nearly all messages; the rest of this function would say the same
+        role, content = message["role"], message["content"]
+        if isinstance(role, str) and isinstance(content, str) and role != "function_call":
+            return Turn(_ROLES.get(role, role), content)
     role, content = _first(message, "role", "from"), _first(message, "content", "value")
     keys = {key: value for key, value in message.items() if key not in _READ and value is not None}
     if not isinstance(role, str):

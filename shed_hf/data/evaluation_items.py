@@ -1,5 +1,6 @@
 """The evaluation items: rows of a dataset of their own, or rows of the pool that are held out."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +36,15 @@ class EvaluationItems:
     hub: HubSource | None = None
     columns: Mapping[str, list[Any]] = field(default_factory=dict, repr=False)
     preambles: Preambles = field(default=Preambles(), repr=False)
+
+    @property
+    def digest(self) -> str:
+        """The content of the items, in whatever order they are: 32 hexadecimal digits."""
+        contents = [repr((item.turns, item.options, item.answer)) for item in self.examples]
+        digests = sorted(
+            hashlib.blake2b(one.encode("utf-8", "surrogatepass"), digest_size=16).digest() for one in contents
+        )
+        return hashlib.blake2b(b"".join(digests), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +132,28 @@ def items_from(
         )
     held_out = np.sort(rng.choice(readable, size=count, replace=False))
     return EvaluationItems(pool.examples(held_out), held_out, columns=_Columns(pool, held_out))
+
+
+def examples_from(items: Any, columns: Mapping[str, str | None] | None = None, name: str = "items") -> list[Example]:
+    """Items that were read already, as they are, or those of a dataset.
+
+    Args:
+        items: A list or tuple of `Example`, or what `load_source` takes.
+        columns: Parts of a row to the dataset's columns, where names differ.
+        name: What errors call the items.
+
+    Returns:
+        The items, in the order of their rows.
+
+    Raises:
+        InputError: For what is no dataset, an unknown format and rows that cannot be read.
+    """
+    if isinstance(items, list | tuple) and all(isinstance(item, Example) for item in items):
+        if columns is not None:
+            raise InputError(f"columns={dict(columns)!r} says how a dataset is read, and {name} are read already")
+        return list(items)
+    pool = read_pool(load_source(items, name=name), columns, name=name)
+    return pool.examples(np.arange(len(pool)))
 
 
 def _shared(columns: Mapping[str, str | None] | None, names: list[str]) -> Mapping[str, str | None] | None:

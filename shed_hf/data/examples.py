@@ -39,6 +39,8 @@ class Turn(NamedTuple):
     @property
     def text(self) -> str:
         """Everything that is said: the content, and the calls of tools as JSON."""
+        if not self.extra:
+            return self.content
         calls = self.keys.get("tool_calls")
         called = json.dumps(calls, ensure_ascii=False) if calls else ""
         return "\n".join(part for part in (self.content, called) if part)
@@ -78,7 +80,7 @@ class Example:
     @property
     def text(self) -> str:
         """The whole row as one text, to embed and to compare."""
-        return "\n".join(turn.text for turn in self.turns if turn.text)
+        return "\n".join(filter(None, (turn.text for turn in self.turns)))
 
     @property
     def inputs(self) -> dict[str, Any]:

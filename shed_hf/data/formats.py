@@ -230,9 +230,10 @@ def _column(part: str, aliases: Iterable[str], column_names: Sequence[str], mapp
 
 
 def _with_prompt_parts(example: Example, row: Row, row_format: RowFormat) -> Example:
-    """The example with what stands beside it in columns of its own, and with its prompt marked."""
+    """The example with what stands beside it in columns of its own."""
     columns = row_format.columns
-    given = len(example.turns) - 1 if row_format.name in ("instruction", "question") else example.given
+    if not columns.keys() & _BESIDE.keys():
+        return example
     inputs = read_template_inputs(cell_of(row, columns, "tools"), cell_of(row, columns, "chat_template_kwargs"))
     turns = with_system(example.turns, cell_of(row, columns, "system"), columns.get("system", ""))
     if example.verbatim and (inputs or turns != example.turns):
@@ -243,7 +244,7 @@ def _with_prompt_parts(example: Example, row: Row, row_format: RowFormat) -> Exa
             f"out with columns={{{beside!r}: None}}",
         )
     added = len(turns) - len(example.turns)
-    return replace(example, turns=turns, given=given + added if given else 0, template_inputs=inputs)
+    return replace(example, turns=turns, given=example.given + added if example.given else 0, template_inputs=inputs)
 
 
 def _read_messages(row: Row, columns: Mapping[str, str]) -> Example:
@@ -265,7 +266,7 @@ def _read_instruction(row: Row, columns: Mapping[str, str]) -> Example:
     context = text_or_none(row, columns, "input")
     question = f"{instruction}\n\n{context}" if context else instruction
     history = read_history(cell_of(row, columns, "history"), columns.get("history", ""))
-    return Example((*history, Turn("user", question), Turn("assistant", output)))
+    return Example((*history, Turn("user", question), Turn("assistant", output)), given=len(history) + 1)
 
 
 def _read_question(row: Row, columns: Mapping[str, str]) -> Example:
@@ -273,10 +274,10 @@ def _read_question(row: Row, columns: Mapping[str, str]) -> Example:
     question = Turn("user", f"{context}\n\n{asked}" if context else asked)
     choices, part = read_choices(row, columns), answer_part(columns)
     if choices is None:
-        return Example((question, Turn("assistant", filled(row, columns[part]))))
+        return Example((question, Turn("assistant", filled(row, columns[part]))), given=1)
     answer = right_option(choices, row[columns[part]], part, columns[part])
     completion = Turn("assistant", choices.options[answer])
-    return Example((question, completion), options=choices.options, answer=answer)
+    return Example((question, completion), options=choices.options, answer=answer, given=1)
 
 
 def _question(row: Row, column: str) -> str:

@@ -1,66 +1,145 @@
-"""Loads what the caller names as a dataset: objects, local files and folders, Hub ids."""
+"""Loads what the caller names as a dataset: objects, streams, local files and folders, Hub ids and addresses."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shed_hf.errors import InputError
+from shed_hf.data.shards import READERS, load_files, place_of, split_of
+from shed_hf.data.spooling import spool
+from shed_hf.data.unreadable_files import why_unreadable
+from shed_hf.errors import InputError, ShedError
+from shed_hf.utils.hub_problems import hub_problem
+from shed_hf.utils.progress import progress
+from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.redaction import without_secrets
 from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_BUILDERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-
 MOST_NESTING = 128
 """The most levels of lists and objects in a JSON file."""
 
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
-_KINDS = "a datasets.Dataset, a DatasetDict with split=, a list of dicts, a pandas.DataFrame, a Hub id or a local path"
+_KINDS = (
+    "a datasets.Dataset, an IterableDataset, a DatasetDict with split=, a list of dicts, a pandas.DataFrame, a Hub id "
+    "or a local path"
+)
 
 
-@without_secrets
-def load_source(dataset: Any, split: str | None = None, name: str = "dataset") -> "Dataset":
-    """A `Dataset` from a Dataset, a DatasetDict with ``split``, a list of dicts, a pandas frame, a Hub id or a path.
+@dataclass(frozen=True)
+class Loaded:
+    """The rows that a caller named.
+
+    Attributes:
+        dataset: The rows.
+        unread: Files, and ends of streams, that were left out, with why.
+    """
+
+    dataset: "Dataset"
+    unread: tuple[str, ...] = ()
+
+
+def load_source(dataset: Any, split: str | None = None, name: str = "dataset", drop_invalid: bool = False) -> "Dataset":
+    """The rows that `load` finds.
 
     Args:
-        dataset: The dataset, or the id or path to load it from.
+        dataset: The dataset, or the id, address or path to load it from.
         split: Which split of several to take; not needed where there is one.
         name: What error messages call it: the name of the caller's argument.
+        drop_invalid: Leave out files and ends of streams that can't be read instead of raising.
 
     Returns:
         The rows, whatever format (torch, numpy) they are set to.
 
     Raises:
-        InputError: For a stream, a DatasetDict without a usable ``split``, rows that make no table, a file or a name
-            that cannot be loaded, and other types.
+        InputError: As `load` does.
+        HubError: As `load` does.
+    """
+    return load(dataset, split, name, drop_invalid).dataset
+
+
+@without_secrets
+@only_own_output()
+def load(dataset: Any, split: str | None = None, name: str = "dataset", drop_invalid: bool = False) -> Loaded:
+    """A `Dataset` from a Dataset, a stream, a list of dicts, a pandas frame, a Hub id or address, or a path.
+
+    Of a DatasetDict or an IterableDatasetDict ``split`` is taken. A mapping with ``path``, ``name``, ``split`` and
+    ``revision`` is loaded as `datasets.load_dataset` does. A stream is read once, to a file that is mapped into memory.
+    Files of Parquet in a folder, or that a pattern or an address ``hf://…`` names, are read in the natural order of
+    their names: ``part-2`` before ``part-10``.
+
+    Args:
+        dataset: The dataset, or the id, address or path to load it from.
+        split: Which split of several to take; not needed where there is one.
+        name: What error messages call it: the name of the caller's argument.
+        drop_invalid: Leave out files that are broken or have other columns than most, and what follows where a stream
+            ends in an error, instead of raising.
+
+    Returns:
+        The rows, whatever format (torch, numpy) they are set to, and what was left out.
+
+    Raises:
+        InputError: For a DatasetDict without a usable ``split``, rows that make no table, a stream, a file or a name
+            that cannot be loaded, a split or configuration that is not there, and other types.
+        HubError: For a gated dataset, and where the Hub can't be reached and the cache lacks it.
     """
     import datasets
     import pandas
 
-    if isinstance(dataset, datasets.IterableDataset | datasets.IterableDatasetDict):
-        raise InputError(
-            f"{name} is a stream ({type(dataset).__name__}), whose rows cannot be picked by number; load it without "
-            "streaming=True, or keep its first rows with Dataset.from_list(list(stream.take(100_000)), "
-            "features=stream.features)"
-        )
-    if isinstance(dataset, str | Path):
-        dataset = _load_named(str(dataset), split, name)
+    given, unread = dataset, tuple[str, ...]()
+    if isinstance(dataset, Mapping) and not isinstance(dataset, datasets.DatasetDict | datasets.IterableDatasetDict):
+        split, (dataset, unread) = dataset.get("split", split), _load_place(dataset, split, name, drop_invalid)
+    elif isinstance(dataset, str | Path):
+        dataset, unread = _load_named(str(dataset), split, name, drop_invalid)
     elif isinstance(dataset, list):
         dataset = _from_records(dataset, name)
     elif isinstance(dataset, pandas.DataFrame):
         dataset = _from_frame(dataset, name)
-    if isinstance(dataset, datasets.DatasetDict):
-        chosen = split or (next(iter(dataset)) if len(dataset) == 1 else "")
-        if chosen not in dataset:
-            how = "split=" if name == "dataset" else f"{name}=dataset_dict[…]"
-            raise InputError(f"{name} has the splits {list(dataset)}, split={split!r}; pass {how} with one of them")
-        return dataset[chosen]
-    if not isinstance(dataset, datasets.Dataset):
+    if isinstance(dataset, datasets.DatasetDict | datasets.IterableDatasetDict):
+        return _of_split(dataset[split_of(dataset, split, name)], name, drop_invalid, unread)
+    if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
         raise InputError(f"{name} is a {type(dataset).__name__}; pass {_KINDS}")
-    return dataset
+    if split is not None and not isinstance(given, str | Path) and str(dataset.split or "").split("[")[0] != split:
+        kinds = {list: "list", pandas.DataFrame: "frame", datasets.IterableDataset: "stream"}
+        what = next((word for kind, word in kinds.items() if isinstance(given, kind)), "Dataset")
+        raise InputError(
+            f"split={split!r} picks one of several splits, and {name} is a {what} without any; leave it out"
+        )
+    return _of_split(dataset, name, drop_invalid, unread)
+
+
+def _of_split(dataset: Any, name: str, drop_invalid: bool, unread: tuple[str, ...]) -> Loaded:
+    from datasets import IterableDataset
+
+    if not isinstance(dataset, IterableDataset):
+        return Loaded(dataset, unread)
+    spooled = spool(dataset, name, drop_invalid)
+    return Loaded(spooled.dataset, () if spooled.unread is None else (spooled.unread,))
+
+
+def _load_place(
+    place: Mapping[Any, Any], split: str | None, name: str, drop_invalid: bool
+) -> tuple[Any, tuple[str, ...]]:
+    import datasets
+
+    unknown = place.keys() - {"path", "name", "split", "revision"}
+    if unknown or "path" not in place:
+        raise InputError(
+            f"{name} is a mapping with the keys {list(place)!r:.100}; pass path, and name, split and revision as "
+            "datasets.load_dataset takes them"
+        )
+    path, split = str(place["path"]), place.get("split", split)
+    if not (place.get("name") or place.get("revision")):
+        return _load_named(path, split, name, drop_invalid)
+    try:
+        with progress(f"loading {path}"):
+            return datasets.load_dataset(path, place.get("name"), split=split, revision=place.get("revision")), ()
+    except Exception as error:  # a damaged file makes its reader raise anything, and so does a failing line
+        raise _not_loaded(path, split, Path(path), name, error) from error
 
 
 def _from_records(rows: list[Any], name: str) -> "Dataset":
@@ -92,30 +171,43 @@ def _from_frame(frame: Any, name: str) -> "Dataset":
         ) from error
 
 
-def _load_named(named: str, split: str | None, name: str) -> Any:
+def _load_named(named: str, split: str | None, name: str, drop_invalid: bool) -> tuple[Any, tuple[str, ...]]:
+    """What a name stands for, and the files that were left out."""
     import datasets
 
     if not named.strip() or not named.isprintable():
         raise InputError(f"{name}={named!r} is not the name of a file, a folder or a dataset; pass {_KINDS}")
     path = Path(named).expanduser()
-    if not path.exists() and (path.suffix in _BUILDERS or named.startswith((".", "/", "~"))):
-        raise InputError(f'{named} does not exist; pass a file or folder that does, or a Hub id such as "user/dataset"')
     saved = (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists()
-    builder = _BUILDERS.get(path.suffix)
-    if path.is_file() and builder is None:
+    try:
+        place = None if saved else place_of(named)
+        if place is None:
+            _check_name(named, path)
+        with progress(f"loading {named}"):
+            if saved:
+                return datasets.load_from_disk(str(path)), ()
+            if place is not None:
+                return load_files(place, split, name, drop_invalid)
+            if path.is_file():
+                return datasets.load_dataset(READERS[path.suffix], data_files=str(path)), ()
+            return datasets.load_dataset(named, split=split), ()
+    except ShedError:
+        raise
+    except Exception as error:  # a damaged file makes its reader raise anything, and so does a failing line
+        raise _not_loaded(named, split, path, name, error) from error
+
+
+def _check_name(named: str, path: Path) -> None:
+    """Refuses what is neither a file that can be read nor, maybe, a Hub id."""
+    if not path.exists() and (path.suffix in READERS or named.startswith((".", "/", "~"))):
+        raise InputError(f'{named} does not exist; pass a file or folder that does, or a Hub id such as "user/dataset"')
+    reader = READERS.get(path.suffix)
+    if path.is_file() and reader is None:
         raise InputError(
             f"{named} ends in {path.suffix!r}; pass a .jsonl, .json, .csv or .parquet file, a folder or a Hub id"
         )
-    if path.is_file() and builder == "json":
+    if path.is_file() and reader == "json":
         _check_json(path)
-    try:
-        if saved:
-            return datasets.load_from_disk(str(path))
-        if path.is_file():
-            return datasets.load_dataset(builder, data_files=str(path))
-        return datasets.load_dataset(str(path) if path.exists() else named, split=split)
-    except Exception as error:  # a damaged file makes its reader raise anything, and so does a failing line
-        raise InputError(_why_not_loaded(named, path, name, error)) from error
 
 
 def _check_json(path: Path) -> None:
@@ -146,13 +238,34 @@ def _nesting(line: bytes, depth: int) -> tuple[int, int]:
     return depth, deepest
 
 
-def _why_not_loaded(named: str, path: Path, name: str, error: Exception) -> str:
-    why = first_line(error) or type(error).__name__
+def _not_loaded(named: str, split: str | None, path: Path, name: str, error: Exception) -> ShedError:
+    from datasets.exceptions import DatasetGenerationError
+
+    told = error.__cause__ or error if isinstance(error, DatasetGenerationError) else error
+    why = first_line(told) or type(told).__name__
     if path.is_file():
-        return f"{named} is empty or cannot be read as {path.suffix} ({why}); mend the file"
+        return InputError(f"{named} {why_unreadable(path, error)}; mend the file, or pass another")
+    if _lacks_split(error):
+        return InputError(f"{name}={named!r} has no split {split!r} ({why}); pass one of those as split=")
+    if _lacks_configuration(error):
+        listed = re.search(r"\[[^\]]*\]", str(error))
+        return InputError(
+            f"{name}={named!r} has several configurations{f', {listed[0]}' if listed else ''}, and none is chosen; "
+            f'pass load_dataset({named!r}, "one of them", split=…), or a folder where its save_to_disk() put it'
+        )
     if path.exists():
-        return f"the folder {named} cannot be read as a dataset ({why}); pass one that holds data, or a file"
-    return (
+        return InputError(
+            f"the folder {named} cannot be read as a dataset ({why}); pass one that holds data, or a file"
+        )
+    return hub_problem(named, name, "dataset", error, "a file or a folder") or InputError(
         f"{name}={named!r} could not be loaded ({why}); pass a Hub id that exists and can be reached from here, a file "
         "or a folder"
     )
+
+
+def _lacks_split(error: Exception) -> bool:
+    return isinstance(error, ValueError) and str(error).startswith(("Unknown split", "Bad split"))
+
+
+def _lacks_configuration(error: Exception) -> bool:
+    return isinstance(error, ValueError) and str(error).startswith("Config name is missing")

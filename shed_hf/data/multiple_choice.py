@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
 from shed_hf.data.examples import InvalidCell
@@ -327,7 +327,7 @@ def _checked(texts: Any, labels: Iterable[Any], labelled: bool, column: str, cel
     options = tuple(texts) if isinstance(texts, Sequence) and not isinstance(texts, str) else ()
     if not all(isinstance(option, str) and not is_blank(option) for option in options) or len(set(options)) < 2:
         raise InvalidCell(column, f"holds {cell!r:.60}, not two or more different texts")
-    folded = tuple(_folded(label) for label in labels)[: len(options)]
+    folded = tuple(map(_folded, islice(labels, len(options))))
     if len(set(folded)) < len(folded):
         raise InvalidCell(column, f"holds {cell!r:.60}, which gives two choices one label")
     return Choices(options, folded, labelled)

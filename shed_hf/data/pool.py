@@ -1,14 +1,14 @@
 """The pool: a dataset whose rows were all read once. Everything after it names a row by its integer id."""
 
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shed_hf.data.content import content_digest, key_of
 from shed_hf.data.detection import format_of, row_dicts, rows_of
 from shed_hf.data.examples import Example, InvalidCell
 from shed_hf.data.formats import RowFormat
@@ -149,23 +149,52 @@ def read_pool(
     if len(dataset) == 0:
         raise InputError(f"{name} has 0 rows; pass one with rows")
     row_format, finder = _format(dataset, columns, name), PreambleFinder(len(dataset))
-    digests = np.zeros((len(dataset), 16), dtype=np.uint8)
-    keys = np.zeros((len(dataset), 16), dtype=np.uint8)
+    digests, keys = bytearray(16 * len(dataset)), bytearray(16 * len(dataset))
     problems: dict[int, InputError] = {}
-    for number, row in enumerate(rows_of(dataset, row_format.read_columns)):
-        try:
-            example = row_format.read(row)
-        except InvalidCell as problem:
-            problems[number] = problem
+    for number, example in enumerate(_examples(dataset, row_format)):
+        if isinstance(example, InvalidCell):
+            problems[number] = example
             continue
-        digests[number] = digest(_content(example, row_format))
-        keys[number] = digest(normalised(example.text))
+        place = slice(16 * number, 16 * number + 16)
+        digests[place] = content_digest(example, row_format.name)
+        keys[place] = key_of(example.text)
         finder.add(example)
     if not isinstance(columns, RowFormat):
         row_format = row_format.with_preambles(finder.found())
     all_valid = np.zeros(len(dataset), dtype=np.bool_)
-    pool = Pool(dataset.with_format(None), row_format, digests, keys, all_valid)
+    pool = Pool(dataset.with_format(None), row_format, _lines(digests), _lines(keys), all_valid)
     return pool.without(problems, drop_invalid, name)
+
+
+def content_digests(dataset: "Dataset", row_format: RowFormat, name: str) -> NDArray[np.uint8]:
+    """The content of every row, as `Pool.digests` has it, where nothing else is asked of the rows.
+
+    Args:
+        dataset: The rows.
+        row_format: How they are read.
+        name: What error messages call the dataset.
+
+    Returns:
+        ``(n, 16)`` uint8; zeros for rows that can't be read.
+
+    Raises:
+        InputError: Where the dataset lacks a column.
+    """
+    found, digests = _format(dataset, row_format, name), bytearray(16 * len(dataset))
+    for number, example in enumerate(_examples(dataset, found)):
+        if not isinstance(example, InvalidCell):
+            digests[16 * number : 16 * number + 16] = content_digest(example, found.name)
+    return _lines(digests)
+
+
+def _examples(dataset: "Dataset", row_format: RowFormat) -> Iterator[Example | InvalidCell]:
+    """Every row as an example, or what is wrong with it."""
+    for row in rows_of(dataset, row_format.read_columns):
+        try:
+            example: Example | InvalidCell = row_format.read(row)
+        except InvalidCell as problem:
+            example = problem
+        yield example
 
 
 def check_answers(pool: Pool, name: str = "dataset") -> None:
@@ -194,36 +223,5 @@ def _format(dataset: "Dataset", columns: Mapping[str, str | None] | RowFormat | 
     return columns
 
 
-def _content(example: Example, row_format: RowFormat) -> str:
-    """All that decides what the model is shown of a row, written as ledgers have always known it."""
-    given = example.given if row_format.name == "prompt+completion" else 0  # else the format says what is prompt
-    known = (example.turns, example.verbatim, example.options, given)
-    assistant_first = row_format.name == "messages" and example.turns[0].role == "assistant"  # read anew since 0.1
-    beside = (example.template_inputs, example.after, assistant_first)
-    return repr((*known, *beside) if any(beside) else known)
-
-
-def normalised(text: str) -> str:
-    """The text with case and blanks folded: ``"A  b\\n"`` and ``"a B"`` are alike.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        The folded text, without blanks at its ends.
-    """
-    return re.sub(r"\s+", " ", text).strip().casefold()
-
-
-def digest(text: str) -> NDArray[np.uint8]:
-    """The BLAKE2b digest of a text.
-
-    Args:
-        text: Any text, lone surrogates included.
-
-    Returns:
-        ``(16,)`` uint8.
-    """
-    return np.frombuffer(
-        hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest(), dtype=np.uint8
-    )
+def _lines(hashed: bytearray) -> NDArray[np.uint8]:
+    return np.frombuffer(hashed, dtype=np.uint8).reshape(-1, 16)

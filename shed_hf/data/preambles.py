@@ -32,6 +32,9 @@ SAMPLE = 4096
 
 MOST = 64
 
+_BEFORE = ("system", "developer")
+"""The roles of a system prompt."""
+
 
 @dataclass(frozen=True)
 class Preambles:
@@ -118,11 +121,13 @@ class PreambleFinder:
         Args:
             example: The row.
         """
-        system, prompt, completion = _parts(example)
-        if system:
-            self._systems[_digest(system)] += 2 if example.verbatim else 1  # a column says that it is a preamble
-        if self._seen % -(-self.n_rows // SAMPLE) == 0:
-            self._sample.append((system, prompt or ("" if system else completion)))
+        sampled = self._seen % -(-self.n_rows // SAMPLE) == 0
+        if sampled or example.turns[0].role in _BEFORE:
+            system, prompt, completion = _parts(example)
+            if system:
+                self._systems[_digest(system)] += 2 if example.verbatim else 1  # a column says that it is a preamble
+            if sampled:
+                self._sample.append((system, prompt or ("" if system else completion)))
         self._seen += 1
 
     def found(self) -> Preambles:
@@ -153,7 +158,7 @@ def preambles_of(examples: Sequence[Example]) -> Preambles:
 def _parts(example: Example) -> tuple[str, str, str]:
     """The system prompt, what stands between it and the completion, and the completion."""
     texts = [turn.text for turn in example.turns]
-    system = texts[0] if len(texts) > 1 and example.turns[0].role in ("system", "developer") else ""
+    system = texts[0] if len(texts) > 1 and example.turns[0].role in _BEFORE else ""
     return system, _joined(*texts[1 if system else 0 : -1]), texts[-1]
 
 

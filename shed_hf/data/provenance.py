@@ -3,6 +3,7 @@
 import glob
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ class HubSource:
         revision: The commit, 40 hexadecimal digits.
         untouched: Whether every cell is read from the files that were loaded; rows may have been left out and columns
             renamed.
-        whole: Whether, beyond that, no row was left out or moved and no column renamed.
+        whole: Whether, beyond that, no file and no row was left out or moved and no column renamed.
     """
 
     repo: str
@@ -84,9 +85,27 @@ def source_of(dataset: "Dataset") -> HubSource | None:
     splits = list(dict.fromkeys(named))
     moved = dataset._indices is not None or any(_is_slice(block) for block in blocks) or len(set(paths)) < len(paths)
     whole = untouched and not moved and set(dataset.column_names) <= _info(paths[0]).get("features", {}).keys()
-    config = re.sub(r"-[0-9a-f]{16}$", "", config)  # a digest of data_files= and the like
+    given, config = config, re.sub(r"-[0-9a-f]{16}$", "", config)  # a digest of data_files= and the like
+    whole = whole and config == given
     repo = f"{namespace}/{_spelt(namespace, lowered, revision)}"
     return HubSource(repo, config, "+".join(splits), revision, untouched, whole)
+
+
+def name_of(given: Any, dataset: "Dataset") -> str | None:
+    """What a dataset is called: a file or folder by the last part of its path, others as `datasets` has them.
+
+    Args:
+        given: What the caller named it by, if it was a name.
+        dataset: What it was loaded as.
+
+    Returns:
+        The name; None where there is none but that of the reader of its files, such as ``json``.
+    """
+    given = given.get("path") if isinstance(given, Mapping) else given
+    if isinstance(given, str | Path) and Path(given).expanduser().exists():
+        return Path(given).expanduser().absolute().name
+    name = dataset.info.dataset_name
+    return None if name == dataset.info.builder_name else name
 
 
 def _spelt(namespace: str, lowered: str, revision: str) -> str:

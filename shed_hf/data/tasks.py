@@ -4,7 +4,6 @@ Prompts are read verbatim, without a chat template, and options are continuation
 ``"accuracy"`` or ``"normalised-accuracy"``, a set gives lm-evaluation-harness's ``acc`` and ``acc_norm``.
 """
 
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from shed_hf.data.loading import load_source
 from shed_hf.data.multiple_choice import LETTERS
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
+from shed_hf.utils.warn import warn
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -184,8 +184,7 @@ def _warn_of_answered(questions: Sequence[Example], groups: Sequence[str], worke
         for question, name in zip(questions, groups, strict=True)
     )
     if answered:
-        warnings.warn(
+        warn(
             f"{answered} of {len(questions)} questions stand among their own worked examples, with the answer; "
             "lm-evaluation-harness shows them so too, leave them out for a score without them",
-            stacklevel=4,
         )

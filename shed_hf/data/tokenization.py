@@ -6,7 +6,6 @@ prompt everything is learned; of a conversation without one, the turns of the as
 """
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +19,8 @@ from shed_hf.data.pool import Pool
 from shed_hf.data.rendering import Encoded, prompt_text, rendered
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, IntVector
+from shed_hf.utils.warn import warn
+from shed_hf.utils.where_set import where_set
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -208,10 +209,9 @@ def warn_of_cut_items(items: Sequence[Sequence[Tokens]], n_kept: int, max_length
 
 def _warn_of_cuts(n_cut: int, n: int, what: str, lost: str, max_length: int) -> None:
     if n_cut:
-        warnings.warn(
-            f"{n_cut} of {n} {what} are longer than max_length={max_length} tokens and were cut; {lost}; raise "
-            "max_length in args=SFTConfig(max_length=…) to keep them whole",
-            stacklevel=3,
+        warn(
+            f"{n_cut} of {n} {what} are longer than max_length={max_length} tokens and were cut; {lost}; to "
+            f"keep them whole, raise {where_set('max_length')}",
         )
 
 

@@ -1,11 +1,11 @@
 """Columns of a dataset that nobody reads: text is reported, pictures and sound are refused."""
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shed_hf.data.pool import Pool
 from shed_hf.errors import InputError
+from shed_hf.utils.warn import warn
 
 LOOKED_AT = 1000
 MEDIA = ("image", "images", "audio", "audios", "video", "videos")
@@ -52,10 +52,9 @@ def warn_of_unread_text(
     looked_at = pool.dataset.select_columns(texts)[:LOOKED_AT] if texts else {}
     unread = [column for column in texts if not _are_labels(looked_at[column])]
     if unread:
-        warnings.warn(
+        warn(
             f"the model is shown nothing of the columns {unread}; pass those that belong to a row, as in "
             f'columns={{"system": "{unread[0]}"}}, and the others as columns={{"{unread[0]}": None}} to say so',
-            stacklevel=2,
         )
 
 

@@ -11,7 +11,7 @@ from shed_hf.data.pool import read_pool
 from shed_hf.demo import models, settings
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.pace import Work, pace_of
-from shed_hf.demo.settings import COMPARISONS, SHARE, SHORT_TEMPLATE, SMOLLM2, Setting
+from shed_hf.demo.settings import DAMAGES, DRAWS, SHARE, SHORT_TEMPLATE, SMOLLM2, TUNINGS, Setting
 from shed_hf.errors import InputError
 from shed_hf.estimators.row_spread import CheckedOnHalves
 from shed_hf.game.execution import Precision
@@ -24,9 +24,9 @@ MOST_SECONDS = 90.0
 """How long the demo may take with SmolLM2, where the choice of the model is left to it."""
 
 
-FLOPS_WITH_SMOLLM2 = 1.6e13
+FLOPS_WITH_SMOLLM2 = 4.3e13
 """What the demo computes in SmolLM2's layers: four operations for every parameter and token trained, two for each read,
-with about 25,000 tokens of both.
+with about 79,000 tokens trained and 45,000 read.
 """
 
 
@@ -116,9 +116,10 @@ def expected_seconds(setting: Setting, tuner: "FineTune", seed: int) -> float:
     utility = tuner.bind(pool, items.examples(np.arange(len(items))), 0)
     few = np.random.default_rng(seed).choice(len(rows), TIMED_ROWS, replace=False)
     cost = CheckedOnHalves(setting.estimator).cost(setting.n_clusters, setting.budget)
+    compared = TUNINGS + DRAWS
     work = Work(
-        rows_trained=cost.players_trained * setting.proxies + 2 * COMPARISONS * SHARE * len(rows),
-        items_read=(cost.fine_tunings + 1) * len(dev) + (2 * COMPARISONS + 1) * len(test),
+        rows_trained=setting.epochs * (cost.players_trained * setting.proxies + compared * SHARE * len(rows)),
+        items_read=(cost.fine_tunings + 1) * len(dev) + (compared + 1) * len(test),
     )
     tokens_per_row = utility.n_tokens(np.arange(len(rows))) / len(rows)
     return OVERHEAD + pace_of(utility, few, len(dev)).seconds(work, tokens_per_row)
@@ -128,15 +129,15 @@ def rows_of(setting: Setting, seed: int) -> tuple[list[demo_pool.Row], list[demo
     """The pool with its damage, the rows to value on, and those for the comparison.
 
     Args:
-        setting: How many of each, and which damage.
+        setting: How many of each.
         seed: Which topics are damaged.
 
     Returns:
         The three lists.
     """
-    dev = demo_pool.spread(demo_pool.rows("dev"), setting.n_items)
-    test = demo_pool.spread(demo_pool.rows("test"), setting.n_test)
-    return demo_pool.damaged(demo_pool.rows("pool"), setting.damages, seed), dev, test
+    pool, dev, test = (demo_pool.as_json(demo_pool.rows(split)) for split in ("pool", "dev", "test"))
+    dev, test = demo_pool.spread(dev, setting.n_items), demo_pool.spread(test, setting.n_test)
+    return demo_pool.damaged(pool, DAMAGES, seed), dev, test
 
 
 def tuner_of(setting: Setting, folder: Path, precision: str) -> "FineTune":
@@ -160,6 +161,7 @@ def tuner_of(setting: Setting, folder: Path, precision: str) -> "FineTune":
     peft_config.target_modules = setting.targets if isinstance(setting.targets, str) else set(setting.targets)
     args = default_args()
     args.learning_rate, args.per_device_train_batch_size = setting.learning_rate, setting.batch_size
+    args.num_train_epochs = setting.epochs
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if setting is SMOLLM2:
         tokenizer.chat_template = SHORT_TEMPLATE

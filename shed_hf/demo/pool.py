@@ -26,6 +26,18 @@ def rows(split: str) -> list[Row]:
     return [row for row in map(json.loads, lines) if row["split"] == split]
 
 
+def as_json(of: Sequence[Row]) -> list[Row]:
+    """The rows with answers that are JSON objects: a form that the demo's models have to learn.
+
+    Args:
+        of: Rows of `rows`.
+
+    Returns:
+        The same rows; each output is an object of the topic and the answer.
+    """
+    return [{**row, "output": json.dumps({"topic": row["topic"], "reply": row["output"]})} for row in of]
+
+
 def topics(of: Sequence[Row]) -> list[str]:
     """The topics of rows.
 
@@ -106,4 +118,5 @@ _DAMAGES: dict[str, Callable[[str, str, np.random.Generator], str]] = {
     "answers shuffled": lambda _own, other, _rng: other,
     "words shuffled": _words_shuffled,
     "boilerplate": lambda _own, _other, _rng: BOILERPLATE,
+    "plain text": lambda own, _other, _rng: str(json.loads(own)["reply"]),
 }

@@ -1,7 +1,9 @@
-"""`shed-hf demo`: curates a small damaged pool, then fine-tunes on the selection and on random rows, and compares."""
+"""`shed-hf demo`: curates a small damaged pool, and compares the rows it keeps with random rows and with no tuning."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,32 +11,40 @@ import numpy as np
 from shed_hf.clustering.clusterers import KMeans
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.curate import curate
-from shed_hf.data.pool import read_pool
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.choice import choose_model, rows_of
-from shed_hf.demo.settings import COMPARISONS, SHARE
-from shed_hf.sampling.samplers import QWCS
-from shed_hf.types import FloatVector, IntVector
+from shed_hf.demo.settings import DAMAGES, DRAWS, SHARE, TUNINGS, Setting
+from shed_hf.game.ledger import read_ledger
+from shed_hf.results.verdict import Verdict
+from shed_hf.types import IntVector
 from shed_hf.utils.console import Stopwatch, say
+from shed_hf.utils.quiet import only_own_output
 
 if TYPE_CHECKING:
-    from shed_hf.finetuning.fine_tune import FineTune
+    from datasets import Dataset
+
+
+_TOLD = {
+    "plain text": "answers not in JSON",
+    "words shuffled": "words of the answers out of order",
+    "boilerplate": "the same refusal everywhere",
+}
 
 
 @dataclass(frozen=True, eq=False)
 class DemoResult:
-    """What the demo measured.
+    """What the demo measured. Losses are nats a token on the test rows: lower is better.
 
     Attributes:
         model: The model's name.
         damages: The kinds of damage, one topic each.
         damaged_share_before: Share of damaged rows in the pool.
-        damaged_share_after: Share of damaged rows in the selection.
-        heldout_loss_curated: Mean loss in nats a token on the test rows after fine-tuning on the selection.
-        heldout_loss_random: The same after fine-tuning on random rows.
-        heldout_loss_curated_sd: Its standard deviation over orders of training.
-        heldout_loss_random_sd: Its standard deviation over draws.
+        damaged_share_after: Share of damaged rows among those kept.
         heldout_loss_untuned: The loss without fine-tuning.
+        heldout_loss_random: The mean loss after fine-tuning on random rows.
+        heldout_loss_curated: The mean loss after fine-tuning on the rows kept.
+        better_than_random: Whether the rows kept are shown to be better than random ones.
+        verdict: What the comparison showed, in words.
         auc_damaged_last: How well the values rank damaged clusters last; see `auc`.
         n_fine_tunings: Fine-tunings that the curation made.
         seconds: How long all of it took.
@@ -47,11 +57,11 @@ class DemoResult:
     damages: tuple[str, ...]
     damaged_share_before: float
     damaged_share_after: float
-    heldout_loss_curated: float
-    heldout_loss_random: float
-    heldout_loss_curated_sd: float
-    heldout_loss_random_sd: float
     heldout_loss_untuned: float
+    heldout_loss_random: float
+    heldout_loss_curated: float
+    better_than_random: bool
+    verdict: str
     auc_damaged_last: float
     n_fine_tunings: int
     seconds: float
@@ -64,8 +74,9 @@ class DemoResult:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.repr}
 
 
+@only_own_output()
 def run(model: str = "auto", seed: int = 0) -> DemoResult:
-    """Curates the demo's pool and compares the selection with random rows.
+    """Curates the demo's pool and compares the rows kept with random rows.
 
     Args:
         model: ``"smollm2"``, ``"small"`` for the model that ships with the package, or ``"auto"``: SmolLM2-135M where
@@ -79,43 +90,35 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
 
     watch = Stopwatch()
     chosen = choose_model(model, seed)
-    setting, tuner = chosen.setting, chosen.tuner
+    setting = chosen.setting
     rows, dev, test = rows_of(setting, seed)
-    say(
-        f"model: {setting.name}; {len(rows)} rows of {len(demo_pool.topics(rows))} topics, damaged: "
-        f"{', '.join(setting.damages)}"
-    )
-    pool = Dataset.from_list(rows)
+    say(_task(setting, rows))
     curated = curate(
-        pool,
+        Dataset.from_list(rows),
         SHARE,
         eval_dataset=Dataset.from_list(dev),
         embedder="lexical",
         clusterer=KMeans(setting.n_clusters),
         proxies_per_cluster=setting.proxies,
-        utility=tuner,
+        utility=chosen.tuner,
         estimator=setting.estimator,
-        sampler=QWCS(sharpness=3),
+        sampler=setting.sampler,
         merit=setting.merit,
         budget=setting.budget,
         seed=seed,
     )
-    say(
-        f"comparing with random rows: {2 * COMPARISONS} fine-tunings on {len(curated)} rows, {len(test)} items held "
-        "out until now"
-    )
-    tuned, random, untuned = _compare(tuner, pool, Dataset.from_list(test), curated.rows, seed)
+    verdict, untuned = _compared(curated, Dataset.from_list(test))
     hurt = [row["damage"] for row in rows]
     return DemoResult(
         model=setting.name,
-        damages=setting.damages,
+        damages=DAMAGES,
         damaged_share_before=_share(hurt, curated.pool_rows),
         damaged_share_after=_share(hurt, curated.rows),
-        heldout_loss_curated=float(tuned.mean()),
-        heldout_loss_random=float(random.mean()),
-        heldout_loss_curated_sd=float(tuned.std(ddof=1)),
-        heldout_loss_random_sd=float(random.std(ddof=1)),
         heldout_loss_untuned=untuned,
+        heldout_loss_random=untuned - verdict.over_untuned.gain + verdict.gain,
+        heldout_loss_curated=untuned - verdict.over_untuned.gain,
+        better_than_random=verdict.is_better,
+        verdict=verdict.claim,
         auc_damaged_last=auc(curated, hurt),
         n_fine_tunings=curated.recipe["bill"]["fine_tunings"],
         seconds=round(watch.seconds, 1),
@@ -123,6 +126,25 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         damaged=hurt,
         topics=[row["topic"] for row in rows],
     )
+
+
+def _task(setting: Setting, rows: Sequence[demo_pool.Row]) -> str:
+    hurt = {row["topic"]: row["damage"] for row in rows if row["damage"]}
+    kinds = [f"{' and '.join(topic for topic in hurt if hurt[topic] == kind)} ({told})" for kind, told in _TOLD.items()]
+    return (
+        f"task: teach {setting.name} to answer in JSON, from the best {SHARE:.0%} of {len(rows)} rows on "
+        f"{len(demo_pool.topics(rows))} topics\n"
+        f"{len(hurt)} topics were damaged on purpose, which the curation is not told: {', '.join(kinds)}"
+    )
+
+
+def _compared(curated: CuratedDataset, test: "Dataset") -> tuple[Verdict, float]:
+    """The verdict on rows that had no part in the choice, and the loss of the model before tuning."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "verdict.ledger"
+        verdict = curated.verify(test, seeds=TUNINGS, draws=DRAWS, full=False, ledger=path)
+        (untuned,) = (entry for entry in read_ledger(path) if not any(entry.blocks))
+    return verdict, -float(untuned.outcome.mean())
 
 
 def damaged_in(curated: CuratedDataset, damaged: Sequence[str]) -> list[float]:
@@ -157,19 +179,6 @@ def auc(curated: CuratedDataset, damaged: Sequence[str]) -> float:
     higher = values[~bad][:, None] > values[bad][None]
     level = values[~bad][:, None] == values[bad][None]
     return float((higher + 0.5 * level).mean())
-
-
-def _compare(
-    tuner: "FineTune", pool: Any, test: Any, rows: IntVector, seed: int
-) -> tuple[FloatVector, FloatVector, float]:
-    """Held-out loss after tuning on the curated rows in several orders, on random rows, and without tuning."""
-    items = read_pool(test)
-    rng = np.random.default_rng([seed, 1])
-    utility = tuner.bind(read_pool(pool), items.examples(np.arange(len(items))), int(rng.integers(2**31)))
-    kept = [rng.permutation(rows) for _ in range(COMPARISONS)]
-    chance = [rng.choice(len(pool), size=len(rows), replace=False) for _ in range(COMPARISONS)]
-    losses = -utility([np.empty(0, np.int64), *kept, *chance]).mean(axis=1)
-    return losses[1 : 1 + COMPARISONS], losses[1 + COMPARISONS :], float(losses[0])
 
 
 def _share(damaged: Sequence[str], rows: IntVector) -> float:

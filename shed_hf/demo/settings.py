@@ -11,21 +11,21 @@ class Setting:
 
     Attributes:
         name: The model's name for messages.
-        damages: The damages that this model can tell, one topic each.
         n_clusters: How many clusters the pool is divided into.
         proxies: How many rows stand for a cluster.
         estimator: The estimator of the values.
-        budget: The most fine-tunings; None for the estimator's own number.
         learning_rate: The learning rate of every fine-tuning.
         batch_size: Rows in a training step.
         n_items: Rows to value on.
         n_test: Rows for the comparison at the end.
+        sampler: What chooses rows, as in `curate`.
         merit: How rows of a cluster are ranked, as in `curate`.
         targets: The modules that get a LoRA adapter.
+        budget: The most fine-tunings of the game; None for the estimator's own number.
+        epochs: How often a fine-tuning goes over its rows.
     """
 
     name: str
-    damages: tuple[str, ...]
     n_clusters: int
     proxies: int
     estimator: Estimator
@@ -33,14 +33,15 @@ class Setting:
     batch_size: int
     n_items: int
     n_test: int
-    merit: str | None
+    sampler: str
+    merit: str | None = "auto"
     targets: str | tuple[str, ...] = "all-linear"
     budget: int | None = None
+    epochs: int = 1
 
 
 SMOLLM2 = Setting(
     name="SmolLM2-135M-Instruct",
-    damages=("answers shuffled", "words shuffled", "boilerplate"),
     n_clusters=9,
     proxies=3,
     estimator=LeastSquares(n_coalitions=14),
@@ -48,6 +49,7 @@ SMOLLM2 = Setting(
     batch_size=4,
     n_items=15,
     n_test=27,
+    sampler="qocs",
     merit=None,
     targets=("q_proj", "v_proj"),
     budget=15,
@@ -56,22 +58,30 @@ SMOLLM2 = Setting(
 
 SMALL = Setting(
     name="the small model shipped with shed_hf",
-    damages=("words shuffled", "words shuffled", "boilerplate"),
     n_clusters=9,
-    proxies=8,
-    estimator=LeastSquares(n_coalitions=32),
+    proxies=4,
+    estimator=LeastSquares(n_coalitions=24),
     learning_rate=3e-3,
     batch_size=8,
-    n_items=48,
-    n_test=80,
-    merit="credit",
+    n_items=27,
+    n_test=54,
+    sampler="qocs",
+    merit=None,
+    budget=24,
 )
 
 
-SHARE = 0.1
+DAMAGES = ("plain text", "plain text", "words shuffled", "boilerplate", "boilerplate")
+"""The damages of the pool, one topic each."""
 
 
-COMPARISONS = 3
+SHARE = 0.2
+
+
+TUNINGS, DRAWS = 5, 10
+"""How often the kept rows are tuned on at the end, and on how many random subsets: one tuning is partly luck, and one
+subset as well.
+"""
 
 
 # SmolLM2's own template puts a system prompt of 20 tokens before every row; without it a row takes half the time.

@@ -1,7 +1,7 @@
 """The store of keys and values through which ranks speak, in a form that never blocks for ever."""
 
+import logging
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -50,12 +50,12 @@ class Patience:
 
 
 def tell(line: str) -> None:
-    """Print a line on the standard error stream, even where progress is not shown.
+    """Log a line as a warning, which is seen even where progress is not.
 
     Args:
         line: The line.
     """
-    print(line, file=sys.stderr, flush=True)
+    logging.getLogger("shed_hf").warning(line)
 
 
 class Mailbox:

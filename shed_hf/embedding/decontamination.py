@@ -3,21 +3,22 @@
 Rows and items are compared without the preambles that they share: see `Preambles`.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from shed_hf.data.content import key_of
 from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.formats import Example
-from shed_hf.data.pool import Pool, digest, normalised
+from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import Workers
 from shed_hf.embedding.embed import embed, encode_texts, selected
 from shed_hf.embedding.encoders import Encoder, FittedLexical
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, EmbeddingMatrix, IntVector
+from shed_hf.utils.warn import warn
 
 NEAR_REPEAT = 0.95
 WITHOUT_VECTOR = "without a vector"
@@ -111,10 +112,9 @@ def _why_none_is_left(n_repeating: int, n_empty: int, alike: bool) -> str:
 
 def _warn_of_empty(rows: IntVector, n_rows: int) -> None:
     named = ", ".join(str(row) for row in rows[:5]) + (" …" if len(rows) > 5 else "")
-    warnings.warn(
+    warn(
         f"{len(rows)} of {n_rows} rows are left out because the embedder knows nothing of their text and gives them a "
         f"vector of zeros: row {named}; pass another embedder to value them",
-        stacklevel=3,
     )
 
 
@@ -129,18 +129,6 @@ def _repeats(pool: Pool, rows: IntVector, items: Sequence[Example]) -> BoolVecto
         texts = pool.texts(rows[start : start + BLOCK])
         repeating[start : start + BLOCK] |= [key_of(text) in rest for text in texts]
     return repeating
-
-
-def key_of(text: str) -> bytes:
-    """A text with case and blanks folded, hashed as the keys of a pool are.
-
-    Args:
-        text: The text of a row or of an evaluation item.
-
-    Returns:
-        16 bytes.
-    """
-    return digest(normalised(text)).tobytes()
 
 
 def _close(

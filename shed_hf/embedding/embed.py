@@ -5,7 +5,6 @@ fitted on the pool once (which only `Lexical` needs) and stays with the result, 
 """
 
 import tempfile
-import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,8 @@ from shed_hf.embedding.encoders import Encoder, Lexical, SupportsTokenLimit, enc
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, EmbeddingMatrix, IntVector
 from shed_hf.utils.arrays import as_array
+from shed_hf.utils.progress import progress
+from shed_hf.utils.warn import warn
 
 CHUNK = 2048
 MEMORY_MAP_BYTES = 2**30
@@ -27,7 +28,8 @@ def embed(
 ) -> tuple[EmbeddingMatrix, Encoder | None]:
     """Embed some rows of the pool.
 
-    Texts are read and encoded in chunks, which the ranks share; past 1 GiB the matrix lives in a temporary file.
+    Texts are read and encoded in chunks, which the ranks share; past 1 GiB the matrix lives in a temporary file. A
+    matrix is read in chunks too, so that a memory-mapped one never lies in memory whole.
     `Lexical` is quick, and runs on the calling rank alone.
 
     Args:
@@ -64,11 +66,10 @@ def _warn_of_unread(pool: Pool, rows: IntVector, encoder: SupportsTokenLimit) ->
     n_tokens = np.concatenate(lengths) if lengths else np.empty(0, dtype=np.int64)
     unread = np.maximum(n_tokens - encoder.max_tokens, 0)
     if unread.any():
-        warnings.warn(
+        warn(
             f"{int((unread > 0).sum())} of {len(rows)} rows are longer than the {encoder.max_tokens} tokens that "
             f"embedder={encoder.model!r} reads; the last {unread.sum() / n_tokens[unread > 0].sum():.0%} of the tokens "
             "of these rows are neither compared nor clustered; pass an embedder that reads longer texts",
-            stacklevel=3,
         )
 
 
@@ -100,12 +101,22 @@ def unit(vectors: NDArray[np.floating[Any]], rows: IntVector) -> EmbeddingMatrix
         InputError: For a vector that is not finite, naming its row.
     """
     vectors = np.asarray(vectors, dtype=np.float32)
-    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    _check_finite(rows[np.flatnonzero(_not_finite(vectors))])
+    return _scaled(vectors)
+
+
+def _not_finite(vectors: EmbeddingMatrix) -> BoolVector:
+    return np.asarray(~np.isfinite(vectors).all(axis=1), dtype=np.bool_)
+
+
+def _check_finite(bad: IntVector) -> None:
     if len(bad):
         raise InputError(
-            f"the embedding of row {rows[bad[0]]} is not finite ({len(bad)} such rows); look at that row or at the "
-            "embedder"
+            f"the embedding of row {bad[0]} is not finite ({len(bad)} such rows); look at that row or at the embedder"
         )
+
+
+def _scaled(vectors: EmbeddingMatrix) -> EmbeddingMatrix:
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]  # squares overflow float32
     return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
@@ -133,18 +144,14 @@ def encode_texts(encoder: Encoder, texts: list[str], rows: IntVector) -> Embeddi
 
 
 def _encoded(pool: Pool, rows: IntVector, encoder: Encoder, workers: Workers) -> EmbeddingMatrix:
-    from tqdm.auto import tqdm
-
-    from shed_hf.utils.console import quiet
-
     matrix: EmbeddingMatrix | None = None
-    with tqdm(total=len(rows), desc="embedding", unit="row", disable=quiet()) as bar:
+    with progress("embedding", len(rows), "row") as shown:
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         for number, vectors in workers.map("embed", chunks, lambda chunk: encode_rows(pool, chunk, encoder)):
             if matrix is None:
                 matrix = _allocate(len(rows), vectors.shape[1])
             matrix[number * CHUNK : number * CHUNK + len(vectors)] = vectors
-            bar.update(len(vectors))
+            shown.advance(len(vectors))
     return np.zeros((0, 1), dtype=np.float32) if matrix is None else matrix
 
 
@@ -155,7 +162,18 @@ def _given(matrix: NDArray[Any], n_rows: int, rows: IntVector) -> EmbeddingMatri
         )
     if matrix.dtype.kind not in "iuf":
         raise InputError(f"embedder is a matrix of {matrix.dtype}; pass numbers")
-    return unit(matrix[rows], rows)
+    chosen = _allocate(len(rows), matrix.shape[1])
+    bad = []
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        vectors = np.asarray(matrix[part], dtype=np.float32)
+        not_finite = _not_finite(vectors)
+        if not_finite.any():
+            bad.append(part[not_finite])
+        else:
+            chosen[start : start + CHUNK] = _scaled(vectors)
+    _check_finite(np.concatenate([rows[:0], *bad]))
+    return chosen
 
 
 def selected(matrix: EmbeddingMatrix, kept: BoolVector) -> EmbeddingMatrix:

@@ -13,6 +13,9 @@ from shed_hf.embedding.lexical_terms import has_unsplit_words, terms_of, whole_w
 from shed_hf.errors import InputError
 from shed_hf.types import IntVector
 from shed_hf.utils.checks import check_whole
+from shed_hf.utils.hub_problems import hub_problem
+from shed_hf.utils.progress import progress
+from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.text import first_line
 
 DEFAULT_EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
@@ -54,6 +57,18 @@ class SentenceTransformerEncoder:
     model: str = DEFAULT_EMBEDDER
     _loaded: list[Any] = field(default_factory=list, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        """Checks the name.
+
+        Raises:
+            InputError: For what is no name.
+        """
+        if not isinstance(self.model, str | Path) or not str(self.model).strip():
+            raise InputError(
+                f"model={self.model!r:.100} of an encoder is no name; pass a Hub id or a path, such as "
+                f'SentenceTransformerEncoder("{DEFAULT_EMBEDDER}")'
+            )
+
     def encode(self, sentences: list[str], /) -> NDArray[np.float32]:
         """Embed some texts.
 
@@ -65,6 +80,7 @@ class SentenceTransformerEncoder:
 
         Raises:
             InputError: When the model cannot be loaded.
+            HubError: When the Hub refuses it, or can't be reached and the cache lacks it.
         """
         vectors = self._model().encode(sentences, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
         return np.asarray(vectors, dtype=np.float32)
@@ -105,12 +121,16 @@ class SentenceTransformerEncoder:
             from sentence_transformers import SentenceTransformer
 
             try:
-                self._loaded.append(SentenceTransformer(self.model))
+                with only_own_output(), progress(f"loading {self.model}"):
+                    self._loaded.append(SentenceTransformer(self.model))
             except Exception as error:  # damaged files and failing lines make the loader raise anything
                 why = first_line(error) or type(error).__name__
-                raise InputError(
-                    f"embedder={self.model!r} could not be loaded ({why}); pass one that can be reached, a folder "
-                    'with one, or "lexical", which downloads nothing'
+                instead = 'a folder with a model, or "lexical", which downloads nothing'
+                problem = (
+                    None if Path(self.model).exists() else hub_problem(self.model, "embedder", "model", error, instead)
+                )
+                raise problem or InputError(
+                    f"embedder={self.model!r} could not be loaded ({why}); pass one that can be reached, {instead}"
                 ) from error
         return self._loaded[0]
 

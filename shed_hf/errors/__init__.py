@@ -1,10 +1,10 @@
-"""The errors that shed_hf raises on purpose, all of them subclasses of `ShedError`.
+"""The errors that shed_hf raises on purpose, all of them subclasses of `ShedError`, and the class of its warnings.
 
 ShedError
 ├── InputError    (ValueError)       what the caller passed: size, columns, rows, budget, labels ...
 ├── LedgerError   (RuntimeError)     a ledger that belongs to another run or is damaged
 ├── NoSignal      (ValueError)       values that can't be told from noise, with require_signal=True
-├── NotBetter    (ValueError)       rows that are not shown to beat random ones, with require_better=True
+├── NotBetter     (ValueError)       rows that are not shown to beat random ones, with require_better=True
 ├── RankError     (RuntimeError)     another rank of a launch is gone, stopped, or sent what can't be read
 ├── HubError      (RuntimeError)     the Hub refused, could not be reached, or has no such repository
 └── Diverged      (ArithmeticError)  a fine-tuning ended in outcomes that are not finite
@@ -47,6 +47,10 @@ class NoSignal(ShedError, ValueError):
 
 class NotBetter(ShedError, ValueError):
     """Rows that are not shown to be better than random ones, where ``require_better=True`` was passed."""
+
+
+class ShedWarning(UserWarning):
+    """What a caller should know of a result, or of what was passed; ``warnings.filterwarnings`` can ask for it."""
 
 
 class Diverged(ShedError, ArithmeticError):

@@ -9,7 +9,6 @@ player alone. Banzhaf values are not Shapley values: they do not add up to v(N) 
 """
 
 import math
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +22,7 @@ from shed_hf.estimators.permutation_test import p_value_of_coalitions
 from shed_hf.estimators.replicates import Allotment, allot_random, depends_on_order, measured_again, with_luck
 from shed_hf.game.game import Game
 from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
+from shed_hf.utils.warn import warn
 
 MEASURED = 0.1
 """The share of all coalitions whose size should have been measured for the values to be on their scale."""
@@ -203,10 +203,9 @@ def _warn_of_gaps(coalitions: CoalitionMatrix) -> None:
     n = coalitions.shape[1]
     measured = (2 + sum(math.comb(n, int(size)) for size in np.unique(coalitions.sum(axis=1)))) / 2**n
     if measured < MEASURED:
-        warnings.warn(
-            f"only {measured:.0%} of all coalitions are of a size that was measured, so these Banzhaf values may be "
-            "off in scale, all alike; their order says more than their size",
-            stacklevel=8,
+        warn(
+            f"only {measured:.0%} of all sets of clusters are of a size that was measured, so these Banzhaf values may "
+            "be off in scale, all alike; their order says more than their size",
         )
 
 

@@ -10,8 +10,15 @@ from shed_hf.game.game import Game, WeightedAggregate
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.checks import check_whole
 
+ROUNDING = 1e-12
+"""A correlation below this is one of sums that round differently."""
+
+
 MOST_FINE_TUNINGS = 1_000_000
 """More fine-tunings than anyone can pay for."""
+
+ALL_CLUSTERS = "a sample of every cluster (v(N))"
+"""The grand coalition, in messages."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class ValueEstimate:
         if len(halves) < 2 or halves.shape[1] < 2:
             return float("nan")
         mean = float(np.mean([_correlation(a, b) for a, b in zip(halves[::2], halves[1::2], strict=True)]))
+        if abs(mean) < ROUNDING:
+            return 0.0
         return max(2 * mean / (1 + mean), -1.0) if mean > -1 else -1.0
 
     @property
@@ -253,7 +262,7 @@ def pairs_within(wanted: int, budget: int | None) -> int:
         InputError: For a budget below 3: a coalition, its complement and v(N).
     """
     if budget is not None:
-        check_budget(budget, 3, "a coalition, its complement and v(N)")
+        check_budget(budget, 3, f"a set of clusters, its complement and {ALL_CLUSTERS}")
     return max((wanted if budget is None else budget - 1) // 2, 1)
 
 

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import numpy as np
 
-from shed_hf.estimators.gaussian_process import Mixture, Sample, log_likelihoods
+from shed_hf.estimators.gaussian_process import Mixture, Sample, log_likelihoods, means_by_parts
 from shed_hf.estimators.priors import Prior, additive_prior, priors_of
 from shed_hf.types import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector
 
@@ -31,6 +31,9 @@ MOST_PRIORS = 8
 
 WEIGHED_BY = 240
 """The priors' shares are learned from so many coalitions at most."""
+
+MOST_TOGETHER = 4096
+"""The covariances of so many coalitions are held in memory for all parts of them; of more, a part at a time."""
 
 ROUNDING = 1e-12
 """Utilities that depart from the line by no more, relative to the largest, depart from it by rounding."""
@@ -206,17 +209,25 @@ def posterior(observed: Observed, roots: Sequence[FloatMatrix]) -> Posterior:
     return posterior_under(observed, kept)
 
 
-def refit(observed: Observed, models: Sequence[tuple[float, Prior]]) -> FloatVector:
-    """The values by other coalitions, under priors that are already weighted.
+def refits(observed: Observed, chosen: Sequence[BoolVector], models: Sequence[tuple[float, Prior]]) -> FloatMatrix:
+    """The values by some of the coalitions at a time, under priors that are already weighted.
 
     Args:
-        observed: The coalitions.
+        observed: All coalitions.
+        chosen: Parts of them, ``(m,)`` boolean each.
         models: Priors, each behind its share.
 
     Returns:
-        ``(n,)`` values.
+        ``(len(chosen), n)`` values.
     """
-    return posterior_under(observed, models).mean
+    if len(observed.coalitions) > MOST_TOGETHER:
+        whole = [observed.part(part) for part in chosen]
+        return np.stack([posterior_under(part, models).mean for part in whole])
+    total = sum(share for share, _ in models)
+    weighted = [(share / total, prior) for share, prior in models]
+    line = (observed.v_grand - observed.v_empty) / observed.coalitions.shape[1]
+    beyond = means_by_parts(observed.sample, observed.beyond_size, chosen, weighted)
+    return np.asarray(line + beyond, dtype=np.float64)
 
 
 def posterior_under(observed: Observed, models: Sequence[tuple[float, Prior]]) -> Posterior:

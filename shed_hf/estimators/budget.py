@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from shed_hf.errors import InputError
 from shed_hf.estimators import Cost, Estimator
-from shed_hf.estimators.base import MOST_FINE_TUNINGS, check_budget
+from shed_hf.estimators.base import ALL_CLUSTERS, MOST_FINE_TUNINGS, check_budget
 from shed_hf.game.game import Game
 from shed_hf.utils.console import duration
 
@@ -79,7 +79,7 @@ def parse_budget(budget: object) -> Budget | None:
     if budget is None:
         return None
     if not isinstance(budget, str):
-        return FineTunings(check_budget(budget, 1, "v(N)"))
+        return FineTunings(check_budget(budget, 1, ALL_CLUSTERS))
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-z]+)\s*", budget.lower())
     seconds = float(match[1]) * _UNITS.get(match[2], 0.0) if match else 0.0
     if seconds <= 0:

@@ -11,13 +11,17 @@ is conditioned on v(∅) = v(N) = 0: it says how a game departs from a straight 
   extension), which Gauss–Legendre quadrature with ⌈n/2⌉ nodes takes exactly.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
+
+KernelParts: TypeAlias = tuple[FloatMatrix, FloatMatrix, FloatMatrix]
+"""The covariances of utilities ``(m, m)``, of values with utilities ``(n, m)``, and of values ``(n, n)``."""
 
 
 class Kernel(Protocol):
@@ -96,6 +100,26 @@ class PlayerEffects:
         """Cov(φ, φ) ``(n, n)``."""
         share = self._alike(self._sizes, self._sizes).mean()
         return np.asarray(self.root @ self.root.T * share / self._scale, dtype=np.float64)
+
+    def over_lengths(self, coalitions: CoalitionMatrix, lengths: Sequence[float]) -> list[KernelParts]:
+        """The covariances among some coalitions and the values, with the same root and several lengths.
+
+        Args:
+            coalitions: ``(m, n)`` boolean.
+            lengths: The lengths.
+
+        Returns:
+            For each length what the kernel's three methods give.
+        """
+        effects, shares = self._effects(coalitions), coalitions.sum(axis=1) / len(self.root)
+        utilities, with_values = effects @ effects.T / self._scale, self.root @ effects.T
+        values, parts = self.root @ self.root.T, []
+        for length in lengths:
+            share = _bell(self._sizes, shares, length).mean(axis=0)
+            of_values = values * _bell(self._sizes, self._sizes, length).mean() / self._scale
+            alike = _bell(shares, shares, length)
+            parts.append((utilities * alike, with_values * share / self._scale, of_values))
+        return parts
 
     @property
     def _sizes(self) -> FloatVector:

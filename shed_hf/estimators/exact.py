@@ -68,7 +68,8 @@ class Exact:
         lacking = 2 ** min(game.n_players, 62) - 2 - len(found.coalitions)
         if lacking:
             raise InputError(
-                f"the ledger lacks {plural(lacking, 'coalition')} of the {2**game.n_players} that exact values take; "
+                f"the ledger lacks {plural(lacking, 'coalition')} (sets of clusters) of the {2**game.n_players} that "
+                f"exact values take; "
                 'pass estimator="least-squares" or "banzhaf", which use whatever was measured'
             )
         return _estimate(game, found)
@@ -76,13 +77,12 @@ class Exact:
     def _allotment(self, n_players: int, budget: int | None) -> Allotment:
         if n_players > MOST_PLAYERS:
             raise InputError(
-                f"exact values of {n_players} players take 2^{n_players} fine-tunings; use at most {MOST_PLAYERS} "
-                f"clusters, "
-                'or estimator="shed" or "permutation"'
+                f"exact values of {n_players} clusters take 2^{n_players} fine-tunings; use at most {MOST_PLAYERS} "
+                'clusters, or estimator="shed" or "permutation"'
             )
         fine_tunings = 2**n_players - 1
         if budget is not None:
-            check_budget(budget, fine_tunings, f"all coalitions of {n_players} players")
+            check_budget(budget, fine_tunings, f"all sets of {n_players} clusters")
         return allot_all(n_players, budget)
 
 

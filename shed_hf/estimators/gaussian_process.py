@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
+from shed_hf.estimators.coalition_kernels import KernelParts, PlayerEffects
 from shed_hf.estimators.priors import Prior, kernels_of
-from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector
+from shed_hf.types import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector
 
 SHAPE, SCALE = 0.5, 0.005
 """The inverse gamma prior of the scale of all variances."""
@@ -60,25 +61,57 @@ class Sample:
         return SHAPE + (len(self.target) + self.noise_freedom) / 2, SCALE + squares / 2
 
 
+@dataclass(frozen=True, eq=False)
 class Parts:
     """The covariances of utilities and values as sums over kernels, which all priors of one root share.
 
-    Args:
-        sample: The utilities.
-        root: ``(n, n)`` root of the covariance of the players' effects.
-
     Attributes:
-        all: ``(kernels, m, m)`` of the utilities, ``(kernels, n, m)`` of the Shapley values and the utilities, and
-            ``(kernels, n, n)`` of the values.
+        of_utilities: ``(kernels, m, m)`` of the utilities.
+        with_values: ``(kernels, n, m)`` of the Shapley values and the utilities.
+        of_values: ``(kernels, n, n)`` of the values.
     """
 
-    def __init__(self, sample: Sample, root: FloatMatrix) -> None:
-        kernels, coalitions = kernels_of(root), sample.coalitions
-        self.all = (
-            np.stack([kernel.covariance(coalitions, coalitions) for kernel in kernels]),
-            np.stack([kernel.with_values(coalitions) for kernel in kernels]),
-            np.stack([kernel.of_values() for kernel in kernels]),
-        )
+    of_utilities: FloatMatrix
+    with_values: FloatMatrix
+    of_values: FloatMatrix
+
+    def under(self, prior: Prior) -> tuple[FloatMatrix, FloatMatrix, FloatMatrix]:
+        """The three covariances, noise not counted.
+
+        Args:
+            prior: A prior with this root.
+
+        Returns:
+            ``(m, m)``, ``(n, m)`` and ``(n, n)``.
+        """
+        parts = (self.of_utilities, self.with_values, self.of_values)
+        covariance, with_values, values = (np.tensordot(prior.variances, part, axes=1) for part in parts)
+        return covariance, with_values, values
+
+
+def parts_of(sample: Sample, models: Sequence[tuple[float, Prior]]) -> dict[int, Parts]:
+    """The parts of every root among some priors; kernels that know no root are asked once.
+
+    Args:
+        sample: The utilities.
+        models: Priors, each behind its share.
+
+    Returns:
+        Parts by the ``id`` of the prior's root.
+    """
+    coalitions, found = sample.coalitions, {}
+    alike: list[KernelParts] | None = None
+    for root in {id(prior.root): prior.root for _, prior in models}.values():
+        kernels = kernels_of(root)
+        effects = [kernel for kernel in kernels if isinstance(kernel, PlayerEffects)]
+        others = [kernel for kernel in kernels if not isinstance(kernel, PlayerEffects)]
+        alike = alike or [
+            (kernel.covariance(coalitions, coalitions), kernel.with_values(coalitions), kernel.of_values())
+            for kernel in others
+        ]
+        by_root = effects[0].over_lengths(coalitions, [kernel.length for kernel in effects])
+        found[id(root)] = Parts(*(np.stack(parts) for parts in zip(*by_root, *alike, strict=True)))
+    return found
 
 
 def log_likelihoods(sample: Sample, root: FloatMatrix, priors: Sequence[Prior]) -> FloatVector:
@@ -122,7 +155,7 @@ class Fit:
 
     def __init__(self, sample: Sample, parts: Parts, prior: Prior) -> None:
         self._prior = prior
-        covariance, with_values, values = (np.tensordot(prior.variances, part, axes=1) for part in parts.all)
+        covariance, with_values, values = parts.under(prior)
         covariance[np.diag_indices_from(covariance)] += sample.noise(prior)
         self._factor = cho_factor(covariance, lower=True, check_finite=False)
         self.weights: FloatMatrix = self._solved(with_values)
@@ -153,6 +186,33 @@ class Fit:
         return np.asarray(cho_solve(self._factor, lines.T, check_finite=False).T, dtype=np.float64)
 
 
+def means_by_parts(
+    sample: Sample, target: FloatVector, chosen: Sequence[BoolVector], models: Sequence[tuple[float, Prior]]
+) -> FloatMatrix:
+    """The values by some of the coalitions at a time: what `Mixture` would make of each part, without its covariance.
+
+    Args:
+        sample: All coalitions.
+        target: ``(m,)`` their utilities beyond the line between v(∅) and v(N).
+        chosen: Parts of the coalitions, ``(m,)`` boolean each.
+        models: Priors, each behind its share; the shares add up to 1.
+
+    Returns:
+        ``(len(chosen), n)`` values beyond Δ/n.
+    """
+    parts = parts_of(sample, models)
+    means = np.zeros((len(chosen), sample.coalitions.shape[1]))
+    for share, prior in models:
+        covariance, with_values, _ = parts[id(prior.root)].under(prior)
+        covariance[np.diag_indices_from(covariance)] += sample.noise(prior)
+        for mean, part in zip(means, chosen, strict=True):
+            places = np.flatnonzero(part)
+            own = covariance[np.ix_(places, places)]
+            factor = cho_factor(own, lower=True, overwrite_a=True, check_finite=False)
+            mean += share * (with_values[:, places] @ cho_solve(factor, target[places], check_finite=False))
+    return means
+
+
 class Mixture:
     """The average over the fits of several priors.
 
@@ -167,7 +227,7 @@ class Mixture:
 
     def __init__(self, sample: Sample, models: Sequence[tuple[float, Prior]]) -> None:
         self._sample, self._roots = sample, {id(prior.root): prior.root for _, prior in models}
-        parts = {key: Parts(sample, root) for key, root in self._roots.items()}
+        parts = parts_of(sample, models)
         fits = self._fits = [(share, Fit(sample, parts[id(prior.root)], prior)) for share, prior in models]
         self.weights: FloatMatrix = np.sum([share * fit.weights for share, fit in fits], axis=0)
         away = [(fit.weights - self.weights) @ sample.target * math.sqrt(sample.unit) for _, fit in fits]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.estimators.base import Cost, ValueEstimate, check_budget
+from shed_hf.estimators.base import ALL_CLUSTERS, Cost, ValueEstimate, check_budget
 from shed_hf.game.game import Game
 from shed_hf.game.utility import PlainUtility, SupportsCredit
 from shed_hf.types import FloatVector
@@ -50,7 +50,7 @@ class InRun:
             InputError: For a budget below 2.
         """
         if budget is not None:
-            check_budget(budget, 2, "the run with credits and v(N)")
+            check_budget(budget, 2, f"the run with credits and {ALL_CLUSTERS}")
         return Cost(2, 2 * n_players)
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:

@@ -14,7 +14,7 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.estimators.base import Cost, ValueEstimate, check_coalitions, pairs_within, spread_over_items
-from shed_hf.estimators.bayesian_regression import Observed, Posterior, exact_posterior, posterior, refit
+from shed_hf.estimators.bayesian_regression import Observed, Posterior, exact_posterior, posterior, refits
 from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.outcomes import (
     Measurement,
@@ -286,8 +286,5 @@ def _halves_of(observed: Observed, fit: Posterior) -> FloatMatrix:
     if n_pairs < 2 or not np.ptp(observed.beyond_size):
         return np.empty((0, 0))
     rng = np.random.default_rng(0)
-    lines: list[FloatVector] = []
-    for _ in range(SPLITS):
-        first = np.isin(pairs, rng.permutation(n_pairs)[: n_pairs // 2])
-        lines += [refit(observed.part(half), fit.models) for half in (first, ~first)]
-    return np.stack(lines)
+    firsts = [np.isin(pairs, rng.permutation(n_pairs)[: n_pairs // 2]) for _ in range(SPLITS)]
+    return refits(observed, [half for first in firsts for half in (first, ~first)], fit.models)

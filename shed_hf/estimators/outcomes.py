@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from shed_hf.errors import InputError
+from shed_hf.estimators.base import ALL_CLUSTERS
 from shed_hf.estimators.bayesian_regression import Observed
 from shed_hf.estimators.luck import Luck, luck_among
 from shed_hf.game.coalitions import coalition_of
@@ -177,9 +178,10 @@ def outcomes_in_ledger(game: Game) -> Outcomes:
     inner = [coalition for coalition, _ in measurements if coalition.any() and not coalition.all()]
     empty, grand = (any(test(coalition) for coalition, _ in measurements) for test in (lambda c: not c.any(), np.all))
     if not empty or not grand or (game.n_players > 1 and not inner):
-        lacking = "v(∅)" if not empty else "v(N)" if not grand else "every coalition between ∅ and N"
+        ends = ("the outcome of no rows (v(∅))", f"that of {ALL_CLUSTERS}")
+        lacking = ends[0] if not empty else ends[1] if not grand else "that of every set between none and all"
         raise InputError(
-            f"the ledger lacks {lacking} of these {game.n_players} players ({len(game.ledger)} outcomes in all); "
+            f"the ledger lacks {lacking} of these {game.n_players} clusters ({len(game.ledger)} outcomes in all); "
             "measure it with curate(…, ledger=…)"
         )
     return merged(game, measurements, _shared_orders(measurements))

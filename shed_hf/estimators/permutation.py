@@ -25,7 +25,7 @@ from typing import TypeAlias
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.base import ALL_CLUSTERS, Cost, ValueEstimate, check_budget, spread_over_items
 from shed_hf.estimators.luck import luck_among, widening
 from shed_hf.estimators.outcomes import Outcomes, measure_ends, merged
 from shed_hf.estimators.permutation_test import p_value_of_replicates
@@ -295,7 +295,7 @@ def _affordable(estimator: Permutation | Shed, n_players: int, n_blocks: int, bu
     if budget is None:
         return default
     least = 2 if estimator.continuing else n_blocks
-    check_budget(budget, least, f"one order of {estimator} with {n_players} players and v(N)")
+    check_budget(budget, least, f"one order of {estimator} with {n_players} clusters and {ALL_CLUSTERS}")
     if estimator.continuing:
         return min(budget - 1, MOST_ORDERS)
     most = default if n_blocks == 1 else MOST_ORDERS

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.estimators.base import Cost, ValueEstimate, check_budget, spread_over_items
+from shed_hf.estimators.base import ALL_CLUSTERS, Cost, ValueEstimate, check_budget, spread_over_items
 from shed_hf.estimators.bayesian_regression import Observed, Posterior, exact_posterior, posterior
 from shed_hf.estimators.coalition_design import random_pairs
 from shed_hf.estimators.in_run import InRun
@@ -63,7 +63,11 @@ class RegressionAdjusted:
             InputError: For a budget below 3, or 4 with an `InRun` surrogate.
         """
         if budget is not None:
-            check_budget(budget, 3 + self._runs, f"a coalition, its complement, v(N){' and the run' * self._runs}")
+            check_budget(
+                budget,
+                3 + self._runs,
+                f"a set of clusters, its complement, {ALL_CLUSTERS}{' and the run' * self._runs}",
+            )
         cost = self._regression.cost(n_players, self._left(budget))
         return Cost(cost.fine_tunings + self._runs, cost.players_trained + self._runs * n_players)
 

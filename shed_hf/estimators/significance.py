@@ -84,10 +84,10 @@ class RankingVerdict:
         """The verdict in a few words, with its figures."""
         if self.failed:
             what = "NOT to be told from noise" if self.equal or self.noise else f"NOT of use: {self.failed}"
-            return f"{what} ({self.figures or self.unknown or self.failed})"
+            return f"{what}; {self.figures or self.unknown or self.failed}"
         if self.unknown:
-            return f"{self.unknown} whether it is real ({self.figures or 'one replicate'})"
-        return f"real as far as can be told ({self.figures})"
+            return f"{self.unknown} whether it is real; {self.figures or 'one replicate'}"
+        return f"real as far as can be told; {self.figures}"
 
 
 def verdict_of(estimate: ValueEstimate) -> RankingVerdict:
@@ -135,24 +135,30 @@ def _no_ranking(estimate: ValueEstimate) -> str:
 def _noise(estimate: ValueEstimate) -> list[str]:
     found = []
     if estimate.reliability < UNRELIABLE:
-        found.append(f"reliability {_beside(estimate.reliability, UNRELIABLE)} < {UNRELIABLE}")
+        found.append(
+            f"halves of the measurements agree to {_beside(estimate.reliability, UNRELIABLE)} of 1 (reliability), "
+            f"below {UNRELIABLE}"
+        )
     if estimate.p_value > CHANCE:
-        found.append(f"p = {_beside(estimate.p_value, CHANCE)} > {CHANCE} that chance made the ranking")
+        found.append(
+            "clusters of equal worth would be ranked as clearly by chance with p = "
+            f"{_beside(estimate.p_value, CHANCE)}, above {CHANCE}"
+        )
     if len(estimate.values) >= LEAST_CLUSTERS and estimate.row_p_value > CHANCE:
         found.append(
-            f"p = {_beside(estimate.row_p_value, CHANCE)} > {CHANCE} that rows dealt to the clusters by chance would "
-            "be ranked so"
+            "rows dealt to the clusters by chance would be ranked as clearly with p = "
+            f"{_beside(estimate.row_p_value, CHANCE)}, above {CHANCE}"
         )
     if estimate.agreement <= 0:
         found.append(
-            "coalitions measured again in another training order agree no better than different ones "
+            "the same clusters measured again in another training order agree no better than different ones "
             f"({estimate.agreement:.2f} <= 0)"
         )
     return found
 
 
 def harm_of(estimate: ValueEstimate) -> str:
-    """Whether training on everything makes the model worse, by more than the standard error.
+    """Whether training on all players makes the model worse, by more than the standard error.
 
     Args:
         estimate: The estimate to judge.
@@ -163,7 +169,10 @@ def harm_of(estimate: ValueEstimate) -> str:
     gain, error = estimate.v_grand - estimate.v_empty, float(np.nan_to_num(estimate.gain_stderr))
     if not estimate.starts_untrained or not gain < -error:
         return ""
-    return f"fine-tuning on everything makes the model worse (v(N) − v(∅) = {gain:.4f} ± {error:.4f})"
+    return (
+        f"tuned on a sample of every cluster the model is worse than untuned, by {-gain:.4f} ± {error:.4f} "
+        "(v(∅) − v(N))"
+    )
 
 
 def _no_help(estimate: ValueEstimate) -> list[str]:
@@ -173,23 +182,20 @@ def _no_help(estimate: ValueEstimate) -> list[str]:
     value, of_value = float(estimate.values[best]), float(estimate.stderr[best])
     found = list(filter(None, [harm_of(estimate)]))
     if value <= of_value:
-        found.append(f"the best value, {value:+.4f} ± {of_value:.4f}, is within its standard error of nothing")
+        found.append(f"the best cluster's worth, {value:+.4f} ± {of_value:.4f}, is within its standard error of 0")
     elif value <= 0:
-        found.append(f"the best value, {value:+.4f}, is not above 0")
+        found.append(f"the best cluster's worth, {value:+.4f}, is not above 0")
     return found
 
 
 def _unknown(estimate: ValueEstimate) -> str:
     if np.isnan(estimate.p_value):
         if len(estimate.values) < LEAST_CLUSTERS:
-            return f"fewer than {LEAST_CLUSTERS} clusters make too few coalitions to say"
+            return f"fewer than {LEAST_CLUSTERS} clusters make too few combinations to say"
         return "a single run with credits is too little to say" if estimate.semivalue == IN_RUN else UNKNOWN
     if estimate.shared_orders and estimate.noise_floor != 0:
         orders = "one training order" if estimate.shared_orders == 1 else f"{estimate.shared_orders} training orders"
-        return (
-            f"all outcomes were measured in {orders}, and luck that coalitions share cannot be told from worth, so "
-            "nothing says"
-        )
+        return f"all outcomes share {orders}, and luck that they share cannot be told from worth, so nothing says"
     return ""
 
 
@@ -197,17 +203,18 @@ def _notes(estimate: ValueEstimate) -> list[str]:
     found = []
     if np.isnan(estimate.noise_floor) and estimate.semivalue != IN_RUN:
         found.append(
-            "nothing was measured in another training order, so how far chance moves a utility is known only from what "
-            "players do not explain"
+            "nothing was measured in another training order, so how far chance moves an outcome is known only from "
+            "what the clusters' worth does not explain"
         )
     if not estimate.row_pairs and estimate.semivalue != IN_RUN:
         found.append(
-            "whether other rows of the same clusters would be ranked alike was not measured: that takes two proxies a "
-            f"cluster and a budget of at least {LEAST_CHECKED} fine-tunings"
+            "whether other rows of the same clusters would be ranked alike was not measured: that takes samples of two "
+            f"rows (proxies_per_cluster) and a budget of at least {LEAST_CHECKED}"
         )
     if not estimate.starts_untrained and estimate.v_grand < estimate.v_empty:
         found.append(
-            "v(N) is below v(∅): if the utility of no rows is that of the untouched model, training makes it worse"
+            "the outcome of a sample of every cluster is below that of no rows (v(N) < v(∅)): if the latter is that of "
+            "the untuned model, training makes it worse"
         )
     return found
 
@@ -228,9 +235,13 @@ def _advice(estimate: ValueEstimate, is_noise: bool, is_no_help: bool, unknown: 
 
 
 def _figures(estimate: ValueEstimate) -> str:
-    known = {"reliability": estimate.reliability, "p": estimate.p_value, "p of rows": estimate.row_p_value}
-    known |= {"noise floor": estimate.noise_floor}
-    return ", ".join(f"{name} {figure:.2g}" for name, figure in known.items() if not np.isnan(figure))
+    known = {
+        "halves of the measurements agree to {:.2g} of 1 (reliability)": estimate.reliability,
+        "chance ranks as clearly with p = {:.2g}": estimate.p_value,
+        "rows dealt by chance with p = {:.2g}": estimate.row_p_value,
+        "one measurement is off by about {:.2g} (noise floor)": estimate.noise_floor,
+    }
+    return ", ".join(words.format(figure) for words, figure in known.items() if not np.isnan(figure))
 
 
 def _beside(number: float, bound: float) -> str:

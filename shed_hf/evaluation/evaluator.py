@@ -1,19 +1,22 @@
 """An objective bound to its evaluation items: takes a trained model, gives one outcome per item."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from shed_hf.data.evaluation_items import examples_from
 from shed_hf.data.formats import Example
 from shed_hf.data.tokenization import Tokens, check_tokenizer, split_at_completion, tokenise, warn_of_cut_items
 from shed_hf.errors import InputError
 from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.log_likelihood import LikelihoodBatches
 from shed_hf.evaluation.objectives import Accuracy, Choice, LikelihoodObjective, Likelihoods, Objective, SeveralFigures
+from shed_hf.evaluation.registry import objective_from
 from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.naming import stable_name
+from shed_hf.utils.where_set import where_set
 
 _T = TypeVar("_T")
 
@@ -26,29 +29,34 @@ class Evaluation:
     positions among those given.
 
     Args:
-        items: What to evaluate on; at least one.
-        objective: What turns a model's answers into one number per item, higher is better.
+        items: What to evaluate on, at least one row: what ``eval_dataset`` of `curate` takes (a `Dataset`, a list of
+            dicts, a pandas frame, a Hub id, a file), or a list of items that were read already.
+        objective: What turns a model's answers into one number per item, higher is better: an objective, or a short
+            name such as ``"loss"``; None for ``"choice"`` where all items have options, else ``"loss"``.
         tokenizer: The tokenizer of the models.
         max_length: The longest candidate in tokens, prompt included; longer ones are cut.
         seed: For objectives that draw candidates by chance, such as `Contrast`.
+        columns: Parts of a row to the dataset's columns, where names differ; None by default.
 
     Raises:
-        InputError: When there are no items, none is left, or the objective cannot use them.
+        InputError: When there are no items, none can be read or is left, or the objective cannot use them.
     """
 
     def __init__(
         self,
-        items: Sequence[Example],
-        objective: Objective,
+        items: Any,
+        objective: str | Objective | None,
         tokenizer: PreTrainedTokenizerBase,
         max_length: int,
         seed: int = 0,
+        columns: Mapping[str, str | None] | None = None,
     ) -> None:
-        if not items:
+        self.items = examples_from(items, columns)
+        if not self.items:
             raise InputError("the evaluation set has 0 items; pass eval_dataset= with rows")
         check_tokenizer(tokenizer)
+        objective = objective_from(objective, self.items)
         self.objective, self.tokenizer = objective, tokenizer
-        self.items = list(items)
         self.kept: IntVector = np.arange(len(self.items), dtype=np.int64)
         self._batches: LikelihoodBatches | None = None
         if isinstance(objective, LikelihoodObjective):
@@ -149,7 +157,8 @@ class Evaluation:
         self.items = [self.items[place] for place in self.kept]
         if not self.items:
             raise InputError(
-                f"no evaluation item keeps its completion within max_length={max_length} tokens; raise it in args"
+                f"no evaluation item keeps its completion within max_length={max_length} tokens; raise "
+                f"{where_set('max_length')}"
             )
         self.candidate_groups = [grouped[place] for place in self.kept]
         self._ends = np.cumsum([len(group) for group in self.candidate_groups])

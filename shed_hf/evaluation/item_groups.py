@@ -4,7 +4,6 @@ Outcomes stay those of single items, so one ledger serves the mean and every gro
 """
 
 import math
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.utils.warn import warn
 
 if TYPE_CHECKING:
     from shed_hf.data.evaluation_items import EvaluationItems
@@ -33,10 +33,12 @@ class OverGroups:
     Attributes:
         kind: "macro" for the mean of the groups' means, "worst-group" for the smallest of them.
         groups: The number of each item's group ``(n_items,)``.
+        column: The column that names them; empty where it is not known.
     """
 
     kind: Kind
     groups: IntVector
+    column: str = ""
 
     def __call__(self, outcomes: FloatMatrix) -> FloatVector:
         """Reduce outcomes to utilities.
@@ -145,12 +147,11 @@ class Grouped:
         numbers: dict[Hashable, int] = {}
         groups = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
         if len(numbers) == 1:
-            warnings.warn(
+            warn(
                 f'all {len(labels)} evaluation items are {labels[0]!r} in column {column!r}, so "{self.kind}" is their '
                 f"mean; name a column that tells them apart, as in {type(self).__name__}(column=…)",
-                stacklevel=2,
             )
-        return OverGroups(self.kind, groups)
+        return OverGroups(self.kind, groups, column)
 
     def column_in(self, columns: Mapping[str, Any] | Sequence[str]) -> str:
         """The column that holds the groups.

@@ -5,7 +5,6 @@ of other items) and reduces their log-likelihoods to one outcome. Nothing is gen
 is asked for. Losses are negated here and nowhere else.
 """
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -15,6 +14,7 @@ import numpy as np
 from shed_hf.data.formats import Example
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, FloatVector, IntVector
+from shed_hf.utils.warn import warn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -305,10 +305,9 @@ def _right(item: Example) -> int:
 def _warn_of_repeats(items: Sequence[Example]) -> None:
     repeating = [item.options for item in items if len(_different(item)) < len(item.options)]
     if repeating:
-        warnings.warn(
+        warn(
             f"{len(repeating)} of {len(items)} evaluation items offer an option twice, which counts once; the first is "
             f"{repeating[0]!r:.100}",
-            stacklevel=3,
         )
 
 

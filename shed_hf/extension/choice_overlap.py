@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shed_hf.errors import InputError
 from shed_hf.results.curation import Curation
-from shed_hf.sampling.registry import sampler_of
+from shed_hf.sampling.registry import by_values, known_sampler
 from shed_hf.sampling.samplers import Random, choose
-from shed_hf.sampling.selectors import RowSelector
+from shed_hf.sampling.selectors import Need, RowSelector
 from shed_hf.types import FloatMatrix, FloatVector
 from shed_hf.utils.random_streams import Streams
+
+OF_MODEL: frozenset[Need] = frozenset({"credits", "features", "hidden_states", "item_hidden_states", "outcomes"})
+"""What a selector knows of rows by a model."""
+
 
 MOST_DRAWS = 100
 """So many draws of the values at most are chosen by."""
@@ -33,6 +36,32 @@ class RowsKept:
     by_chance: float
 
 
+def why_not_known(curated: Curation) -> str:
+    """Why values of clusters do not tell which of the chosen rows would be chosen again, in words.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        A clause about the chosen rows; empty where values tell it.
+    """
+    sampler, constrained = known_sampler(curated.recipe["sampler"]), bool(curated.recipe.get("constraints"))
+    if by_values(sampler, constrained) is not None:
+        return ""
+    if sampler is None:  # one of the caller's own
+        return "were chosen by a sampler that the recipe only names, so it is not known which it would choose by others"
+    if isinstance(sampler, Random):
+        return "were drawn at random, whatever the clusters are worth"
+    if isinstance(sampler, RowSelector):
+        if not sampler.needs & OF_MODEL:
+            return f"were chosen one by one by {sampler}, which asks no model: another one would choose the same"
+        return (
+            f"were chosen one by one by {sampler}, by what the model makes of single rows: which another model would "
+            "choose is not known from values of clusters, and takes a curate of its own"
+        )
+    return "were chosen under constraints, which values alone do not decide"
+
+
 def rows_kept(curated: Curation, values: FloatMatrix, rng: np.random.Generator) -> RowsKept | None:
     """Choose by draws of other values, with the curation's sampler, size and seed.
 
@@ -44,11 +73,8 @@ def rows_kept(curated: Curation, values: FloatMatrix, rng: np.random.Generator) 
     Returns:
         The shares; None where values have no say in what is chosen, and for a sampler that the recipe only names.
     """
-    try:
-        sampler = sampler_of(curated.recipe["sampler"])
-    except InputError:  # one of the caller's own
-        return None
-    if isinstance(sampler, RowSelector | Random) or curated.recipe.get("constraints"):
+    sampler = by_values(known_sampler(curated.recipe["sampler"]), bool(curated.recipe.get("constraints")))
+    if sampler is None:
         return None
     members, merits, size = curated.valued.members, curated.valued.merits, len(curated.rows)
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from shed_hf.clustering.clusterers import Given
 from shed_hf.extension.transfer import TransferRequest, transfer
-from shed_hf.extension.update import UpdateRequest, update
+from shed_hf.extension.update import update
+from shed_hf.extension.update_request import UpdateRequest
 from shed_hf.game.utility import TrainableUtility, Utility
 from shed_hf.results.curation import Curation
 from shed_hf.results.transfer import Transfer, transfers_of
 from shed_hf.sampling.registry import AnySampler
+from shed_hf.utils.quiet import only_own_output
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -34,6 +36,7 @@ class ExtensibleCuration(Curation):
         """
         return cls(**{part.name: getattr(curation, part.name) for part in fields(Curation)})
 
+    @only_own_output()
     def transfer(
         self,
         *,
@@ -75,6 +78,7 @@ class ExtensibleCuration(Curation):
         """
         return transfer(self, TransferRequest(model, utility, budget, seed, ledger, eval_dataset, source))
 
+    @only_own_output()
     def update(
         self,
         new_rows: Any,
@@ -100,8 +104,9 @@ class ExtensibleCuration(Curation):
         Args:
             new_rows: The rows to add, or the whole dataset with them, as `curate` takes a dataset: in the format of the
                 curated rows. They are numbered after those of the source.
-            budget: The most fine-tunings of coalitions, at least 3; 20 by default. Where rows within clusters are
-                ordered by credit, a training run over all rows comes on top.
+            budget: The most fine-tunings of coalitions, at least 3; 20 by default. A training run over all rows comes
+                on top where rows are chosen by credit (``CreditCoverage``), and one where rows
+                within clusters are ordered by it.
             size: How many rows to keep, as in `resample`; by default as many as before.
             sampler: How rows are drawn from the clusters; by default as before.
             merit: ``"auto"``, the default, orders the rows within clusters as before; None at random.

@@ -13,12 +13,12 @@ from shed_hf.embedding.decontamination import NEAR_REPEAT, Candidates, decontami
 from shed_hf.embedding.embed import encode_rows, encode_texts
 from shed_hf.embedding.encoders import Encoder, FittedLexical, Lexical
 from shed_hf.errors import InputError
-from shed_hf.extension.tuner import screened
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.results.curation import Curation
 from shed_hf.results.tables import COLUMNS
 from shed_hf.types import EmbeddingMatrix, IntVector
 from shed_hf.utils.console import plural
+from shed_hf.verification.tuners import screened
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -4,6 +4,7 @@ Some of the coalitions that were measured are measured again by the other utilit
 coalitions tells how alike the values are (`shed_hf.estimators.transferred_values`).
 """
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -23,11 +24,10 @@ from shed_hf.estimators.least_squares import LeastSquares
 from shed_hf.estimators.outcomes import Outcomes, measure_ends, measurements_of, merged, outcomes_in_ledger
 from shed_hf.estimators.repeated_coalitions import coalitions_to_repeat
 from shed_hf.estimators.transferred_values import JointDraws, joint_draws
-from shed_hf.extension.choice_overlap import RowsKept, rows_kept
-from shed_hf.extension.items import items_again
+from shed_hf.extension.choice_overlap import RowsKept, rows_kept, why_not_known
 from shed_hf.extension.problem import Extension, bound_again, numbered_pool
-from shed_hf.extension.tuner import screened, tuner_again, with_model
-from shed_hf.extension.workers import CODEC, ExtensionWorker, ledger_path, of_type, opened
+from shed_hf.extension.tuner import tuner_again, with_model
+from shed_hf.extension.workers import CODEC, ledger_path, of_type, opened, work_on_extension
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
@@ -38,9 +38,12 @@ from shed_hf.results.source_rows import with_source
 from shed_hf.results.transfer import Transfer
 from shed_hf.types import FloatVector
 from shed_hf.utils.checks import check_whole
-from shed_hf.utils.console import Stopwatch, plural, progress, say
+from shed_hf.utils.console import Stopwatch, plural, say
 from shed_hf.utils.naming import stable_name
+from shed_hf.utils.progress import progress
 from shed_hf.utils.random_streams import Streams
+from shed_hf.verification.items import items_again
+from shed_hf.verification.tuners import screened
 
 LEAST = 8
 """Fewer fine-tunings tell nothing of a rank correlation."""
@@ -105,7 +108,7 @@ def transfer(curated: Curation, request: TransferRequest) -> Transfer:
         extension, name = _bound(curated, request, workers)
         path = family_member(ledger_path(request.ledger), name, extension.header())
         if isinstance(workers, MultiProcess) and not workers.is_main:
-            sent = ExtensionWorker(extension, workers.rank, path).work(workers)
+            sent = work_on_extension(extension, workers, path)
             found = Transfer.from_json(of_type(dict, sent))
         else:
             seed, streams = _seed(curated, request), Streams(_seed(curated, request))
@@ -120,12 +123,12 @@ def transfer(curated: Curation, request: TransferRequest) -> Transfer:
                 seconds=round(watch.seconds, 2),
                 gain=observed.v_grand - observed.v_empty,
                 seed=seed,
-                utility=extension.utility.describe(),
+                utility=json.loads(json.dumps(extension.utility.describe())),
+                kept_unknown=why_not_known(curated),
             )
             workers.end(found.as_json())
     recipe = curated.recipe
     recipe["transfers"] = [*recipe.get("transfers", []), found.as_json()]
-    say(str(found))
     return found
 
 
@@ -169,7 +172,7 @@ def _recorded(curated: Curation) -> tuple[Outcomes, Posterior]:
 
 
 def _bound(curated: Curation, request: TransferRequest, workers: SingleProcess | MultiProcess) -> tuple[Extension, str]:
-    before = tuner_again(curated) if request.utility is None else None
+    before = tuner_again(curated, request.model) if request.utility is None else None
     tuner, utility = _other(curated, request, before)
     items = None
     if tuner is not None:
@@ -255,10 +258,10 @@ def _measured(
     positions = curated.valued.clustering.centroids[players.clusters].astype(np.float64)
     with opened(extension, players, path, workers) as ledger, outcomes_kept(ledger):
         game = extension.game(players, positions, ledger, workers)
-        _tell(name, game, len(coalitions), len(ledger))
+        _tell(name, game, len(coalitions), sum(any(entry.blocks) for entry in ledger))
         compare_ranks(game)
-        with progress(max(len(coalitions) + 2 - len(ledger), 1)) as advance:
-            game.watch = advance
+        with progress("measuring", max(len(coalitions) + 2 - len(ledger), 1), "outcome") as shown:
+            game.watch = shown.count
             measured = [*measure_ends(game, 0), *measurements_of(game, coalitions, [0] * len(coalitions))]
     return game, merged(game, measured).observed(game)
 

@@ -6,8 +6,6 @@ there by content, and where items and utility are the same; both are checked aga
 players keep their proxies, and every coalition that was measured is a coalition of the grown game.
 """
 
-import os
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,26 +16,32 @@ from shed_hf.distributed.launch import workers_of_launch
 from shed_hf.distributed.ranks import MultiProcess, SingleProcess
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, LeastSquares, ValueEstimate
-from shed_hf.estimators.base import FromLedger, check_budget
+from shed_hf.estimators.base import FromLedger
 from shed_hf.estimators.coalition_design import draw_beyond
 from shed_hf.estimators.outcomes import measure_ends, measurements_of
 from shed_hf.estimators.registry import ESTIMATORS
-from shed_hf.extension.credited_choice import goes_by_credit, with_credits
+from shed_hf.extension.choice_by_model import (
+    check_model,
+    chosen_by_model,
+    goes_by_credit,
+    goes_by_model,
+    signals_by_model,
+)
 from shed_hf.extension.earlier_outcomes import check_same, outcomes_of_then
 from shed_hf.extension.grown_pool import GrownPool, grow, with_new_rows
-from shed_hf.extension.items import grown_digest, items_again
 from shed_hf.extension.new_rows import NewRows, encoder_of, fitted_again, read_new_rows, without_items
 from shed_hf.extension.problem import Extension, bound_again, numbered_pool
 from shed_hf.extension.tuner import tuner_again
+from shed_hf.extension.update_request import UpdateRequest
 from shed_hf.extension.updated_recipe import updated_recipe
-from shed_hf.extension.workers import CODEC, ExtensionWorker, ledger_path, of_type, opened
+from shed_hf.extension.workers import CODEC, ledger_path, of_type, opened, work_on_extension
 from shed_hf.game.coalitions import coalition_of
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
 from shed_hf.game.orders import seed_of_entry
-from shed_hf.game.utility import UtilityFactory
+from shed_hf.game.utility import UtilityFactory, measurement_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.reuse import resample
 from shed_hf.results.source_rows import with_source
@@ -50,54 +54,12 @@ from shed_hf.sampling.row_ranking import KINDS, merit_of
 from shed_hf.sampling.samplers import QOCS
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.types import CoalitionMatrix, FloatVector
-from shed_hf.utils.checks import check_flag
-from shed_hf.utils.console import Stopwatch, plural, progress, say
+from shed_hf.utils.console import Stopwatch, plural, say
 from shed_hf.utils.naming import to_recipe_entry
+from shed_hf.utils.progress import progress
 from shed_hf.utils.random_streams import Streams
-
-LEAST = 3
-"""v(N), and a coalition with its complement."""
-
-
-@dataclass(frozen=True, eq=False)
-class UpdateRequest:
-    """The arguments of `CuratedDataset.update`, which documents them.
-
-    Attributes:
-        new_rows: The rows that the pool grows by.
-        budget: The most fine-tunings of coalitions.
-        size: How many rows to keep; None for as many as before.
-        sampler: How rows are drawn from clusters; None for the curation's.
-        merit: ``"auto"`` for the curation's order of rows within clusters; None for a random one.
-        utility: What measures, where it is not at hand or has to know the new rows.
-        ledger: Where outcomes are written and resumed from; None for memory.
-        eval_dataset: The evaluation items, where they are not at hand.
-        source: The dataset that was curated, where it is not at hand.
-        drop_invalid: Whether new rows that can't be read are left out.
-    """
-
-    new_rows: Any
-    budget: int
-    size: int | float | str | None
-    sampler: Any
-    merit: str | None
-    utility: Any
-    ledger: str | os.PathLike[str] | None
-    eval_dataset: Any
-    source: Any
-    drop_invalid: bool
-
-    def __post_init__(self) -> None:
-        """Checks what no later part checks.
-
-        Raises:
-            InputError: Naming the first that cannot be used.
-        """
-        check_budget(self.budget, LEAST, "a coalition, its complement and v(N)")
-        check_flag(drop_invalid=self.drop_invalid)
-        if self.merit not in (None, "auto"):
-            raise InputError(f'merit={self.merit!r} is neither "auto", as in the curation, nor None')
-        ledger_path(self.ledger)
+from shed_hf.utils.warn import warn
+from shed_hf.verification.items import grown_digest, items_again
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +100,8 @@ def update(curated: Curation, request: UpdateRequest) -> Curation:
     with workers_of_launch(CODEC) as workers:
         bound = _bound(curated, request, workers)
         if isinstance(workers, MultiProcess) and not workers.is_main:
-            worker = ExtensionWorker(bound.extension, workers.rank, ledger_path(request.ledger))
-            return _received(bound, of_type(CurationResult, worker.work(workers)))
+            sent = work_on_extension(bound.extension, workers, ledger_path(request.ledger))
+            return _received(bound, of_type(CurationResult, sent))
         found = _grown(bound, request, sampler, workers, watch)
         workers.end(to_workers(found))
     say(summary(found))
@@ -181,12 +143,11 @@ def _utility(curated: Curation, request: UpdateRequest) -> tuple[UtilityFactory 
 
 def _sampler(curated: Curation, request: UpdateRequest) -> AnySampler:
     sampler = sampler_of(curated.recipe["sampler"]) if request.sampler is None else sampler_from(request.sampler)
-    if isinstance(sampler, RowSelector) and not (sampler.needs <= {"digests", "format"} or goes_by_credit(sampler)):
+    if isinstance(sampler, RowSelector) and not (sampler.needs <= {"digests", "format"} or goes_by_model(sampler)):
         if request.sampler is None:
-            warnings.warn(
+            warn(
                 f"the curation's {sampler} would need to know of new rows what a result does not hold; rows are drawn "
                 'from the best clusters instead, as by sampler="qocs"',
-                stacklevel=3,
             )
             return QOCS()
         raise InputError(
@@ -213,6 +174,7 @@ def _grown(
     watch: Stopwatch,
 ) -> Curation:
     extension, streams = bound.extension, Streams(bound.curated.recipe["seed"])
+    check_model(sampler, extension)  # before anything is measured
     readable = np.flatnonzero(~bound.new.pool.invalid) + bound.first
     curated = fitted_again(bound.curated, extension.pool, readable)
     candidates, left_out = without_items(bound.new, extension.items, encoder_of(curated))
@@ -223,48 +185,54 @@ def _grown(
     kept = list(outcomes_of_then(curated))
     with opened(extension, pool.players, ledger_path(request.ledger), workers, kept) as ledger, outcomes_kept(ledger):
         game = extension.game(pool.players, positions, ledger, workers)
-        coalitions = _coalitions(game, kept, request.budget, streams)
-        _tell(game, pool, len(coalitions), len(kept), len(ledger))
+        coalitions, of_grand = _coalitions(game, kept, request.budget, streams)
+        n_credit = goes_by_credit(sampler) + (request.merit is not None and curated.recipe["merit"] == "credit")
+        _tell(game, pool, len(coalitions) + of_grand, n_credit, kept, len(ledger))
         _measure(game, coalitions, len(ledger) - len(kept))
         found = ledger.in_order([entry.key for entry in kept] + list(game.asked))
         estimate, estimator = _estimated(extension.game(pool.players, positions, found, SingleProcess()), curated)
         merit = _merit(curated, request, extension, pool, game, streams, workers)
+        signals = signals_by_model(sampler, pool.rows, extension, game)
         valued = _valued(replace(bound, curated=curated), pool, estimate, merit)
         valued = replace(valued, ledger=found)
         recipe = updated_recipe(curated, extension.digest, len(extension.pool), pool, left_out, game, watch.seconds)
-        valued, recipe = with_credits(valued, recipe, sampler, size, extension, game)
+        valued, recipe = chosen_by_model(valued, recipe, sampler, size, signals)
         if to_recipe_entry(estimator) != curated.recipe["estimator"]:
             recipe["reestimate"] = {"estimator": to_recipe_entry(estimator), "budget": None}
         return resample(replace(curated, valued=valued, recipe=recipe), size, sampler, None, None)
 
 
-def _coalitions(game: Game, kept: list[Entry], budget: int, streams: Streams) -> CoalitionMatrix:
-    """The coalitions that say most beyond those kept; the same whatever of them was measured already."""
+def _coalitions(game: Game, kept: list[Entry], budget: int, streams: Streams) -> tuple[CoalitionMatrix, int]:
+    """The coalitions that say most beyond those kept, and 1 where v(N) is to be measured beside them.
+
+    They are the same whatever of them was measured already.
+    """
     of_entry = coalition_of(game.players)
     known = {found.tobytes(): found for entry in kept if (found := of_entry(entry)) is not None}
     inner = [found for found in known.values() if found.any() and not found.all()]
     before = np.stack(inner) if inner else np.zeros((0, game.n_players), dtype=np.bool_)
     of_grand = not any(found.all() for found in known.values())
-    return draw_beyond(game.n_players, budget - of_grand, before, streams.for_values)
+    return draw_beyond(game.n_players, budget - of_grand, before, streams.for_values), int(of_grand)
 
 
-def _tell(game: Game, pool: GrownPool, n_coalitions: int, n_kept: int, n_known: int) -> None:
-    joined = pool.joined
+def _tell(game: Game, pool: GrownPool, n_runs: int, n_credit: int, kept: list[Entry], n_known: int) -> None:
+    joined, n_kept = pool.joined, len(kept)
     resumed = f"; {n_known - n_kept} in the ledger already" if n_known > n_kept else ""
+    credits = f" and {plural(n_credit, 'training run')} over all rows for credits" if n_credit else ""
     say(
         f"update: {plural(len(joined.labels), 'new row')}, {joined.n_joined:,} in the clusters there were, "
         f"{plural(joined.n_new, 'new cluster')}; {plural(n_kept, 'outcome')} kept"
     )
     say(
-        f"bill: at most {plural(n_coalitions + 1, 'fine-tuning')} for a game of {plural(game.n_players, 'player')}"
-        f"{resumed}"
+        f"bill: at most {plural(n_runs, measurement_of(game.utility))} for a game of {plural(game.n_players, 'player')}"
+        f"{credits}{resumed}"
     )
 
 
 def _measure(game: Game, coalitions: CoalitionMatrix, n_known: int) -> None:
     compare_ranks(game)
-    with progress(max(len(coalitions) + 1 - n_known, 1)) as advance:
-        game.watch = advance
+    with progress("measuring", max(len(coalitions) + 1 - n_known, 1), "outcome") as shown:
+        game.watch = shown.count
         measure_ends(game, 0)
         measurements_of(game, coalitions, [0] * len(coalitions))
 

@@ -36,6 +36,7 @@ from shed_hf.finetuning.takeover import Takeover
 from shed_hf.finetuning.training_arguments import check_training
 from shed_hf.game.utility import OutcomeCallback
 from shed_hf.types import FloatVector, IntVector, TrainingSequence
+from shed_hf.utils.where_set import where_set
 
 _NEVER_STOP = (DefaultFlowCallback, PrinterCallback, ProgressCallback)
 """Callbacks that stop training at its end alone."""
@@ -318,10 +319,8 @@ def with_learning_rate_advice(learning_rate: float) -> Iterator[None]:
     try:
         yield
     except Diverged as error:
-        raise Diverged(
-            f"{error}; training diverged at learning_rate={learning_rate:g}: lower it, in "
-            "args=SFTConfig(learning_rate=…), or set max_grad_norm=1.0"
-        ) from error
+        advice = f"lower it, {where_set('learning_rate')}, or set max_grad_norm=1.0"
+        raise Diverged(f"{error}; training diverged at learning_rate={learning_rate:g}: {advice}") from error
 
 
 def schedule_factors(args: TrainingArguments, n_steps: int) -> list[float]:

@@ -2,9 +2,9 @@
 
 import copy
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,28 +18,37 @@ from shed_hf.data.pool import Pool
 from shed_hf.data.tokenization import IGNORED, check_tokenizer, screen
 from shed_hf.distributed.accelerate_state import AcceleratorSandbox
 from shed_hf.distributed.launch import one_model_for_all
-from shed_hf.errors import InputError
+from shed_hf.errors import InputError, ShedError
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.objectives import Objective
 from shed_hf.evaluation.registry import objective_from
+from shed_hf.finetuning.adapter_fit import naming_the_adapter
 from shed_hf.finetuning.batched_coalitions import Wanted
 from shed_hf.finetuning.borrowed_model import BorrowedModel
+from shed_hf.finetuning.given_args import GivenArgs, argument, in_full, say_precision
 from shed_hf.finetuning.isolation import Isolation
 from shed_hf.finetuning.precision import PRECISIONS, choose, outline_of, recorded
 from shed_hf.finetuning.sft_trainer import LearnedTokensSFTTrainer
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
 from shed_hf.finetuning.trainer_settings import (
-    default_args,
     default_peft_config,
     measuring,
-    quiet_loading,
+    usual_learning_rate,
 )
 from shed_hf.finetuning.trainer_utility import TrainerUtility, warn_of_old_name
 from shed_hf.finetuning.training_arguments import check_fine_tune
 from shed_hf.game.execution import Precision
+from shed_hf.utils.checks import is_finite_number
+from shed_hf.utils.hub_problems import hub_problem
+from shed_hf.utils.progress import progress
+from shed_hf.utils.quiet import only_own_output
+from shed_hf.utils.temporary_folder import TemporaryFolder
 from shed_hf.utils.text import first_line
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+
+SHIPPED_MODEL = Path(__file__).parents[1] / "demo" / "model"
+"""The small model of the demo; it needs no network, and knows little."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,9 @@ class FineTune:
         model: A Hub id, a path or a loaded causal language model.
         objective: What is measured, by name or as an objective; by default it follows from the items.
         tokenizer: The model's tokenizer; by default found by the model's name.
-        args: TRL's training arguments; by default one epoch at learning rate 1e-3, 8 rows a step. Their seed is
-            replaced by that of `curate`, nothing is saved or logged, and a setting that cannot be followed is an error
-            that names it.
+        args: TRL's training arguments, or a dict of those that differ from the default: one epoch at ``learning_rate``,
+            8 rows a step. Their seed is replaced by that of `curate`, nothing is saved or logged, and a setting that
+            cannot be followed is an error that names it.
         peft_config: peft's adapter; by default LoRA of rank 8 on all linear layers.
         lockstep: Whether all processes train one model together, as where the launch spreads a model over them (FSDP,
             DeepSpeed); by default so exactly there.
@@ -70,18 +79,21 @@ class FineTune:
         coalitions_abreast: The former name of ``coalitions_per_batch``.
         precision: What the weights are loaded in: ``"float32"``, ``"bfloat16"``, ``"stored"`` for what the model's
             files have, or ``"auto"``, the default: the faster of the first two on this device, by a measurement of less
-            than a second, or that of the ledger that is gone on with. A loaded model and ``args`` say it themselves.
+            than a second, or that of the ledger that is gone on with. A loaded model and an `SFTConfig` say it.
+        learning_rate: The learning rate where there are no ``args``; by default 3e-3 for models of up to 200 million
+            parameters, and 1e-3 for larger ones: see `shed_hf.finetuning.trainer_settings.usual_learning_rate`.
     """
 
     model: str | os.PathLike[str] | PreTrainedModel = DEFAULT_MODEL
     objective: str | Objective | None = None
     tokenizer: PreTrainedTokenizerBase | None = field(default=None, repr=False)
-    args: SFTConfig | None = field(default=None, repr=False)
+    args: GivenArgs = field(default=None, repr=False)
     peft_config: LoraConfig | None = field(default=None, repr=False)
     lockstep: bool | None = field(default=None, repr=False)
     coalitions_per_batch: Wanted = field(default="auto", repr=False)
     coalitions_abreast: InitVar[Wanted | None] = None
     precision: str | Precision = field(default="auto", repr=False)
+    learning_rate: float | None = field(default=None, repr=False)
 
     def __post_init__(self, coalitions_abreast: Wanted | None) -> None:
         if coalitions_abreast is not None:
@@ -106,11 +118,11 @@ class FineTune:
         chosen = self.choose_precision(None)
         if chosen is not None:
             return self.in_precision(chosen).bind(pool, items, seed)
-        with Isolation(), quiet_loading():
+        with Isolation(), only_own_output():
             together = one_model_for_all() if self.lockstep is None else self.lockstep
             sandbox = AcceleratorSandbox(together)
             with sandbox:
-                check_fine_tune(self.args or default_args())
+                check_fine_tune(in_full(self.args))
                 model, tokenizer = self._load(copied=sandbox.lockstep)
             lent = self.model is model
             borrowed = BorrowedModel(model) if lent else None
@@ -136,7 +148,7 @@ class FineTune:
             return None
         if header is not None:
             return recorded(header)
-        with Isolation(), quiet_loading():
+        with Isolation(), only_own_output():
             try:
                 outline = outline_of(str(self.model))
             except Exception as error:  # damaged files and failing lines make the loader raise anything
@@ -169,10 +181,10 @@ class FineTune:
             InputError: For such rows, unless ``drop_invalid``; for a model or a tokenizer that cannot be used.
         """
         self._check_settings()
-        if self.args is not None and self.args.chat_template_path is not None:
+        if argument(self.args, "chat_template_path") is not None:
             return pool  # the trainer sets that template; rows it refuses are found when they are tokenised
         self._check_model()
-        with quiet_loading():
+        with only_own_output():
             tokenizer = self._load_tokenizer()
         check_tokenizer(tokenizer)
         return screen(pool, tokenizer, drop_invalid, name)
@@ -186,19 +198,18 @@ class FineTune:
         tokenizer: PreTrainedTokenizerBase,
         isolation: Isolation,
     ) -> "TrainerUtility":
-        folder = tempfile.TemporaryDirectory(prefix="shed_hf_")
-        args = measuring(self.args or default_args(), folder.name, seed)
+        folder = TemporaryFolder()
+        rate = usual_learning_rate(model.num_parameters()) if self.learning_rate is None else self.learning_rate
+        args = measuring(in_full(self.args, rate), folder.name, seed)
         isolation.settle(args)
         torch.manual_seed(args.seed)
         check_tokenizer(tokenizer)
         null_row = Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[IGNORED, 0]]})
-        trainer = LearnedTokensSFTTrainer(
-            model=model,
-            args=args,
-            train_dataset=null_row,
-            processing_class=tokenizer,
-            peft_config=None if _has_adapter(model) else copy.deepcopy(self.peft_config) or default_peft_config(),
-        )
+        adapter = None if _has_adapter(model) else copy.deepcopy(self.peft_config) or default_peft_config()
+        with naming_the_adapter():
+            trainer = LearnedTokensSFTTrainer(
+                model=model, args=args, train_dataset=null_row, processing_class=tokenizer, peft_config=adapter
+            )
         if isolation.borrowed is not None:
             isolation.borrowed.protect()
         trainer.remove_callback(PrinterCallback)
@@ -244,17 +255,25 @@ class FineTune:
             )
 
     def _check_settings(self) -> None:
-        if self.args is not None and not isinstance(self.args, SFTConfig):
+        if self.args is not None and not isinstance(self.args, SFTConfig | Mapping):
             raise InputError(f"args is a {type(self.args).__name__}; pass a trl.SFTConfig")
         if self.peft_config is not None and not isinstance(self.peft_config, PeftConfig):
             raise InputError(f"peft_config is a {type(self.peft_config).__name__}; pass a peft.LoraConfig")
         if self.tokenizer is not None and not isinstance(self.tokenizer, PreTrainedTokenizerBase):
             raise InputError(f"tokenizer is a {type(self.tokenizer).__name__}; pass the model's tokenizer")
+        rate = self.learning_rate
+        if rate is not None and not (is_finite_number(rate) and rate > 0):
+            raise InputError(f"learning_rate={rate!r} is not a number above 0; pass one such as 1e-3")
+        if rate is not None and self.args is not None:
+            raise InputError(
+                f"learning_rate={rate} and args= both say how to train; put it into them, as in "
+                f"FineTune(args=SFTConfig(learning_rate={rate}))"
+            )
         self._check_precision()
 
     def _leaves_precision_open(self) -> bool:
         loaded = isinstance(self.model, PreTrainedModel | PeftModel)
-        return self.precision == "auto" and self.args is None and not loaded
+        return self.precision == "auto" and not loaded and not say_precision(self.args)
 
     def _check_precision(self) -> None:
         asked = self.precision
@@ -280,10 +299,8 @@ class FineTune:
 
     def _init_kwargs(self) -> dict[str, Any]:
         """What the arguments say of how to load the model."""
-        if self.args is None:
-            return {}
-        trusted = {"trust_remote_code": True} if self.args.trust_remote_code else {}
-        return {**trusted, **(self.args.model_init_kwargs or {})}
+        trusted = {"trust_remote_code": True} if argument(self.args, "trust_remote_code") else {}
+        return {**trusted, **(argument(self.args, "model_init_kwargs") or {})}
 
     def _check_loaded(self, model: PreTrainedModel | PeftModel, given: dict[str, Any]) -> None:
         if given.keys() - {"trust_remote_code"}:
@@ -311,13 +328,16 @@ def _writes_base_weights(peft_config: LoraConfig | None) -> bool:
 
 def _pretrained(name: str, given: dict[str, Any]) -> PreTrainedModel:
     try:
-        return AutoModelForCausalLM.from_pretrained(name, **given)
+        with progress(f"loading {name}"):
+            return AutoModelForCausalLM.from_pretrained(name, **given)
     except Exception as error:  # damaged files and failing lines make the loader raise anything
         raise _not_loaded(name, error) from error
 
 
-def _not_loaded(name: str, error: Exception) -> InputError:
+def _not_loaded(name: str, error: Exception) -> ShedError:
     why = first_line(error) or type(error).__name__
-    return InputError(
-        f"model={name!r} could not be loaded ({why}); pass a Hub id that can be reached, or a folder with a model"
+    instead = f"a folder with a model, such as {str(SHIPPED_MODEL)!r}, a small one that comes with shed_hf"
+    problem = None if Path(name).exists() else hub_problem(name, "model", "model", error, instead)
+    return problem or InputError(
+        f"model={name!r} could not be loaded ({why}); pass a Hub id that can be reached, or {instead}"
     )

@@ -25,6 +25,7 @@ from shed_hf.game.utility import OutcomeCallback
 from shed_hf.types import FloatVector, TrainingSequence
 from shed_hf.utils.console import say
 from shed_hf.utils.text import first_line
+from shed_hf.utils.where_set import where_set
 
 OVERHEAD = 1e7
 """What a micro-batch costs a layer on a CPU beside its tokens, in tokens times the layer's parameters."""
@@ -158,7 +159,7 @@ def _split_further(
         longest = max(len(rows[int(row)]["input_ids"]) for block in sequence for row in block)
         raise InputError(
             f"memory ran out while training one row at a time ({first_line(error)}); the longest row of the coalition "
-            f"has {longest} tokens: lower max_length={trainer.args.max_length}, in args=SFTConfig(max_length=…), or "
+            f"has {longest} tokens of max_length={trainer.args.max_length}; lower {where_set('max_length')}, or "
             "pass a smaller model"
         ) from error
     steps.split = min(2 * of_split, size)

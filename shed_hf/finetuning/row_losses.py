@@ -9,6 +9,7 @@ from shed_hf.data.tokenization import IGNORED, Tokens, split_at_completion
 from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.log_likelihood import LOGITS_PER_BATCH, TOKENS_PER_BATCH, LikelihoodBatches
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.utils.progress import progress
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -30,22 +31,18 @@ def features_of(utility: "TrainingSession", rows: IntVector) -> FloatMatrix:
     Returns:
         ``(n, 3)``, the columns of `features_of_tokens`.
     """
-    from tqdm.auto import tqdm
-
-    from shed_hf.utils.console import quiet
-
     model, tokenizer = utility.trainer.model, utility.evaluation.tokenizer
     features = np.full((len(rows), 3), np.nan)
     training = model.training
     model.eval()
     try:
-        with tqdm(total=len(rows), desc="features", unit="row", disable=quiet()) as bar:
+        with progress("losses of rows", len(rows), "row") as shown:
             for start in range(0, len(rows), CHUNK):
                 chunk = rows[start : start + CHUNK]
                 features[start : start + len(chunk)] = features_of_tokens(
                     model, utility.rows.read_tokens(chunk), tokenizer
                 )
-                bar.update(len(chunk))
+                shown.advance(len(chunk))
     finally:
         model.train(training)
     return features

@@ -13,7 +13,8 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import SFTTrainer
 
-from shed_hf.data.pool import Pool, normalised
+from shed_hf.data.content import normalised
+from shed_hf.data.pool import Pool
 from shed_hf.data.tokenization import Tokens, tokenise
 from shed_hf.errors import InputError
 from shed_hf.finetuning.prepared_rows import DROPPED

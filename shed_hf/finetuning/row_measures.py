@@ -9,6 +9,7 @@ from trl import SFTTrainer
 from shed_hf.data.formats import Example
 from shed_hf.errors import InputError
 from shed_hf.evaluation.evaluator import Evaluation
+from shed_hf.evaluation.objectives import LikelihoodObjective
 from shed_hf.finetuning.checkpoint_credit import credits_per_item
 from shed_hf.finetuning.gradient_credit import creditable, credits_of, credits_per_item_along
 from shed_hf.finetuning.hidden_states import hidden_states_of_examples, hidden_states_of_rows
@@ -16,8 +17,10 @@ from shed_hf.finetuning.isolation import Isolation
 from shed_hf.finetuning.row_losses import features_of
 from shed_hf.finetuning.schedule import ByLength
 from shed_hf.finetuning.session import InitialWeights, RowSource
-from shed_hf.finetuning.trainer_settings import gc_frozen, matmul_precision
+from shed_hf.finetuning.trainer_settings import gc_frozen, matmul_precision, without_bars
 from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
+from shed_hf.utils.progress import progress
+from shed_hf.utils.quiet import only_own_output
 
 
 class MeasuresRows(ABC):
@@ -84,7 +87,7 @@ class MeasuresRows(ABC):
             InputError: Where ranks train one model in lockstep: none has all of it.
         """
         self._check_whole("hidden states")
-        with self._at_work(), self.trainer.accelerator.autocast():
+        with self._at_work(), self.trainer.accelerator.autocast(), progress("hidden states of rows"):
             return hidden_states_of_rows(self, rows)
 
     def hidden_states_of(self, examples: Sequence[Example]) -> EmbeddingMatrix:
@@ -102,6 +105,12 @@ class MeasuresRows(ABC):
         self._check_whole("hidden states")
         with self._at_work(), self.trainer.accelerator.autocast():
             return hidden_states_of_examples(self, examples)
+
+    def compares_candidates(self) -> bool:
+        """Whether an outcome compares candidates of its item: its options, or other items' completions."""
+        if not isinstance(self.evaluation.objective, LikelihoodObjective):
+            return False
+        return any(len(candidates) > 1 for candidates in self.evaluation.candidate_groups)
 
     def can_credit(self) -> bool:
         """Whether objective, model and training allow for `credit`."""
@@ -123,7 +132,7 @@ class MeasuresRows(ABC):
             InputError: Where ranks train one model in lockstep, or objective or model allow for no credit.
         """
         self._check_whole("credit")
-        with self._at_work(), gc_frozen():
+        with self._at_work(), gc_frozen(), progress("crediting rows"):
             return credits_of(self, rows, adam, every)
 
     def credit_per_item(
@@ -147,7 +156,7 @@ class MeasuresRows(ABC):
             InputError: Where ranks train one model in lockstep, or objective or model allow for no credit.
         """
         self._check_whole("credit")
-        with self._at_work(), gc_frozen():
+        with self._at_work(), gc_frozen(), progress("crediting rows"):
             if in_run:
                 return credits_per_item_along(self, rows, adam, every)
             return credits_per_item(self, rows, adam)
@@ -155,7 +164,7 @@ class MeasuresRows(ABC):
     @contextlib.contextmanager
     def _at_work(self) -> Iterator[None]:
         """Within, the trainer has the process to itself, and its model is at θ₀ before and after."""
-        with self.isolation, matmul_precision(self.trainer.args.tf32):
+        with self.isolation, only_own_output(), matmul_precision(self.trainer.args.tf32), without_bars(self.trainer):
             self.origin.restore(self.trainer.optimizer)
             training = self.trainer.model.training
             try:

@@ -3,40 +3,62 @@
 import contextlib
 import copy
 import gc
-import logging
 import random
 import tempfile
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 from peft import LoraConfig
+from transformers import PrinterCallback, ProgressCallback, Trainer
+from transformers.trainer import DEFAULT_PROGRESS_CALLBACK
 from transformers.trainer_utils import IntervalStrategy
-from transformers.utils import logging as transformers_logging
 from trl import SFTConfig
 
 from shed_hf.finetuning.training_arguments import WHILE_MEASURING, check_fine_tune
 
+MEASURED_SIZE = 200_000_000
+"""Parameters up to which learning rates were compared: 3.3 and 135 million."""
+_TELLING = (PrinterCallback, ProgressCallback)
 
-def default_args() -> SFTConfig:
+USUAL: Mapping[str, Any] = {
+    "num_train_epochs": 1,
+    "learning_rate": 1e-3,
+    "lr_scheduler_type": "constant",
+    "per_device_train_batch_size": 8,
+    "max_length": 512,
+    "bf16": False,
+    "activation_checkpointing": False,
+}
+"""Training arguments of `FineTune` where nothing is said, all others being as TRL has them."""
+
+
+def usual_learning_rate(n_parameters: int) -> float:
+    """The learning rate at which outcomes tell damaged rows best, by examples/benchmarks/README.md (what buys signal).
+
+    Of 3e-4, 1e-3, 3e-3 and 1e-2 it is 3e-3 for both models that were measured. Larger ones usually want a lower rate.
+
+    Args:
+        n_parameters: How many parameters the model has.
+
+    Returns:
+        3e-3 up to `MEASURED_SIZE`, else 1e-3.
+    """
+    return 3e-3 if n_parameters <= MEASURED_SIZE else 1e-3
+
+
+def default_args(**changes: Any) -> SFTConfig:
     """How `FineTune` trains by default; the precision is that of the model's weights.
+
+    Args:
+        **changes: Fields of `trl.SFTConfig` that are to be otherwise, such as the learning rate; see
+            `usual_learning_rate`.
 
     Returns:
         New training arguments.
     """
-    return SFTConfig(
-        output_dir=tempfile.gettempdir(),
-        num_train_epochs=1,
-        learning_rate=1e-3,
-        lr_scheduler_type="constant",
-        per_device_train_batch_size=8,
-        max_length=512,
-        bf16=False,
-        activation_checkpointing=False,
-    )
+    return SFTConfig(**{"output_dir": tempfile.gettempdir(), **USUAL, **changes})
 
 
 def default_peft_config() -> LoraConfig:
@@ -115,25 +137,22 @@ def matmul_precision(tf32: bool | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Load without a progress bar over 100 MB of weights, and without the warnings of libraries to each other."""
-    bars = not are_progress_bars_disabled()
-    transformers_logging.disable_progress_bar()
-    of_arguments = logging.getLogger("transformers.training_args")
-    of_arguments.addFilter(_not_of_ranks)
+def without_bars(trainer: Trainer) -> Iterator[None]:
+    """Take out what prints, or draws a bar, for every ``train()``, and put it back afterwards.
+
+    Args:
+        trainer: The trainer, whose other callbacks stay.
+    """
+    handler = trainer.callback_handler
+    before = list(handler.callbacks)
+    telling = [each for each in before if isinstance(each, (*_TELLING, DEFAULT_PROGRESS_CALLBACK))]
+    for callback in telling:
+        handler.callbacks.remove(callback)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-            yield
+        yield
     finally:
-        of_arguments.removeFilter(_not_of_ranks)
-        if bars:
-            transformers_logging.enable_progress_bar()
-
-
-def _not_of_ranks(record: logging.LogRecord) -> bool:
-    """False for the warning to a rank that it trains by itself, as it should."""
-    return "process group is initialized" not in record.getMessage()
+        kept = [each for each in before if each in handler.callbacks or each in telling]
+        handler.callbacks = kept + [each for each in handler.callbacks if each not in kept]
 
 
 @contextlib.contextmanager

@@ -1,8 +1,6 @@
 """The value function: LoRA fine-tuning by TRL's `SFTTrainer`, measured by `ProxyValueCallback`."""
 
 import copy
-import tempfile
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -31,6 +29,8 @@ from shed_hf.finetuning.training_identity import StartingPoint, described
 from shed_hf.game.execution import Execution, Precision
 from shed_hf.game.utility import Concurrency, OutcomeCallback
 from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector, TrainingSequence
+from shed_hf.utils.temporary_folder import TemporaryFolder
+from shed_hf.utils.warn import warn
 
 
 class TrainerUtility(MeasuresRows):
@@ -76,7 +76,7 @@ class TrainerUtility(MeasuresRows):
         self.lockstep = trainer.accelerator.num_processes > 1 if lockstep is None else lockstep
         self.origin, self.steps = InitialWeights(trainer.model), MicroBatches()
         self.coalitions_per_batch = coalitions_per_batch
-        self.folder: tempfile.TemporaryDirectory[str] | None = None
+        self.folder: TemporaryFolder | None = None
         self.precision: Precision | None = None
         self._start = StartingPoint(trainer)
         self._n_parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
@@ -129,9 +129,9 @@ class TrainerUtility(MeasuresRows):
     def concurrency(self) -> Concurrency:
         """How several coalitions are measured: in lockstep by all ranks, or a few in one batch on each."""
         most = self._max_batched_coalitions
-        note = f"coalitions are trained abreast, up to {most} on a device" if most > 1 else ""
+        note = f"sets of rows are trained side by side, up to {most} on a device" if most > 1 else ""
         if self._why_not_batched:
-            note = f"coalitions are trained one at a time: {self._why_not_batched}"
+            note = f"sets of rows are trained one at a time: {self._why_not_batched}"
         return Concurrency(self.lockstep, most, note)
 
     def execution(self, rows: IntVector) -> Execution:
@@ -241,10 +241,9 @@ class TrainerUtility(MeasuresRows):
             places = places_in_trainer(self.trainer, self.trainer.train_dataset, pool)
         dropped = int((places == DROPPED).sum() - pool.invalid.sum())
         if dropped:
-            warnings.warn(
+            warn(
                 f"{dropped} of {len(pool)} rows of the dataset were dropped by the trainer's preparation, since no "
                 f"token of them is learned within max_length={self.trainer.args.max_length}; they take no part",
-                stacklevel=2,
             )
         alike = copy.copy(self)
         alike.rows = PreparedRows(self.trainer.train_dataset, places)
@@ -285,4 +284,4 @@ class TrainerUtility(MeasuresRows):
 
 def warn_of_old_name() -> None:
     """Warn that ``coalitions_abreast`` is called ``coalitions_per_batch`` now."""
-    warnings.warn("coalitions_abreast= is called coalitions_per_batch= now; pass that", FutureWarning, stacklevel=4)
+    warn("coalitions_abreast= is called coalitions_per_batch= now; pass that", FutureWarning)

@@ -44,14 +44,44 @@ def coalition_of(players: Sequence[IntVector]) -> Callable[[Entry], BoolVector |
         A function from an entry to its coalition ``(n_players,)``, or to None where the entry has rows of nobody here
         or only a part of a player's rows.
     """
-    owner = {int(row): number for number, rows in enumerate(players) for row in rows}
-    sizes = np.array([len(rows) for rows in players])
+    counts, sizes = _brought_by(players), np.array([len(rows) for rows in players])
 
     def coalition(entry: Entry) -> BoolVector | None:
+        brought = counts(entry)
+        return brought > 0 if brought is not None and ((brought == 0) | (brought == sizes)).all() else None
+
+    return coalition
+
+
+def entries_of(ledger: Ledger, players: Sequence[IntVector]) -> list[Entry]:
+    """What a ledger holds of a game of these players: their coalitions, and the halves of all of them.
+
+    Args:
+        ledger: What was measured, of other players too.
+        players: The row ids that each player brings.
+
+    Returns:
+        The entries in the ledger's order, that of no rows among them.
+    """
+    counts, sizes = _brought_by(players), np.array([len(rows) for rows in players])
+
+    def is_theirs(entry: Entry) -> bool:
+        brought = counts(entry)
+        if brought is None:
+            return False
+        return bool(((brought == 0) | (brought == sizes)).all() or (brought == sizes // 2).all())
+
+    return [entry for entry in ledger if is_theirs(entry)]
+
+
+def _brought_by(players: Sequence[IntVector]) -> Callable[[Entry], IntVector | None]:
+    """From an entry to how many of its rows each player brings; None where it has rows of nobody here."""
+    owner = {int(row): number for number, rows in enumerate(players) for row in rows}
+
+    def brought(entry: Entry) -> IntVector | None:
         owners = [owner.get(row, -1) for block in entry.blocks for row in block]
         if -1 in owners:
             return None
-        brought = np.bincount(np.array(owners, dtype=np.int64), minlength=len(sizes))
-        return brought > 0 if ((brought == 0) | (brought == sizes)).all() else None
+        return np.bincount(np.array(owners, dtype=np.int64), minlength=len(players))
 
-    return coalition
+    return brought

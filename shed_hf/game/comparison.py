@@ -2,7 +2,6 @@
 compared.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from shed_hf.errors import InputError
 from shed_hf.game.game import Game
 from shed_hf.game.utility import PlainUtility, TrainableUtility
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.utils.logs import logger
 
 SAME_DEVICE, OTHER_DEVICE = 1e-3, 2e-2
 """How far the outcomes of two accelerators of one kind, and of two kinds of devices, may differ on average, as a share
@@ -75,7 +75,7 @@ def compare_ranks(game: Game) -> None:
         return
     again = _probes(game)
     if any(_difference(one, two) for one, two in zip(first, again, strict=True)):
-        print("ranks: the utility does not measure v(∅) alike twice, so ranks are not compared", file=sys.stderr)
+        logger.warning("ranks: the utility does not measure v(∅) alike twice, so ranks are not compared")
         return
     raise InputError(
         f"rank {different} measures something else than rank 0 ({_difference(first[0], first[different])}); start "

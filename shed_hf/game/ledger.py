@@ -6,11 +6,8 @@ training, so a rerun of the same call finds its outcomes whatever the row ids or
 Resuming is nothing but finding them: no estimator state is ever saved.
 """
 
-import hashlib
 import json
 import os
-import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
@@ -35,6 +32,7 @@ from shed_hf.game.ledger_header import VERSION, check_header, check_version
 from shed_hf.game.ledger_text import Record, Stored, damaged, no_ledger
 from shed_hf.types import FloatVector
 from shed_hf.utils.console import say
+from shed_hf.utils.warn import warn
 
 
 class Ledger:
@@ -49,6 +47,11 @@ class Ledger:
         header: What determines an outcome besides the rows, as JSON.
         rank: The number of the rank that writes.
 
+    Attributes:
+        path: The file, that of the rank; None in memory.
+        header: What determines an outcome besides the rows.
+        is_new: Whether the file was created by this object.
+
     Raises:
         LedgerError: Where the file is of another run (with the fields that differ), damaged, of a newer version, no
             ledger at all, written by another process, or can't be opened.
@@ -61,6 +64,7 @@ class Ledger:
         self.header: dict[str, Any] = {"shed_ledger": VERSION, **json.loads(json.dumps(header or {}))}
         self._entries: dict[str, Entry] = {}
         self._file: FileIO | None = None
+        self.is_new = False
         if self.path is not None:
             try:
                 self._open(self.path)
@@ -163,8 +167,10 @@ class Ledger:
         return self._entries[key]
 
     def close(self) -> None:
-        """Close the file; what was written stays readable in memory."""
+        """Close the file; what was written stays readable in memory. A file that was created for nothing is removed."""
         if self._file is not None:
+            if self.path is not None and self.is_new and not self._entries:
+                self.path.unlink(missing_ok=True)
             self._file.close()
             self._file = None
 
@@ -213,6 +219,7 @@ class Ledger:
         content = self._file.readall()
         stored = decode(path, content)
         if stored.header is None:
+            self.is_new = not content
             self._file.truncate(0)
             self._append(path, encode_start(self.header))
             sync_folder(path.parent)
@@ -310,7 +317,7 @@ def _entries(path: Path, stored: Stored, skip_damaged: bool = False) -> dict[str
             continue
         entries.setdefault(entry.key, entry)
     if skipped:
-        warnings.warn(f"{skipped} outcomes of {path} are damaged and were left out", stacklevel=3)
+        warn(f"{skipped} outcomes of {path} are damaged and were left out")
     return entries
 
 
@@ -322,28 +329,3 @@ def _parsed(record: Record, other: Entry | None) -> Entry:
     if other is not None and len(entry.outcome) != len(other.outcome):
         raise ValueError(f"it has {len(entry.outcome)} evaluation items, those before it have {len(other.outcome)}")
     return entry
-
-
-def rescue(ledger: Ledger) -> Path:
-    """Write a ledger in memory to a file of its own, in the working folder or else the temporary one.
-
-    Args:
-        ledger: What was measured.
-
-    Returns:
-        The file, which was not there before.
-
-    Raises:
-        LedgerError: Where neither folder can be written.
-    """
-    name = f"shed-{hashlib.blake2b(json.dumps(ledger.header).encode(), digest_size=4).hexdigest()}.ledger"
-    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
-        path = unused(folder / name)
-        try:
-            ledger.dump(path)
-        except LedgerError:
-            continue
-        return path
-    raise LedgerError(
-        f"neither the working folder nor {tempfile.gettempdir()} can be written; pass ledger= with a path that can"
-    )

@@ -10,7 +10,6 @@ import itertools
 import os
 import stat
 import uuid
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shed_hf.errors import LedgerError
+from shed_hf.utils.warn import warn
 
 _KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "FIFO", stat.S_IFCHR: "device", stat.S_IFBLK: "device"}
 
@@ -131,9 +131,8 @@ def lock(file: BinaryIO | FileIO, path: Path) -> bool:
     except BlockingIOError:
         return False
     except (ImportError, OSError) as error:
-        warnings.warn(
+        warn(
             f"{path} could not be locked ({error}); see to it that no other run writes it at the same time",
-            stacklevel=2,
         )
     return True
 

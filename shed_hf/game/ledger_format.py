@@ -107,8 +107,8 @@ def newer(path: Path, found: str, known: str) -> LedgerError:
         known: The latest that can be read.
     """
     return LedgerError(
-        f"{path} was written in {found}, this version of shed_hf reads up to {known}; upgrade it with pip install -U "
-        "shed-hf, or pass another path as ledger="
+        f"{path} was written in {found}, this version of shed_hf reads up to {known}; upgrade it from its source, or "
+        "pass another path as ledger="
     )
 
 

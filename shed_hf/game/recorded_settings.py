@@ -7,12 +7,15 @@ from shed_hf.utils.identity import UNKNOWN
 
 _SHOWN = 12
 
+BEGUN_WITH = "begun_with_clusters"
+"""The header's note of how many clusters a run began with where nobody said how many; it decides no outcome."""
+
 _GROWING = ("training.", "adapter.")
 """Settings of libraries, of which a newer version may have more."""
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The fields of a header, those inside others with dots in their names.
+    """The fields of a header that decide an outcome, those inside others with dots in their names.
 
     Args:
         record: A header, or a part of one.
@@ -24,7 +27,7 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
     for name, field in record.items():
         if isinstance(field, dict):
             yield from flat(field, f"{prefix}{name}.")
-        else:
+        elif prefix or name != BEGUN_WITH:
             yield f"{prefix}{name}", field
 
 

@@ -77,6 +77,13 @@ class SupportsHiddenStates(Protocol):
 
 
 @runtime_checkable
+class ComparesCandidates(Protocol):
+    """A utility that says whether an outcome compares candidates of its item, such as a question's options."""
+
+    def compares_candidates(self) -> bool: ...
+
+
+@runtime_checkable
 class SupportsCredit(Protocol):
     """A utility that can credit every row of one training run, ``(n_rows,)``."""
 
@@ -263,3 +270,15 @@ def as_trainable_utility(utility: Utility | TrainableUtility) -> TrainableUtilit
         InputError: For what is neither.
     """
     return utility if isinstance(utility, TrainableUtility) else PlainUtility(utility)
+
+
+def measurement_of(utility: TrainableUtility) -> str:
+    """What one measurement of a utility is called.
+
+    Args:
+        utility: The utility.
+
+    Returns:
+        ``"fine-tuning"``, or ``"outcome"`` for a callable, which may tune nothing.
+    """
+    return "outcome" if isinstance(utility, PlainUtility) else "fine-tuning"

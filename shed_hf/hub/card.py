@@ -6,11 +6,14 @@ does not make. Numbers come from `card_text`; the text of rows passes through `m
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.hub.card_comparison import comparison, headline
 from shed_hf.hub.card_groups import groups_in_words
 from shed_hf.hub.card_metadata import card_metadata
 from shed_hf.hub.card_race import race_section
+from shed_hf.hub.card_rows import cluster_names, rows_shown
 from shed_hf.hub.card_text import (
     bill_in_words,
     chance,
@@ -23,7 +26,6 @@ from shed_hf.hub.card_text import (
     noise_floor,
     order_noise,
     ranked_lines,
-    signed,
     source_in_words,
     utility_in_words,
     verdict,
@@ -31,10 +33,14 @@ from shed_hf.hub.card_text import (
 )
 from shed_hf.hub.card_verdict import verdict_section
 from shed_hf.hub.markdown import as_code, escaped, fenced, plain_name
-from shed_hf.hub.readme import FRAME, joined, parsed, template
+from shed_hf.hub.privacy import without_paths
+from shed_hf.hub.readme import FRAME, is_hub_name, joined, parsed, template
 from shed_hf.hub.reproduction import code_of
 from shed_hf.results.history import history_lines
+from shed_hf.results.map_columns import has_places
+from shed_hf.results.summary import worth
 from shed_hf.results.transfer import transfers_of
+from shed_hf.results.units import measurement, scale_of
 from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
@@ -44,9 +50,9 @@ SHOWN = 10
 
 
 PICTURES = {
-    "values.png": "The value of every cluster, best first, with two standard errors, coloured by the share of it kept",
+    "values.png": "What each cluster is worth, best first, with two standard errors, coloured by the share of it kept",
     "map.png": "A map of rows of the pool, at most 1,000 drawn by chance; alike rows lie close, kept rows are lit",
-    "convergence.png": "The values of the clusters against the fine-tunings spent",
+    "convergence.png": "What the clusters were found to be worth against how much was measured",
 }
 
 
@@ -74,9 +80,29 @@ def dataset_card(
     from huggingface_hub import DatasetCard, DatasetCardData
 
     old, text = parsed(existing)
-    data = DatasetCardData(**card_metadata(curated, inherited, old))
+    data = DatasetCardData(**card_metadata(curated, repo_id, inherited, old))
     card = DatasetCard.from_template(data, template_str=FRAME, text="")
     card.text = joined(text, page(curated, repo_id, pictures, revision))
+    return str(card)
+
+
+def folder_card(curated: "Curation", name: str, pictures: Sequence[str], readme: str) -> str:
+    """The README of a saved folder: the card, with the configurations that let ``load_dataset`` read the folder.
+
+    Args:
+        curated: The result.
+        name: The folder's name.
+        pictures: File names of the pictures that exist.
+        readme: The README without a page, whose configurations tell the contents of the folder.
+
+    Returns:
+        The README as text.
+    """
+    from huggingface_hub import DatasetCard
+
+    told = replace(curated, recipe=without_paths(curated.recipe))
+    card = DatasetCard(dataset_card(told, f"./{name}", {}, pictures, None))
+    card.data["configs"] = parsed(readme)[0]["configs"]
     return str(card)
 
 
@@ -93,6 +119,7 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         The rendered template ``hub_cards/dataset_card.md.jinja``.
     """
     estimate, recipe = curated.estimate, curated.recipe
+    unit, tunes = scale_of(recipe["utility"]), measurement(recipe) == "fine-tuning"
     best, worst = ranked_lines(curated, SHOWN) if estimate.played else (_of_most_rows(curated), [])
     valued = sum(value is not None for value in curated.clusters["value"])
     shown = [_escaped_line(line) for line in (*best, *worst)]
@@ -105,6 +132,9 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         source=source_in_words(recipe),
         chosen_by=choice_in_words(recipe),
         worth=worth_in_words(recipe),
+        headline=headline(curated),
+        comparison=comparison(curated),
+        rows_shown=rows_shown(curated),
         verdict=verdict(curated),
         reliability=_number(estimate.reliability, ".2f"),
         chance=chance(curated),
@@ -113,6 +143,10 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         items=plural(n_items(curated), "evaluation item"),
         v_empty=_number(estimate.v_empty, ".4f"),
         v_grand=_number(estimate.v_grand, ".4f"),
+        empty_name="untuned model" if tunes else "outcome of no rows",
+        grand_name="tuned on a sample of every cluster" if tunes else "outcome of a sample of every cluster",
+        in_unit=f", in {unit}" if unit else "",
+        places=" and, where it is on the map, its place there as `x` and `y`" if has_places(curated.dataset) else "",
         semivalue=plain_name(estimate.semivalue.capitalize()),
         estimator=as_code(estimator_name(recipe)),
         n_evaluations=estimate.n_evaluations,
@@ -132,9 +166,11 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         bill=bill_in_words(recipe),
         versions=", ".join(plain_name(f"{package} {version}") for package, version in recipe["versions"].items()),
         reproduce=fenced(code_of(recipe)),
+        reader="from_hub" if is_hub_name(repo_id) else "load_from_disk",
         source_argument="" if recipe["source"]["hub"] else ", source=dataset",
         groups=groups_in_words(recipe),
         played=estimate.played,
+        is_ranked=curated.is_ranked,
         has_scorer=curated.valued.encoder is not None and estimate.played,
     )
     return rendered
@@ -153,13 +189,13 @@ def pictures_of(curated: "Curation") -> dict[str, bytes]:
 
     from shed_hf.hub.figures import convergence_picture, map_picture, values_picture
 
-    valued, plane = curated.valued, curated.valued.embedding_map
-    clusters = np.arange(len(valued.values))
-    played = curated.estimate.played
+    valued, plane, recipe = curated.valued, curated.valued.embedding_map, curated.recipe
+    unit, share, names = scale_of(recipe["utility"]), kept_share(curated), list(cluster_names(curated))
+    estimate = curated.estimate
     made = {
-        "values.png": values_picture(valued.values, valued.stderr, kept_share(curated), clusters) if played else None,
+        "values.png": values_picture(valued.values, valued.stderr, share, names, unit) if estimate.played else None,
         "map.png": map_picture(plane.coordinates, np.isin(plane.rows, curated.rows)),
-        "convergence.png": convergence_picture(curated.estimate.replicates, curated.recipe["bill"]["all_fine_tunings"]),
+        "convergence.png": convergence_picture(estimate.replicates, estimate.n_evaluations, unit),
     }
     return {name: png for name, png in made.items() if png is not None}
 
@@ -169,7 +205,7 @@ def _escaped_line(line: Mapping[str, Any]) -> dict[str, Any]:
         "cluster": line["cluster"],
         "size": f"{line['size']:,}",
         "selected": f"{line['selected']:,}",
-        "value": signed(line["value"], line["stderr"]),
+        "value": worth(line),
         "terms": escaped(", ".join(line["top_terms"])),
         "excerpt": "" if line["excerpt"] is None else escaped(line["excerpt"]),
     }
@@ -185,7 +221,7 @@ def _of_table(n_best: int, n_worst: int, n_valued: int) -> str:
         return "None has a value; those with most rows are shown."
     if n_best + n_worst == n_valued:
         return f"All {n_valued} with a value, best first."
-    return f"The {n_best} of most value and the {n_worst} of least; the configuration `clusters` has them all."
+    return f"The {n_best} worth most and the {n_worst} worth least; the configuration `clusters` has them all."
 
 
 def _number(value: float, form: str) -> str:

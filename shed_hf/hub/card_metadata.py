@@ -1,5 +1,6 @@
 """The metadata of a dataset card: what shed_hf generates, over what the owner set, over what the source's card says."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,18 @@ _OF_A_SOURCE = ("source_datasets", "base_model")
 INHERITED = ("language", "license", "license_name", "license_link", "task_categories", "task_ids", "multilinguality")
 
 
-def card_metadata(curated: "Curation", inherited: Mapping[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+LIBRARY, TASK = "shed_hf", "text-generation"
+"""What made the dataset, and what its rows are for where neither the source's card nor the owner says so."""
+
+
+def card_metadata(
+    curated: "Curation", repo_id: str, inherited: Mapping[str, Any], old: Mapping[str, Any]
+) -> dict[str, Any]:
     """The metadata of a card: generated fields replace the owner's, and the owner's replace inherited ones.
 
     Args:
         curated: The result, as it is published.
+        repo_id: The repository, as ``namespace/name``.
         inherited: Metadata of the source's card; only the fields in `INHERITED` are taken.
         old: Metadata of the README that the repository has.
 
@@ -33,6 +41,7 @@ def card_metadata(curated: "Curation", inherited: Mapping[str, Any], old: Mappin
     recipe = curated.recipe
     source, model = recipe["source"]["hub"], (recipe["tuner"] or {"model": ""})["model"]
     generated: dict[str, Any] = {
+        "library_name": LIBRARY,
         "size_categories": [size_category(len(curated))],
         "configs": [*configs(len(curated.ledger) > 0), *_others(old.get("configs"))],
         "dataset_info": [*_infos(curated), *_others(old.get("dataset_info"))],
@@ -53,7 +62,21 @@ def card_metadata(curated: "Curation", inherited: Mapping[str, Any], old: Mappin
     passed_on = {name: inherited[name] for name in INHERITED if inherited.get(name)}
     kept = {name: part for name, part in old.items() if "shed" not in old or name not in _OF_A_SOURCE}
     all_tags = [*([tags] if isinstance(tags, str) else tags), *TAGS]
-    return {**passed_on, **kept, **generated, "tags": list(dict.fromkeys(all_tags))}
+    usual = {"pretty_name": pretty_name(repo_id), "task_categories": [TASK]}
+    return {**usual, **passed_on, **kept, **generated, "tags": list(dict.fromkeys(all_tags))}
+
+
+def pretty_name(repo_id: str) -> str:
+    """A repository's name as people read it, such as ``Dolly shed 10pct``.
+
+    Args:
+        repo_id: The repository, as ``namespace/name``.
+
+    Returns:
+        The name without its namespace, with blanks between its words.
+    """
+    words = " ".join(re.split(r"[-_]+", repo_id.rpartition("/")[2])).strip()
+    return words[:1].upper() + words[1:]
 
 
 def size_category(n: int) -> str:

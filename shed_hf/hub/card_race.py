@@ -28,7 +28,7 @@ def race_choice(entry: RaceEntry) -> str:
 
 
 def race_section(curated: "Curation") -> str:
-    """The race as a section of the card.
+    """The race in full, for a section of the card.
 
     Args:
         curated: The result.
@@ -45,12 +45,10 @@ def race_section(curated: "Curation") -> str:
     kept = f"random rows were kept, as {best} came first and was" if race.kept_random else f"{best} was kept:"
     since = "" if race.is_current else " The rows were sampled anew since."
     lines = [
-        "## The race",
-        "",
         f"Of {n} and random rows, tuned on {plural(race.fine_tunings, 'time')}, {kept} {race.reason} "
         f"({race.evidence.level:.0%} interval, corrected for the number of candidates).{since}",
         "",
-        f"| candidate | mean utility on {ranked_by} | tunings | rounds | kept |",
+        f"| candidate | mean outcome on {ranked_by}, higher is better | tunings | rounds | kept |",
         "|---|---:|---:|---:|---|",
         *(_line(each, race) for each in (*race.candidates, race.random)),
         f"| not tuned | {race.untuned:.4f} | | | |",

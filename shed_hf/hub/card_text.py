@@ -13,6 +13,7 @@ from shed_hf.hub.card_race import race_choice
 from shed_hf.hub.markdown import as_code, escaped, plain_name
 from shed_hf.results.recipe import HubEntry, Recipe, StepsEntry
 from shed_hf.results.summary import weights_in_words
+from shed_hf.results.units import measurement, outcome_in_words
 from shed_hf.sampling.given_rows import GivenRows
 from shed_hf.sampling.registry import sampler_of
 from shed_hf.sampling.selectors import RowSelector
@@ -104,29 +105,30 @@ def verdict(curated: "Curation") -> str:
         One or two sentences of Markdown, the answer in bold.
     """
     if not curated.estimate.played:
-        return "**There is none.** No game was played: clusters have no values."
+        return "**There is none.** No game was played: clusters were not valued."
     found = verdict_of(curated.estimate)
     notes = "".join(f" {note[0].upper()}{note[1:]}." for note in found.notes)
     if found.equal:
         many = len(curated.estimate.values) > 1
-        what = "all clusters have the same value, so the choice among them is arbitrary" if many else "only one cluster"
-        return f"**There is none**: {what if many else f'{what} has a value'}."
+        what = "all clusters are worth the same, so the choice among them is arbitrary" if many else "only one cluster"
+        return f"**There is none**: {what if many else f'{what} was valued'}."
     if found.noise:
         rows = ", and the rows are not to be trusted to be better than random ones"
         trust = rows if by_clusters(curated.recipe) else ""
         return f"**No.** The values can't be told from noise ({found.failed}){trust}.{notes}"
     if found.no_help:
-        return f"**Of no use.** Choosing by the values would not help: {found.failed}; {found.advice}.{notes}"
+        return f"**Of no use.** Choosing by worth would not help: {found.failed}; {found.advice}.{notes}"
     if found.unknown:
         why = f"{found.unknown[0].upper()}{found.unknown[1:]}"
-        return f"**Unknown.** {why} whether the values are more than noise; {found.advice}.{notes}"
+        return f"**Unknown.** {why} whether the ranking is more than noise; {found.advice}.{notes}"
     if np.isnan(found.reliability):
         again = "how much of it would come out again was not measured"
         return f"**It is more than chance** ({found.figures}); {again}.{notes}"
     if found.reliability < 0.8:
-        some = f"With a reliability of {found.reliability:.2f} some of the ranking would come out otherwise."
-        return f"**In part.** {some}{notes}"
-    return f"**It would come out much the same again**: its reliability is {found.reliability:.2f}.{notes}"
+        some = f"Two halves of the measurements agree to {found.reliability:.2f} of 1 (reliability)"
+        return f"**In part.** {some}: some of the ranking would come out otherwise.{notes}"
+    again = f"two halves of the measurements agree to {found.reliability:.2f} of 1 (reliability)"
+    return f"**It would come out much the same again**: {again}.{notes}"
 
 
 def ranked_lines(curated: "Curation", n: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -142,21 +144,6 @@ def ranked_lines(curated: "Curation", n: int) -> tuple[list[dict[str, Any]], lis
     valued = [dict(line) for line in curated.clusters if line["value"] is not None]
     ranked = sorted(valued, key=lambda line: -line["value"])
     return ranked[:n], ranked[max(n, len(ranked) - n) :]
-
-
-def signed(value: float | None, stderr: float | None) -> str:
-    """A value with its sign and its standard error, such as ``+0.0123 ± 0.0040``.
-
-    Args:
-        value: The value; None for a cluster without one.
-        stderr: Its standard error; None where unknown.
-
-    Returns:
-        The text, ``none`` without a value.
-    """
-    if value is None:
-        return "none"
-    return f"{value:+.4f}" + ("" if stderr is None else f" ± {stderr:.4f}")
 
 
 def source_in_words(recipe: Recipe) -> str:
@@ -196,7 +183,7 @@ def worth_in_words(recipe: Recipe) -> str:
     """
     tuner = recipe["tuner"]
     if tuner is None:
-        return "by a utility of the curator's own"
+        return "by a measure of the curator's own"
     return f"for fine-tuning {as_code((tuner['model'] or 'a model without a name').removeprefix('./'))}"
 
 
@@ -265,7 +252,8 @@ def utility_in_words(recipe: Recipe) -> str:
     """
     utility = recipe["utility"]
     shown = utility.get("objective") or utility.get("utility", "a callable")
-    return f"{as_code(str(shown))}, the mean over the evaluation items"
+    said, code = outcome_in_words(utility), as_code(str(shown))
+    return f"{f'{said} ({code})' if said else code}, the mean over the evaluation items"
 
 
 def evaluation_in_words(recipe: Recipe) -> str:
@@ -279,7 +267,7 @@ def evaluation_in_words(recipe: Recipe) -> str:
     """
     evaluation = recipe["evaluation"]
     if evaluation is None:
-        return "items of the utility's own"
+        return "items of the measure's own"
     items = plural(evaluation["items"], "item")
     if evaluation["held_out"]:
         return f"{items} held out of the same dataset, of which none was kept"
@@ -308,6 +296,8 @@ def left_out_in_words(recipe: Recipe) -> str:
     }
     left_out = {why: plural(n, "row") for why, n in recipe["left_out"].items() if n}
     parts = [reasons[why].format(n) if why in reasons else f"{n}: {escaped(why)}" for why, n in left_out.items()]
+    unread = recipe["source"].get("unread", []) if "source" in recipe else []
+    parts += [f"not read at all: {escaped(each)}" for each in unread]
     cut = recipe["utility"].get("training", {}).get("max_length")
     length = f" Rows are cut at {cut:,} tokens for training; none is dropped for its length." if cut else ""
     return ("; ".join(parts) or "Every row took part") + "." + length
@@ -325,7 +315,8 @@ def bill_in_words(recipe: Recipe) -> str:
     bill = recipe["bill"]
     tokens = f", {bill['tokens']:,} tokens trained on" if bill["tokens"] else ""
     took, device = duration(bill["measuring_seconds"]), plain_name(bill["device"])
-    measured = f"{plural(bill['all_fine_tunings'], 'fine-tuning')}{tokens}, {took} of measuring on {device}."
+    one = measurement(recipe)
+    measured = f"{plural(bill['all_fine_tunings'], one)}{tokens}, {took} of measuring on {device}."
     return measured if "steps" not in bill else f"{measured} {_steps_in_words(bill['steps'])}"
 
 

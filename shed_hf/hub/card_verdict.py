@@ -8,20 +8,20 @@ from shed_hf.results.verdict import Verdict
 
 
 def verdict_section(recipe: Recipe) -> str:
-    """The verdict as a section of the card.
+    """The verdict in full, for a section of the card.
 
     Args:
         recipe: The recipe of the curation.
 
     Returns:
-        Markdown with its heading; empty where no verdict was made.
+        Markdown; empty where no verdict was made.
     """
     entry = recipe.get("verdict")
     if entry is None:
         return ""
     claim, *lines = str(Verdict.from_json(entry)).split("\n  ")
     listed = "\n".join(f"- {_whole(line)}" for line in lines)
-    return f"## Are the rows better than random ones?\n\n**{_whole(claim[0].upper() + claim[1:])}.**\n\n{listed}"
+    return f"**{_whole(claim[0].upper() + claim[1:])}.**\n\n{listed}"
 
 
 def _whole(line: str) -> str:

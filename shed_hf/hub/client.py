@@ -1,7 +1,6 @@
 """Uploads a folder to the Hub in one commit, and downloads a snapshot; what fails says what to do."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -11,12 +10,14 @@ from shed_hf.errors import HubError, InputError
 from shed_hf.errors.safe_text import redacted
 from shed_hf.hub.retry import is_unreachable, with_retries
 from shed_hf.hub.token import checked_token, saved_token
-from shed_hf.utils.console import quiet, say
+from shed_hf.utils.console import say
+from shed_hf.utils.progress import progress
+from shed_hf.utils.quiet import only_own_output
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-Kind = Literal["dataset", "model"]
+Kind = Literal["dataset", "model", "space"]
 
 
 CardBuilder = Callable[[str | None], str]
@@ -119,7 +120,8 @@ def publish(
     def attempt() -> None:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-        api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True)
+        sdk = "static" if kind == "space" else None
+        api.create_repo(repo_id, repo_type=kind, private=private, exist_ok=True, space_sdk=sdk)
         if revision is not None:
             api.create_branch(repo_id, repo_type=kind, branch=revision, exist_ok=True)
         info = api.repo_info(repo_id, repo_type=kind, revision=revision)
@@ -145,9 +147,9 @@ def publish(
             parent_commit=info.sha,
         )
 
-    with _progress_bars_as_set():
+    with only_own_output(), progress(f"pushing to {repo_id}"):
         with_retries(attempt, f"pushing to {repo_id}")
-    address = f"{api.endpoint}/{'datasets/' if kind == 'dataset' else ''}{repo_id}"
+    address = f"{api.endpoint}/{'' if kind == 'model' else f'{kind}s/'}{repo_id}"
     return address if revision is None else f"{address}/tree/{revision}"
 
 
@@ -185,7 +187,8 @@ def fetch(repo_id: str, kind: Kind, revision: str | None, token: str | None, wan
         return folder if folder.name == commit else Path(download(revision=commit))
 
     try:
-        return with_retries(newest, doing, hint, unless=is_unreachable)
+        with only_own_output(), progress(doing):
+            return with_retries(newest, doing, hint, unless=is_unreachable)
     except HubError as error:
         if error.__cause__ is None or not is_unreachable(error.__cause__):
             raise
@@ -202,21 +205,6 @@ def _cached(download: Callable[[], str], required: str, unreachable: HubError) -
     if not (folder / required).is_file():
         raise unreachable from unreachable.__cause__
     return folder
-
-
-@contextmanager
-def _progress_bars_as_set() -> Iterator[None]:
-    """Without the upload's progress bars where the user has switched off those of datasets."""
-    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    switched = quiet() and not are_progress_bars_disabled()
-    if switched:
-        disable_progress_bars()
-    try:
-        yield
-    finally:
-        if switched:
-            enable_progress_bars()
 
 
 def _belongs(name: str, owned: tuple[str, ...]) -> bool:

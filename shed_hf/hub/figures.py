@@ -1,12 +1,14 @@
 """Pictures for a dataset card: what the clusters are worth, where the kept rows lie, whether the values settle.
 
-Opaque PNGs of 1400 × 900 pixels on a soft panel of their own, so that they read alike on a white page, on a dark one
+Opaque figures of 1400 × 900 pixels on a soft panel of their own, so that they read alike on a white page, on a dark one
 and on a phone. Blue is kept or best and orange is worst, which the colour-blind tell apart. Equal input gives equal
 bytes with equal versions of matplotlib and Pillow. They are imported when a picture is made.
 """
 
 import io
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PANEL, INK, DIM, GRID, LIT, WORST = "#e6e9ee", "#18202c", "#8b919c", "#cdd2da", "#0a4fb0", "#c84a00"
 
@@ -30,32 +33,66 @@ STYLE = (
 )
 
 
-HIGHLIGHTED, DRAWN, TICK_CHARACTERS = 3, 200, 40
-"""How many of the best and of the worst stand out, how many lines there are at most, how many letters an axis takes."""
+HIGHLIGHTED, DRAWN, NAMED, NAME_CHARACTERS = 3, 200, 16, 34
+"""How many of the best and of the worst stand out, how many lines there are at most, how many clusters have a line of
+their own in the picture of their values, and how many letters their names take."""
 
 
-def values_picture(values: FloatVector, stderr: FloatVector, kept_share: FloatVector, clusters: IntVector) -> bytes:
+def values_picture(
+    values: FloatVector, stderr: FloatVector, kept_share: FloatVector, names: Sequence[str], unit: str = ""
+) -> bytes:
     """Every cluster's value with its uncertainty, best first, coloured by how much of the cluster was kept.
 
     Args:
         values: ``(c,)`` the values; clusters with NaN are left out.
         stderr: ``(c,)`` standard errors, NaN where unknown.
         kept_share: ``(c,)`` the share of rows kept, in [0, 1].
-        clusters: ``(c,)`` the numbers of the clusters.
+        names: ``(c,)`` what the clusters are called.
+        unit: The unit of the values; empty where it is not known.
 
     Returns:
         A PNG.
     """
+    return png(values_figure(values, stderr, kept_share, names, unit))
+
+
+def values_figure(
+    values: FloatVector, stderr: FloatVector, kept_share: FloatVector, names: Sequence[str], unit: str = ""
+) -> "Figure":
+    """The figure behind `values_picture`. Of more than 16 clusters the 8 best and the 8 worst are drawn.
+
+    Args:
+        values: ``(c,)`` the values; clusters with NaN are left out.
+        stderr: ``(c,)`` standard errors, NaN where unknown.
+        kept_share: ``(c,)`` the share of rows kept, in [0, 1].
+        names: ``(c,)`` what the clusters are called.
+        unit: The unit of the values; empty where it is not known.
+
+    Returns:
+        The figure.
+    """
     valued = np.flatnonzero(np.isfinite(values))
     order = valued[np.argsort(-values[valued], kind="stable")]
-    bars = "; bars: ± 2 standard errors" if np.isfinite(stderr[order]).any() else ""
+    drawn, places = _ends(order)
+    bars = "; bars: ± 2 standard errors" if np.isfinite(stderr[drawn]).any() else ""
+    which = f"the {NAMED // 2} best and {NAMED // 2} worst of " if len(drawn) < len(order) else ""
 
     def draw(axes: "Axes") -> None:
-        axes.axhline(0, color=INK, linewidth=2, zorder=1)
-        _dots_with_bars(axes, values[order], stderr[order], kept_share[order])
-        _name_clusters(axes, [str(number) for number in clusters[order]])
+        axes.axvline(0, color=INK, linewidth=2, zorder=1)
+        _dots_with_bars(axes, values[drawn], stderr[drawn], kept_share[drawn], places)
+        _name_clusters(axes, [names[number] for number in drawn], places, len(order) - len(drawn))
+        axes.set_xlabel(f"worth{f' in {unit}' if unit else ''}, higher is better")
 
-    return _png("What each cluster is worth", f"{plural(len(order), 'cluster')}, best first{bars}", draw)
+    return _figure("What each cluster is worth", f"{which}{plural(len(order), 'cluster')}{bars}", draw)
+
+
+def _ends(order: IntVector) -> tuple[IntVector, FloatVector]:
+    """The ranked clusters that are drawn, and their lines from the top; a line is left free where some are left out."""
+    if len(order) <= NAMED:
+        return order, np.arange(len(order), dtype=np.float64)
+    half = NAMED // 2
+    places = np.arange(NAMED) + (np.arange(NAMED) >= half)
+    return np.concatenate([order[:half], order[-half:]]), places.astype(np.float64)
 
 
 def map_picture(coordinates: Coordinates, kept: BoolVector) -> bytes:
@@ -68,6 +105,19 @@ def map_picture(coordinates: Coordinates, kept: BoolVector) -> bytes:
     Returns:
         A PNG.
     """
+    return png(map_figure(coordinates, kept))
+
+
+def map_figure(coordinates: Coordinates, kept: BoolVector) -> "Figure":
+    """The figure behind `map_picture`.
+
+    Args:
+        coordinates: ``(k, 2)`` where each row lies, as from `layout`.
+        kept: ``(k,)`` which of them were kept.
+
+    Returns:
+        The figure.
+    """
     size = np.clip(40_000 / max(len(kept), 1), 60, 500)
 
     def draw(axes: "Axes") -> None:
@@ -78,38 +128,70 @@ def map_picture(coordinates: Coordinates, kept: BoolVector) -> bytes:
         axes.axis("off")
         _legend(axes, sizes=[500])
 
-    return _png("Which rows were kept", "each dot is a row; rows that are alike lie close", draw)
+    return _figure("Which rows were kept", "each dot is a row; rows that are alike lie close", draw)
 
 
-def convergence_picture(replicates: FloatMatrix, fine_tunings: int) -> bytes | None:
-    """Whether the values settle and stay apart: the running mean of each cluster's value as fine-tunings are spent.
+def convergence_picture(replicates: FloatMatrix, outcomes: int, unit: str = "") -> bytes | None:
+    """Whether the values settle and stay apart: the running mean of each cluster's value as outcomes are measured.
 
     Args:
         replicates: ``(r, n)`` independent estimates of n clusters' values.
-        fine_tunings: What all replicates took together; it is spread evenly over them.
+        outcomes: How many outcomes all replicates are from; they are spread evenly over them.
+        unit: The unit of the values; empty where it is not known.
 
     Returns:
         A PNG, or None where there are fewer than two replicates.
     """
-    r, n = replicates.shape
+    figure = convergence_figure(replicates, outcomes, unit)
+    return None if figure is None else png(figure)
+
+
+def convergence_figure(replicates: FloatMatrix, outcomes: int, unit: str = "") -> "Figure | None":
+    """The figure behind `convergence_picture`.
+
+    Args:
+        replicates: ``(r, n)`` independent estimates of n clusters' values.
+        outcomes: How many outcomes all replicates are from; they are spread evenly over them.
+        unit: The unit of the values; empty where it is not known.
+
+    Returns:
+        The figure, or None where there are fewer than two replicates.
+    """
+    r = len(replicates)
     if r < 2:
         return None
     counts = np.arange(1, r + 1)
     means = np.cumsum(replicates, axis=0) / counts[:, None]
+    return settling_figure(outcomes * counts / r, means, unit)
+
+
+def settling_figure(measured: FloatVector, means: FloatMatrix, unit: str) -> "Figure":
+    """The values of clusters as more was measured.
+
+    Args:
+        measured: ``(p,)`` how many outcomes each line of ``means`` is from.
+        means: ``(p, n)`` the values of n clusters by then.
+        unit: The unit of the values; empty where it is not known.
+
+    Returns:
+        The figure.
+    """
+    n = means.shape[1]
     means = means[:, np.argsort(-means[-1], kind="stable")]
     best, between, worst = (means[:, places] for places in _apart(n))
 
     def draw(axes: "Axes") -> None:
         axes.axhline(0, color=INK, linewidth=2, zorder=2.5)
-        spent = fine_tunings * counts / r
-        _lines(axes, spent, best, "best", color=LIT, marker="o")
-        _lines(axes, spent, between, "others", color=DIM, linewidth=1.5, alpha=0.6, zorder=2)
-        _lines(axes, spent, worst, "worst", color=WORST, marker="s")
-        axes.set_xlabel("fine-tunings spent")
+        _lines(axes, measured, best, "best", color=LIT, marker="o")
+        _lines(axes, measured, between, "others", color=DIM, linewidth=1.5, alpha=0.6, zorder=2)
+        _lines(axes, measured, worst, "worst", color=WORST, marker="s")
+        axes.locator_params("x", integer=True)
+        axes.set_xlabel("outcomes measured")
+        axes.set_ylabel(f"worth{f' in {unit}' if unit else ''}")
         _legend(axes, linewidth=4.5)
 
-    note = f"running mean per cluster; {min(n, DRAWN)} of {plural(n, 'cluster')} drawn"
-    return _png("Do the values settle and stay apart?", note, draw)
+    note = f"worth by what was measured so far; {min(n, DRAWN)} of {plural(n, 'cluster')} drawn"
+    return _figure("Do the values settle and stay apart?", note, draw)
 
 
 def _apart(n: int) -> tuple[IntVector, IntVector, IntVector]:
@@ -119,30 +201,54 @@ def _apart(n: int) -> tuple[IntVector, IntVector, IntVector]:
     return np.arange(best), between, np.arange(worst, n)
 
 
-def _dots_with_bars(axes: "Axes", values: FloatVector, stderr: FloatVector, kept_share: FloatVector) -> None:
+def _dots_with_bars(
+    axes: "Axes", values: FloatVector, stderr: FloatVector, kept_share: FloatVector, places: FloatVector
+) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
     colours: Any = ScalarMappable(Normalize(0, 1), LinearSegmentedColormap.from_list("kept", [DIM, LIT]))
-    shade, ranks, known = colours.to_rgba(kept_share), np.arange(1, len(values) + 1), np.isfinite(stderr)
+    shade, known = colours.to_rgba(kept_share), np.isfinite(stderr)
     low, high = values - 2 * stderr, values + 2 * stderr
-    room = 900 / max(len(values), 1)
-    width, alpha = np.clip(room / 2.5, 0.6, 6), np.clip(room / 4, 0.2, 0.5)
-    axes.vlines(ranks[known], low[known], high[known], colors=shade[known], linewidth=width, alpha=alpha)
-    axes.scatter(ranks, values, s=np.clip(room, 5, 20) ** 2, c=shade, zorder=3)
+    axes.hlines(places[known], low[known], high[known], colors=shade[known], linewidth=6, alpha=0.5)
+    axes.scatter(values, places, s=20**2, c=shade, zorder=3)
     bar = axes.figure.colorbar(colours, ax=axes, pad=0.02, aspect=25, ticks=[0, 0.5, 1], format="{x:.0%}")
     bar.set_label("rows kept")
     bar.outline.set_visible(False)
 
 
-def _name_clusters(axes: "Axes", names: list[str]) -> None:
-    """The clusters' numbers below the axis where there is room for them, and ranks where there is not."""
-    axes.grid(axis="x", visible=False)
-    if named := sum(len(name) + 1 for name in names) <= TICK_CHARACTERS:
-        axes.set_xticks(range(1, len(names) + 1), names)
-    else:
-        axes.set_xticks([rank for rank in axes.get_xticks() if 1 <= rank <= len(names)])
-    axes.set_xlabel("cluster" if named else "rank of the cluster")
+def _name_clusters(axes: "Axes", names: Sequence[str], places: FloatVector, n_between: int) -> None:
+    """The clusters' names beside their lines, as large as there is room for, and what is left out in between."""
+    axes.grid(axis="y", visible=False)
+    lines = [*map(_drawable, names), *([f"… {plural(n_between, 'cluster')} between"] if n_between else [])]
+    free = [NAMED / 2] if n_between else []
+    size = 25 if len(lines) <= 10 else 20
+    axes.set_yticks([*places, *free], lines, fontsize=size, parse_math=False)
+    axes.set_ylim(max([*places, 0]) + 0.7, -0.7)
+
+
+def _drawable(name: str) -> str:
+    """A cluster's name as far as there is room, whole terms where that is possible; what is in brackets behind it alone
+    where the font lacks a letter.
+    """
+    terms, _, number = name.rpartition(" (")
+    if not all(ord(mark) in _glyphs() and unicodedata.bidirectional(mark) not in ("R", "AL") for mark in name):
+        return number.rstrip(")") if terms else "…"
+    if not terms:
+        return name if len(name) <= NAME_CHARACTERS else f"{name[: NAME_CHARACTERS - 1]}…"
+    room = NAME_CHARACTERS - len(number) - 2
+    while len(terms) > room and ", " in terms:
+        terms = terms.rpartition(", ")[0]
+    return f"{terms if len(terms) <= room else terms[: room - 1] + '…'} ({number}"
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    """The characters of matplotlib's own font."""
+    from matplotlib import font_manager, get_data_path
+
+    path = f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf"
+    return frozenset(font_manager.get_font(path).get_charmap())
 
 
 def _lines(axes: "Axes", spent: FloatVector, means: FloatMatrix, name: str, **look: Any) -> None:
@@ -160,26 +266,43 @@ def _legend(axes: "Axes", **look: Any) -> None:
         sign.set(**look)
 
 
-def _png(title: str, note: str, draw: Callable[["Axes"], None]) -> bytes:
-    """A headline, a note and what ``draw`` puts in the axes below them, as a PNG of at most 64 colours: a third of the
-    bytes for the same picture to the eye. No setting of the user's changes it, and none of them is changed.
-    """
+def _figure(title: str, note: str, draw: Callable[["Axes"], None]) -> "Figure":
+    """A headline, a note and what ``draw`` puts in the axes below them. No setting of the user's changes it."""
     from matplotlib import style
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
-    from PIL import Image
 
-    pixels, packed = io.BytesIO(), io.BytesIO()
     with style.context(["default", STYLE]):
-        figure = Figure((14, 9), layout=ConstrainedLayoutEngine(rect=(0.015, 0.015, 0.97, 0.8)))
+        figure = Figure((14, 9), dpi=100, layout=ConstrainedLayoutEngine(rect=(0.015, 0.015, 0.97, 0.8)))
         figure.text(0.025, 0.965, title, fontsize=34, fontweight="bold", va="top")
         figure.text(0.025, 0.895, note, va="top")
         axes = figure.subplots()
         axes.locator_params(nbins=6, steps=[1, 2, 5, 10])
-        axes.locator_params("x", integer=True)
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.yaxis.set_major_formatter(lambda height, _: f"{height:.3g}".replace("-", "−"))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda number, _: _tick(number))
         draw(axes)
+    return figure
+
+
+def _tick(number: float) -> str:
+    shown = f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    return shown.replace("-", "−")
+
+
+def png(figure: "Figure") -> bytes:
+    """A figure as a PNG of at most 64 colours: a third of the bytes for the same picture to the eye.
+
+    Args:
+        figure: The figure, of 1400 × 900 pixels.
+
+    Returns:
+        The file.
+    """
+    from matplotlib import style
+    from PIL import Image
+
+    pixels, packed = io.BytesIO(), io.BytesIO()
+    with style.context(["default", STYLE]):
         figure.savefig(pixels, format="rgba", dpi=100)
     picture = Image.frombytes("RGBA", (1400, 900), pixels.getvalue()).convert("RGB")
     picture.quantize(64, dither=Image.Dither.NONE).save(packed, format="PNG", optimize=True)

@@ -13,6 +13,7 @@ from shed_hf.game.ledger import Ledger
 from shed_hf.hub.client import client
 from shed_hf.hub.retry import with_retries
 from shed_hf.results.curation import Curation
+from shed_hf.results.map_columns import with_places
 from shed_hf.results.recipe import HubEntry
 from shed_hf.results.tables import clusters_table
 from shed_hf.utils.console import say
@@ -71,8 +72,8 @@ def access_of(hub: HubEntry | None, token: str | None) -> SourceAccess:
 
 
 def as_published(curated: Curation, excerpts: bool) -> Curation:
-    """The result without paths of this machine and, unless excerpts are shown, without a word of rows that were not
-    kept.
+    """The result without paths of this machine, its rows with their places on the map and, unless excerpts are shown,
+    without a word of rows that were not kept.
 
     What is left out then: the excerpts of proxies and a `Lexical` embedder, whose vocabulary is that of the whole pool.
     Top terms are found anew among the kept rows.
@@ -94,7 +95,8 @@ def as_published(curated: Curation, excerpts: bool) -> Curation:
             encoder=None if isinstance(valued.encoder, FittedLexical) else valued.encoder,
         )
     recipe = without_paths(curated.recipe)
-    return replace(curated, valued=valued, recipe=recipe, clusters=clusters_table(valued, curated.rows))
+    clusters = clusters_table(valued, curated.rows)
+    return replace(curated, dataset=with_places(curated), valued=valued, recipe=recipe, clusters=clusters)
 
 
 def _terms_of_kept(curated: Curation) -> list[list[str]]:

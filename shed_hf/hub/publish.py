@@ -119,8 +119,8 @@ def write_repository(
     """
     from shed_hf.hub.card import dataset_card, pictures_of
 
+    pictures = pictures_of(curated)  # before the files: they hold the map as it is drawn, not the rows' vectors
     write(curated, folder)
-    pictures = pictures_of(curated)
     (folder / "assets").mkdir()
     for name, png in pictures.items():
         (folder / "assets" / name).write_bytes(png)

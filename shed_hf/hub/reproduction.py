@@ -5,13 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from shed_hf.clustering.clusterers import CLUSTERERS
+from shed_hf.config.of_recipe import tuning_settings
+from shed_hf.config.shed_config import SETTINGS_BY_NAME
 from shed_hf.embedding.encoders import Lexical
 from shed_hf.estimators.no_game import NoGame
 from shed_hf.estimators.registry import ESTIMATORS
+from shed_hf.evaluation.item_groups import GROUPED_NAMES
 from shed_hf.evaluation.registry import OBJECTIVES
+from shed_hf.results.race import USUAL_LEVEL
 from shed_hf.results.recipe import PART_FIELDS, EvaluationEntry, Recipe, SourceEntry
+from shed_hf.results.tuner_again import tuner_entry_of
 from shed_hf.sampling.registry import SAMPLERS, SELECTORS
 from shed_hf.sampling.row_ranking import KINDS
+from shed_hf.utils.old_entries import with_old_defaults
 from shed_hf.utils.text import excerpt
 
 _NO_GAME = NoGame.__name__
@@ -24,15 +30,8 @@ _CALLABLE = re.compile(r"#[0-9a-f]{12}$")
 """How the name of a function ends in a recipe: with a digest of its code."""
 
 
-_PLAIN: tuple[tuple[str, Any], ...] = (
-    ("proxies_per_cluster", 4), ("proxy_sets", 1), ("warmup", 0), ("budget", None), ("columns", None),
-    ("eval_columns", None), ("drop_invalid", False),
-)  # fmt: skip
-"""Arguments that are written as they are, with what they are where nothing was said."""
-
-
-USUAL_LEVEL = 0.95
-"""The level of a race where nothing was said."""
+_PLAIN = ("proxies_per_cluster", "proxy_sets", "warmup", "budget", "columns", "eval_columns", "drop_invalid")
+"""Arguments that are written as they are, where they are not at their default."""
 
 
 _IN_WORDS = {
@@ -81,7 +80,7 @@ def _afterwards(recipe: Recipe) -> list[str]:
 
 
 def _imports(recipe: Recipe) -> list[str]:
-    tuner: Mapping[str, Any] = recipe["tuner"] or {}
+    tuner: Mapping[str, Any] = (None if recipe["grouping"] else recipe["tuner"]) or {}
     extra = [
         line
         for part, line in (("peft_config", "from peft import LoraConfig"), ("args", "from trl import SFTConfig"))
@@ -113,7 +112,8 @@ def _arguments(recipe: Recipe) -> tuple[dict[str, str], dict[str, str]]:
     """The arguments of `curate` as code, and those that can only be told in words."""
     known = {"size": repr(recipe["size"]), "seed": repr(recipe["seed"])}
     given = dict(recipe)
-    known |= {name: repr(given[name]) for name, usual in _PLAIN if given.get(name, usual) != usual}
+    usual = {name: SETTINGS_BY_NAME[name].default for name in _PLAIN}
+    known |= {name: repr(given[name]) for name in _PLAIN if given.get(name, usual[name]) != usual[name]}
     unknown: dict[str, str] = {}
     if recipe["merit"] is None:
         known["merit"] = "None"
@@ -130,23 +130,35 @@ def _arguments(recipe: Recipe) -> tuple[dict[str, str], dict[str, str]]:
             known[name] = as_python
         else:
             unknown[name] = _IN_WORDS.get(part["name"]) or str(part["name"])
-    tuner = recipe["tuner"]
-    if tuner is None:
-        unknown["utility"] = str(recipe["utility"].get("utility", "a callable"))
-    else:
-        known |= _tuner(tuner)
-        objective = tuner["objective"]
-        if isinstance(objective, dict) and _objective(objective) is None:
-            unknown["objective"] = ", ".join(str(part) for part in objective.values())
     if recipe.get("constraints"):
         known["constraints"] = _constraints(recipe)
-    if recipe["grouping"] is not None:
-        measure = known.pop("objective", "") or unknown.pop("objective", "")
-        unknown["objective"] = (
-            f"{recipe['grouping']['kind']} over {len(set(recipe['grouping']['groups']))} groups of items"
-            + (f", each measured by {measure}" if measure else "")
-        )
+    _enter_tuner(recipe, known, unknown)
     return known, unknown
+
+
+def _enter_tuner(recipe: Recipe, known: dict[str, str], unknown: dict[str, str]) -> None:
+    tuner, grouping = tuner_entry_of(recipe), recipe["grouping"]
+    objective = None if tuner is None else tuner["objective"]
+    as_python = None if objective is None else _objective(objective)
+    if isinstance(objective, dict) and as_python is None:
+        unknown["objective"] = ", ".join(str(part) for part in objective.values())
+    if tuner is None:
+        unknown["utility"] = str(recipe["utility"].get("utility", "a callable"))
+    elif grouping is None:
+        known |= _tuner(tuner)
+    else:  # an objective over groups goes with arguments of `curate`, not with a FineTune
+        settings = tuning_settings(tuner).items()
+        known |= {name: repr(value) for name, value in settings if value != SETTINGS_BY_NAME[name].default}
+    if grouping is None:
+        return
+    measure = as_python or unknown.pop("objective", "")
+    if "column" in grouping and (objective is None or as_python):
+        fields = [repr(grouping["column"]), *([as_python] if as_python else [])]
+        known["objective"] = f"shed_hf.{GROUPED_NAMES[grouping['kind']].__name__}({', '.join(fields)})"
+    else:
+        unknown["objective"] = f"{grouping['kind']} over {len(set(grouping['groups']))} groups of items" + (
+            f", each measured by {measure}" if measure else ""
+        )
 
 
 def _enter_race(recipe: Recipe, known: dict[str, str], unknown: dict[str, str]) -> None:
@@ -183,6 +195,7 @@ def _constraints(recipe: Recipe) -> str:
 
 def _part(described: Mapping[str, Any]) -> str | None:
     """A seam's implementation as code, if it is one of this package's."""
+    described = with_old_defaults(described)
     name = described["name"]
     if name == _NO_GAME:
         return "None"
@@ -211,7 +224,7 @@ def _column(source: str) -> str | None:
 def _tuner(tuner: Mapping[str, Any]) -> dict[str, str]:
     objective = None if tuner["objective"] is None else _objective(tuner["objective"])
     given = {"model": repr(tuner["model"])} | ({} if objective is None else {"objective": objective})
-    if tuner["args"] is None and tuner["peft_config"] is None and "precision" not in tuner:
+    if tuner["args"] is None and tuner["peft_config"] is None and not {"precision", "learning_rate"} & tuner.keys():
         return given
     for name, kind in (("args", "SFTConfig"), ("peft_config", "LoraConfig")):
         if tuner[name] is not None:
@@ -220,6 +233,8 @@ def _tuner(tuner: Mapping[str, Any]) -> dict[str, str]:
             given[name] = f"{kind}({fields}\n        )"
     if "precision" in tuner:
         given["precision"] = repr(tuner["precision"])
+    if "learning_rate" in tuner:
+        given["learning_rate"] = repr(tuner["learning_rate"])
     inside = "".join(f"\n        {name}={value}," for name, value in given.items())
     return {"utility": f"shed_hf.FineTune({inside}\n    )"}
 

@@ -1,6 +1,5 @@
 """`ClusterScores`: clusters and their values, for rows that were not there when they were valued."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from shed_hf.embedding.embed import encode_texts, unit
 from shed_hf.embedding.encoders import Encoder, SentenceTransformerEncoder
 from shed_hf.errors import InputError
 from shed_hf.types import EmbeddingMatrix, FloatVector, IntVector
+from shed_hf.utils.warn import warn
 
 VERSION = 1
 
@@ -127,8 +127,7 @@ class ClusterScores:
 
 def _warn_of_unknown(rows: IntVector, n_rows: int) -> None:
     named = ", ".join(str(row) for row in rows[:5]) + (" …" if len(rows) > 5 else "")
-    warnings.warn(
+    warn(
         f"{len(rows)} of {n_rows} rows of a batch get no value, cluster -1: the encoder knows nothing of their text "
         f"and gives them a vector of zeros; in the batch they are row {named}",
-        stacklevel=3,
     )

@@ -15,14 +15,19 @@ from shed_hf.types import IntVector
 if TYPE_CHECKING:
     from datasets import Dataset
 
+RANK = "shed_rank"
+"""The column of a row's place among the chosen ones; results of versions that kept no order have none."""
+
 
 @dataclass(frozen=True, eq=False)
 class Curation:
     """The chosen rows as a plain `Dataset`, with what led to them.
 
     Attributes:
-        dataset: The chosen rows, with every column of the source and ``shed_row``, ``shed_cluster`` and ``shed_value``.
-        rows: ``(size,)`` their row ids in the source, ascending.
+        dataset: The chosen rows, the best first, with every column of the source and ``shed_row``, ``shed_cluster``,
+            ``shed_value`` and ``shed_rank``, which counts from 1. The first k are what is kept of them where only k are
+            wanted, in the order in which the sampler took them; rows that were given are in the order given.
+        rows: ``(size,)`` their row ids in the source, in the order of ``dataset``.
         clusters: A line per cluster, see `clusters_table`.
         recipe: Arguments, parts, provenance, versions and bill.
         valued: Everything that was known before rows were chosen.
@@ -36,6 +41,11 @@ class Curation:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether the rows are in the order of their rank; results of earlier versions are in that of the source."""
+        return RANK in self.dataset.column_names
 
     @property
     def estimate(self) -> ValueEstimate:

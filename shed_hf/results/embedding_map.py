@@ -1,6 +1,8 @@
 """A map of the pool: a sample of its rows as points in the plane, near each other where their embeddings are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,22 +52,50 @@ def _two_columns(columns: NDArray[np.floating[Any]]) -> Coordinates:
 
 DOTS = 1000
 
+_ROWS, _COORDINATES, _VECTORS = "sketch_rows", "sketch_coordinates", "sketch_vectors"
+"""The names of a map's arrays in a file."""
+
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingMap:
-    """A sample of the pool's rows as points in the plane.
+    """A sample of the pool's rows as points in the plane, laid out when somebody first asks where they lie.
 
     Attributes:
         rows: ``(k,)`` row ids of the source, ascending.
-        coordinates: ``(k, 2)`` float32, where each of them lies.
+        vectors: ``(k, d)`` float32 unit vectors of these rows; with d = 2 they are coordinates already.
     """
 
     rows: IntVector = field(repr=False)
-    coordinates: NDArray[np.float32] = field(repr=False)
+    vectors: EmbeddingMatrix = field(repr=False)
+
+    @cached_property
+    def coordinates(self) -> Coordinates:
+        """Where each of the rows lies ``(k, 2)``; t-SNE takes some seconds for 1,000 rows, once."""
+        return layout(self.vectors)
+
+    def as_arrays(self) -> dict[str, NDArray[Any]]:
+        """The map as arrays for a file: with coordinates where they were made, else with what they are made of."""
+        known = self.coordinates if "coordinates" in vars(self) else self.vectors
+        return {_ROWS: self.rows, _COORDINATES if known.shape[1:] == (2,) else _VECTORS: known}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "EmbeddingMap":
+        """The map that `as_arrays` wrote.
+
+        Args:
+            arrays: Arrays by name, others among them.
+
+        Returns:
+            The map.
+
+        Raises:
+            KeyError: Where a part is missing.
+        """
+        return cls(arrays[_ROWS], arrays[_COORDINATES if _COORDINATES in arrays else _VECTORS])
 
 
 def embedding_map_of(rows: IntVector, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> EmbeddingMap:
-    """A map of at most 1,000 rows, drawn at random and laid out by t-SNE of their unit vectors.
+    """A map of at most 1,000 rows, drawn at random, to be laid out by t-SNE of their unit vectors.
 
     Args:
         rows: ``(m,)`` row ids of the source, ascending.
@@ -75,6 +105,5 @@ def embedding_map_of(rows: IntVector, embeddings: EmbeddingMatrix, rng: np.rando
     Returns:
         The map.
     """
-
     positions = np.sort(rng.choice(len(rows), size=min(DOTS, len(rows)), replace=False))
-    return EmbeddingMap(rows[positions], layout(np.asarray(embeddings[positions])))
+    return EmbeddingMap(rows[positions], np.array(embeddings[positions]))

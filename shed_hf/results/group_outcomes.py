@@ -145,7 +145,10 @@ def _ends(valued: ValuedPool) -> tuple[FloatVector, FloatVector]:
     coalitions, outcomes = coalitions_of(valued.ledger, valued.players.rows)
     empty, grand = outcomes[~coalitions.any(axis=1)], outcomes[coalitions.all(axis=1)]
     if not len(empty) or not len(grand):
-        raise InputError("the ledger lacks v(∅) or v(N) of these players; measure them with curate(…, ledger=…)")
+        raise InputError(
+            "the ledger lacks the outcome of no rows (v(∅)) or of a sample of every cluster (v(N)); measure them with "
+            "curate(…, ledger=…)"
+        )
     return empty.mean(axis=0), grand.mean(axis=0)
 
 

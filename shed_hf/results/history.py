@@ -2,6 +2,7 @@
 
 from shed_hf.errors.safe_text import one_line
 from shed_hf.results.recipe import HistoryEntry, Recipe
+from shed_hf.results.units import measurement
 from shed_hf.utils.console import plural
 
 
@@ -14,10 +15,10 @@ def history_lines(recipe: Recipe) -> list[str]:
     Returns:
         Lines, first to last; none where the pool never grew.
     """
-    return [_in_words(entry) for entry in recipe.get("history", [])[1:]]
+    return [_in_words(entry, measurement(recipe)) for entry in recipe.get("history", [])[1:]]
 
 
-def _in_words(entry: HistoryEntry) -> str:
+def _in_words(entry: HistoryEntry, one: str) -> str:
     left_out = [f"{count:,} {one_line(why, 60)}" for why, count in entry["left_out"].items() if count]
     apart = plural(entry["added"] - entry["joined"], "row")
     founded = f", {apart} in {plural(entry['clusters'], 'new cluster')}" if entry["clusters"] else ""
@@ -25,5 +26,5 @@ def _in_words(entry: HistoryEntry) -> str:
     dropped = f"; left out: {', '.join(left_out)}" if left_out else ""
     return (
         f"grown by {plural(entry['added'], 'row')}: {entry['joined']:,} in the clusters there were{founded}{repeats}"
-        f"{dropped}; {plural(entry['fine_tunings'], 'fine-tuning')} for it"
+        f"{dropped}; {plural(entry['fine_tunings'], one)} for it"
     )

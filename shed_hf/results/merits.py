@@ -21,9 +21,11 @@ def merits_table(curated: Curation) -> "Dataset":
     ``value`` is what the row adds to the mean outcome beside others like those that were measured. With `RowValues` its
     parts are ``any_row`` (what the mean row adds), one for each signal, and ``of_cluster``; they add up to it. With
     `CreditCoverage` it is the row's mean credit over the evaluation items, ``any_row`` and ``credit``, and its standard
-    error is what these being a sample leaves open. With any other sampler all that is known is the cluster: ``any_row``
-    and ``of_cluster`` divide its value among the rows that stood for it, and rows of clusters that did not play have
-    none. ``merit``, where rows of a cluster were ranked, is what they were ranked by, and no part of the value.
+    error is what these being a sample leaves open. With `Retrieval` (but not ``by="greedy"``) it is no outcome but the
+    row's mean cosine with the evaluation items, ``nearness``. With any other sampler all that is known is the cluster:
+    ``any_row`` and ``of_cluster`` divide its value among the rows that stood for it, and rows of clusters that did not
+    play have none. ``merit``, where rows of a cluster were ranked, is what they were ranked by, and no part of the
+    value.
 
     Args:
         curated: The result.

@@ -14,6 +14,10 @@ from shed_hf.utils.console import plural
 if TYPE_CHECKING:
     from datasets import Dataset
 
+USUAL_LEVEL = 0.95
+"""The confidence level of a race where nothing was said."""
+
+
 RANDOM, UNTUNED = "random rows", "not tuned"
 """What the lines are called that candidates are compared with."""
 
@@ -58,12 +62,14 @@ class RaceResult:
         kept: The name of what was kept: the best candidate, or `RANDOM` where it was not shown to be better.
         ranked_by: The positions of the evaluation items that everything was chosen by, ascending.
         n_items: How many evaluation items there are; the others had no say, and give the verdict.
-        fine_tunings: The fine-tunings behind the race, over all runs that the ledger remembers.
+        fine_tunings: The fine-tunings of candidates and random rows, over all runs that the ledger remembers.
         evidence: The best candidate beside random rows on the items that it was chosen by, corrected for the number of
             candidates. It decided whether the candidate was kept.
         verdict: The best candidate beside random rows on the items that had no say.
         plan: The arguments that the race had.
         is_current: Whether the rows are those that were kept; False after they were sampled anew.
+        credit_runs: The training runs over all rows by which candidates were chosen, beside the fine-tunings.
+        measurement: What one measurement is called: ``"outcome"`` where a callable measured.
     """
 
     candidates: tuple[Contender, ...]
@@ -78,6 +84,8 @@ class RaceResult:
     verdict: Verdict
     plan: RacePlanEntry = field(repr=False)
     is_current: bool = True
+    credit_runs: int = 0
+    measurement: str = "fine-tuning"
 
     @property
     def best(self) -> Contender:
@@ -99,15 +107,26 @@ class RaceResult:
             What was kept, the means of all, and both comparisons with random rows.
         """
         judged = self.n_items - len(self.ranked_by)
-        left_out = [f"{one_line(name, 60)} ({one_line(why, 160)})" for name, why in self.left_out.items()]
         return [
             f"race of {plural(len(self.candidates), 'candidate')} and random rows, "
-            f"{plural(self.fine_tunings, 'fine-tuning')}: {self.claim}",
+            f"{plural(self.fine_tunings, one_line(self.measurement, 40))}{self._credit_runs}: {self.claim}",
             f"means ± se on {plural(len(self.ranked_by), 'item')} (training orders): "
             f"{', '.join(map(str, [*self.candidates, self.random]))}; {UNTUNED} {self.untuned:.4f}",
             f"{one_line(self.best.name, 60)} on {plural(judged, 'item')} that had no say: {self.verdict.claim}",
-            *([f"not in the race: {'; '.join(left_out)}"] if left_out else []),
+            *(f"not in the race: {names}, since {why}" for why, names in self._left_out.items()),
         ]
+
+    @property
+    def _left_out(self) -> dict[str, str]:
+        """The names of those that could not take part by the reason, which is an error without what it says to do."""
+        found: dict[str, list[str]] = {}
+        for name, why in self.left_out.items():
+            found.setdefault(one_line(why.split("; ")[0], 120), []).append(one_line(name, 60))
+        return {why: ", ".join(names) for why, names in found.items()}
+
+    @property
+    def _credit_runs(self) -> str:
+        return f" and {plural(self.credit_runs, 'training run')} for credits" if self.credit_runs else ""
 
     @property
     def claim(self) -> str:
@@ -160,6 +179,8 @@ class RaceResult:
             "verdict": self.verdict.as_json(),
             "plan": self.plan,
             "is_current": self.is_current,
+            "credit_runs": self.credit_runs,
+            "measurement": self.measurement,
         }
 
     @classmethod
@@ -186,6 +207,8 @@ class RaceResult:
             verdict=Verdict.from_json(entry["verdict"]),
             plan=entry["plan"],
             is_current=entry["is_current"],
+            credit_runs=entry.get("credit_runs", 0),
+            measurement=entry.get("measurement", "fine-tuning"),
         )
 
 

@@ -19,21 +19,23 @@ class HubEntry(TypedDict):
 
 
 class SourceEntry(TypedDict):
-    """The dataset that was curated; ``digest`` is of its rows' content."""
+    """The dataset that was curated; ``digest`` is of its rows' content, ``unread`` what of it was left out unread."""
 
     rows: int
     name: str | None
     split: str
     digest: str
     hub: HubEntry | None
+    unread: NotRequired[list[str]]
 
 
 class EvaluationEntry(TypedDict):
-    """The evaluation items; ``held_out`` where they are rows of the dataset itself."""
+    """The evaluation items; ``held_out`` where they are rows of the dataset itself, ``digest`` of their content."""
 
     items: int
     held_out: bool
     hub: HubEntry | None
+    digest: NotRequired[str]
 
 
 class FormatEntry(TypedDict):
@@ -45,20 +47,24 @@ class FormatEntry(TypedDict):
 
 
 class TunerEntry(TypedDict):
-    """What `FineTune` was given; settings at their default are left out. ``precision`` is what was chosen or given."""
+    """What `FineTune` was given; settings at their default are left out. ``precision`` is what was chosen or given, and
+    ``learning_rate`` what was given where there are no ``args``.
+    """
 
     model: str
     objective: str | PartEntry | None
     args: dict[str, Any] | None
     peft_config: dict[str, Any] | None
     precision: NotRequired[str]
+    learning_rate: NotRequired[float]
 
 
 class GroupingEntry(TypedDict):
-    """The groups of evaluation items: the number of each item's group."""
+    """The groups of evaluation items: the number of each item's group; ``column`` where it was named."""
 
     kind: Any
     groups: list[int]
+    column: NotRequired[str]
 
 
 class ConstraintEntry(TypedDict):
@@ -153,6 +159,7 @@ class TransferEntry(TypedDict):
     stderr: list[float | None]
     seed: int
     utility: dict[str, Any]
+    kept_unknown: NotRequired[str]
 
 
 class HistoryEntry(TypedDict):
@@ -191,6 +198,8 @@ class VerdictCostEntry(TypedDict):
     tuning_seconds: float
     full_seconds: float | None
     full_is_measured: bool
+    chosen_by: NotRequired[str]
+    verified_by: NotRequired[str]
 
 
 class VerdictEntry(TypedDict):
@@ -209,9 +218,10 @@ class VerdictEntry(TypedDict):
     seeds_needed: int | None
     items_needed: int | None
     unit: str
-    dropped: dict[str, int]
+    dropped: dict[str, int | None]
     notes: list[str]
     cost: VerdictCostEntry | None
+    beyond_draws: NotRequired[bool]
 
 
 class ContenderEntry(TypedDict):
@@ -251,6 +261,8 @@ class RaceEntry(TypedDict):
     verdict: VerdictEntry
     plan: RacePlanEntry
     is_current: bool
+    credit_runs: NotRequired[int]
+    measurement: NotRequired[str]
 
 
 class SignalWeightEntry(TypedDict):

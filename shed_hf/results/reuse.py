@@ -1,6 +1,5 @@
 """Using a valued pool again: another subset, or other values from the same outcomes. Nothing is fine-tuned."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,6 +33,7 @@ from shed_hf.types import BoolVector, IntVector, TrainingSequence
 from shed_hf.utils.console import plural
 from shed_hf.utils.naming import plain, to_recipe_entry
 from shed_hf.utils.random_streams import Streams
+from shed_hf.utils.warn import warn
 
 
 def resample(
@@ -85,9 +85,12 @@ def resample(
     if groups:
         new["constraints"] = constraint_entries(groups)
     if "transfers" in new:  # what they say of the choice is of the choice before
-        new["transfers"] = [{**entry, "kept": None, "kept_by_chance": None} for entry in new["transfers"]]
+        new["transfers"] = [
+            {**entry, "kept": None, "kept_by_chance": None, "kept_unknown": "were sampled anew since"}
+            for entry in new["transfers"]
+        ]
     again = choose_rows(replace(found.valued, taken=taken), new, chosen, streams.for_rows)
-    return again if np.array_equal(again.rows, curated.rows) else _without_verdicts(again)
+    return again if np.array_equal(np.sort(again.rows), np.sort(curated.rows)) else _without_verdicts(again)
 
 
 def _without_verdicts(again: Curation) -> Curation:
@@ -188,12 +191,11 @@ def reestimate(
     again = replace(found, valued=replace(valued, estimate=estimate), recipe=updated(recipe, changed))
     if sampler is None and valued.taken is not None:  # rows were chosen one by one
         if recipe["sampler"]["name"] == RowValues.__name__:
-            warnings.warn(
+            warn(
                 'rows, and what they are worth, stay as the game\'s first values left them; pass sampler="qocs" to '
                 "choose by the new values of clusters",
-                stacklevel=3,
             )
-        return curation_of(again.valued, again.recipe, curated.rows)
+        return curation_of(again.valued, again.recipe, valued.taken)
     return resample(again, recipe["size"], sampler, None, None)
 
 
@@ -273,8 +275,8 @@ class LedgerOnly:
         if not lacking:
             return
         raise InputError(
-            f"the ledger lacks {plural(lacking, 'coalition')} that this estimator asks for, and nothing is "
-            'fine-tuned here; pass estimator="least-squares" or "banzhaf", which use whatever was measured, '
+            f"the ledger lacks {plural(lacking, 'coalition')} (sets of clusters) that this estimator asks for, and "
+            'nothing is measured here; pass estimator="least-squares" or "banzhaf", which use whatever was measured, '
             "or measure them with curate(…, estimator=…, ledger=…)"
         )
 

@@ -1,5 +1,6 @@
 """Finds the rows of a valued pool in a dataset again, by position or by content."""
 
+import os
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.data.loading import load_source
-from shed_hf.data.pool import read_pool
+from shed_hf.data.pool import content_digests
 from shed_hf.errors import InputError
 from shed_hf.results.curation import Curation
 from shed_hf.results.tables import COLUMNS
@@ -34,7 +35,8 @@ def attach_source(curated: Curation, source: Any) -> Curation:
         InputError: When the source can't be loaded, lacks rows of the pool, or lacks columns of the curated rows.
     """
     try:
-        dataset = load_source(source, curated.recipe["source"]["split"] or None, name="source")
+        split = (curated.recipe["source"]["split"] or None) if _may_have_splits(source) else None
+        dataset = load_source(source, split, "source", curated.recipe["drop_invalid"])
     except OSError as error:  # such as datasets' for a name that is not there
         raise InputError(f"source={source!r} can't be loaded ({error}); pass the dataset that was curated") from error
     columns = [column for column in curated.dataset.column_names if column not in COLUMNS]
@@ -42,7 +44,13 @@ def attach_source(curated: Curation, source: Any) -> Curation:
     if lacking:
         raise InputError(f"source lacks the columns {lacking}; pass source= with the dataset that was curated")
     positions = _positions(curated, dataset)
-    return replace(curated, valued=replace(curated.valued, source=dataset.select_columns(columns).select(positions)))
+    rows = dataset.select_columns(columns).select(positions)
+    return replace(curated, valued=replace(curated.valued, source=rows, whole_source=dataset))
+
+
+def _may_have_splits(source: Any) -> bool:
+    """Whether a split may be picked by its name: of what is named or is a dict of splits, not of rows themselves."""
+    return isinstance(source, str | os.PathLike | Mapping)
 
 
 @without_secrets
@@ -92,7 +100,7 @@ def _loaded(hub: Mapping[str, Any]) -> "Dataset":
 def _positions(curated: Curation, source: "Dataset") -> IntVector:
     """Where the rows of the pool are in ``source`` ``(m,)``: at their old places, or wherever their content is."""
     recipe, valued = curated.recipe, curated.valued
-    found = read_pool(source, valued.format, drop_invalid=True, name="source").digests
+    found = content_digests(source, valued.format, "source")
     rows = valued.pool_rows
     if rows[-1] < len(found) and np.array_equal(found[rows], valued.digests):
         return rows

@@ -1,17 +1,20 @@
 """A curation in a few lines: what was kept, from which clusters, whether the ranking holds, and what it cost."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shed_hf.errors.safe_text import one_line
 from shed_hf.estimators import ValueEstimate
 from shed_hf.estimators.significance import verdict_of
-from shed_hf.results.group_outcomes import GroupChange
+from shed_hf.results.cluster_names import cluster_name
+from shed_hf.results.group_outcomes import GroupChange, signed
 from shed_hf.results.history import history_lines
 from shed_hf.results.recipe import Recipe, RowValuesEntry
 from shed_hf.results.tables import MIXED
 from shed_hf.results.transfer import transfers_of
+from shed_hf.results.units import measurement, outcome_in_words, unit_of
 from shed_hf.utils.console import duration, plural
 
 if TYPE_CHECKING:
@@ -32,14 +35,14 @@ def summary(curated: "Curation") -> str:
     lines = [
         f"kept {len(curated):,} of {plural(recipe['source']['rows'], 'row')}, from {kept} of "
         f"{plural(len(curated.clusters), 'cluster')}",
-        *(_game_lines(curated) if estimate.played else ["no game was played: clusters have no values"]),
-        *_choice_lines(curated),
         *_verdict_lines(curated),
+        *_choice_lines(curated),
+        *(_game_lines(curated) if estimate.played else ["clusters were not valued: no game was played"]),
         *_group_lines(recipe),
         *(f"{found.claim}: {found.figures}" for found in transfers_of(recipe)),
         *history_lines(recipe),
-        f"cost {plural(recipe['bill']['fine_tunings'], 'fine-tuning')}, {duration(recipe['bill']['seconds'])}; left "
-        f"out: {_dropped(recipe)}",
+        f"cost {plural(recipe['bill']['fine_tunings'], measurement(recipe))}, {duration(recipe['bill']['seconds'])}; "
+        f"left out: {_dropped(recipe)}",
     ]
     return "\n  ".join(lines)
 
@@ -47,31 +50,67 @@ def summary(curated: "Curation") -> str:
 def _game_lines(curated: "Curation") -> list[str]:
     estimate = curated.estimate
     return [
-        f"best {_ranked(curated, best=True)}; worst {_ranked(curated, best=False)}",
-        f"v(∅) = {estimate.v_empty:.4f}, v(N) = {estimate.v_grand:.4f} "
-        f"({one_line(curated.recipe['utility'].get('objective', 'mean outcome'))})",
+        f"worth most: {_ranked(curated, best=True)}; least: {_ranked(curated, best=False)}",
+        f"{ends_in_words(curated.recipe, estimate)}; {_measure(curated.recipe)}, higher is better",
         _reliability_line(estimate),
         *_mixed_line(curated),
     ]
 
 
+def ends_in_words(recipe: Recipe, estimate: ValueEstimate) -> str:
+    """The outcomes of no rows and of a sample of every cluster.
+
+    Args:
+        recipe: The recipe of the curation.
+        estimate: The values of its clusters.
+
+    Returns:
+        A phrase, with the unit where it is known.
+    """
+    unit, tunes = unit_of(recipe["utility"]), measurement(recipe) == "fine-tuning"
+    empty, grand = f"{estimate.v_empty:.4f}", f"{estimate.v_grand:.4f}{unit and ' '}{unit}"
+    if tunes:
+        return f"untuned model {empty} (v(∅)), tuned on a sample of every cluster {grand} (v(N))"
+    return f"outcome of no rows {empty} (v(∅)), of a sample of every cluster {grand} (v(N))"
+
+
+def _measure(recipe: Recipe) -> str:
+    utility = recipe["utility"]
+    named = utility.get("objective") or utility.get("utility") or "a utility that does not describe itself"
+    return outcome_in_words(utility) or f"measured by {one_line(named, 80)}"
+
+
 def _ranked(curated: "Curation", best: bool) -> str:
     valued = [line for line in curated.clusters if line["value"] is not None]
     chosen = sorted(valued, key=lambda line: -line["value"] if best else line["value"])[:1]
-    return ", ".join(f"cluster {line['cluster']} ({line['value']:+.4f})" for line in chosen)
+    return ", ".join(f"{cluster_name(line['cluster'], line['top_terms'])} {worth(line)}" for line in chosen)
+
+
+def worth(line: Mapping[str, Any]) -> str:
+    """What a cluster is worth, with its sign and one standard error.
+
+    Args:
+        line: Its line of the table of clusters.
+
+    Returns:
+        Such as ``+0.0123 ± 0.0040``; ``not valued`` without a value.
+    """
+    return "not valued" if line["value"] is None else signed(line["value"], line["stderr"])
 
 
 def _reliability_line(estimate: ValueEstimate) -> str:
     verdict = verdict_of(estimate)
     stopped = [one_line(estimate.stopped)] if estimate.stopped else []
-    return "; ".join([f"ranking: {verdict.in_short}", *verdict.notes, *stopped])
+    return "; ".join([f"ranking of the clusters: {verdict.in_short}", *verdict.notes, *stopped])
 
 
 def _mixed_line(curated: "Curation") -> list[str]:
     mixed = int(np.sum(curated.valued.disagreement > MIXED))
     if not mixed:
         return []
-    return [f"{plural(mixed, 'cluster')} mixed, by what disjoint proxies are worth: more clusters, features or merit="]
+    what = "its samples differ" if mixed == 1 else "their samples differ"
+    advice = "more clusters, features= or merit= may part good rows from bad ones"
+    return [f"{plural(mixed, 'cluster')} mixed ({what} in worth): {advice}"]
 
 
 def _choice_lines(curated: "Curation") -> list[str]:
@@ -126,4 +165,5 @@ def _group_lines(recipe: Recipe) -> list[str]:
 
 def _dropped(recipe: Recipe) -> str:
     parts = [f"{count} {one_line(what, 60)}" for what, count in recipe["left_out"].items() if count]
+    parts += [f"all of {one_line(each, 100)}" for each in recipe["source"].get("unread", [])]
     return ", ".join(parts) or "nothing"

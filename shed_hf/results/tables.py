@@ -1,5 +1,6 @@
 """The tables of a result: the chosen rows with their values, and a line for each cluster."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,12 +8,12 @@ import numpy as np
 from shed_hf.clustering.clusters import NOISE
 from shed_hf.errors import InputError
 from shed_hf.results.constrained_choice import choose_within, constraints_in
-from shed_hf.results.curation import Curation
+from shed_hf.results.curation import RANK, Curation
 from shed_hf.results.recipe import Recipe, updated
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.sampling.registry import AnySampler
-from shed_hf.sampling.samplers import choose
-from shed_hf.sampling.selectors import RowSelector
+from shed_hf.sampling.samplers import QOCS, choose
+from shed_hf.sampling.selectors import Full, RowSelector
 from shed_hf.types import FloatVector, IntVector
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ MIXED = 2.0
 """Above this disagreement of its proxy sets, in standard errors, a cluster is called mixed."""
 
 
-COLUMNS = ("shed_row", "shed_cluster", "shed_value")
+COLUMNS = ("shed_row", "shed_cluster", "shed_value", RANK)
+"""The columns that a result adds to those of the source."""
 
 
 def check_columns(source: "Dataset") -> None:
@@ -44,7 +46,8 @@ def check_columns(source: "Dataset") -> None:
 def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: AnySampler, rng: np.random.Generator) -> Curation:
     """Choose ``recipe["size"]`` rows, and put them together with what led to them.
 
-    A selector of rows has chosen already: its rows are ``valued.taken``. The constraints of the recipe are kept.
+    A selector of rows has chosen already: its rows are ``valued.taken``, in the order in which it took them. The
+    constraints of the recipe are kept. Where all rows are taken, clusters with values say which come first.
 
     Args:
         valued: The valued pool, with its source.
@@ -62,10 +65,13 @@ def choose_rows(valued: ValuedPool, recipe: Recipe, sampler: AnySampler, rng: np
     if constraints:
         choice = choose_within(valued, constraints, sampler, recipe["size"])
         sampler, recipe = choice.sampler, updated(recipe, {"groups": choice.groups})
+    values, members = np.append(valued.values, np.nan), valued.members
+    if isinstance(sampler, Full) and valued.estimate.played:
+        valued = replace(valued, taken=choose(QOCS(), values, members, recipe["size"], rng, valued.merits))
     if isinstance(sampler, RowSelector):
-        rows = np.sort(_taken(valued, recipe["size"]))
+        rows = _taken(valued, recipe["size"])
     else:
-        rows = choose(sampler, np.append(valued.values, np.nan), valued.members, recipe["size"], rng, valued.merits)
+        rows = choose(sampler, values, members, recipe["size"], rng, valued.merits)
     return curation_of(valued, recipe, rows)
 
 
@@ -75,7 +81,7 @@ def curation_of(valued: ValuedPool, recipe: Recipe, rows: IntVector) -> Curation
     Args:
         valued: The valued pool, with its source.
         recipe: The recipe of the result.
-        rows: ``(size,)`` the row ids that were chosen, ascending.
+        rows: ``(size,)`` the row ids that were chosen, the best first.
 
     Returns:
         The result.
@@ -93,15 +99,15 @@ def _taken(valued: ValuedPool, size: int) -> IntVector:
 
 
 def with_values(valued: ValuedPool, rows: IntVector) -> "Dataset":
-    """The chosen rows with every column of the source, and ``shed_row``, ``shed_cluster`` and ``shed_value`` (None: not
-    valued).
+    """The chosen rows with every column of the source, and ``shed_row``, ``shed_cluster``, ``shed_value`` (None: not
+    valued) and ``shed_rank``, from 1.
 
     Args:
         valued: The valued pool, with its source.
-        rows: ``(size,)`` row ids of the source, ascending.
+        rows: ``(size,)`` row ids of the source, the best first.
 
     Returns:
-        The rows as a dataset.
+        The rows as a dataset, in the same order.
 
     Raises:
         InputError: Where the pool has no source.
@@ -118,6 +124,7 @@ def with_values(valued: ValuedPool, rows: IntVector) -> "Dataset":
         .add_column("shed_row", rows.tolist(), feature=Value("int64"))
         .add_column("shed_cluster", clusters.tolist(), feature=Value("int64"))
         .add_column("shed_value", _nullable(padded[clusters]), feature=Value("float64"))
+        .add_column(RANK, list(range(1, len(rows) + 1)), feature=Value("int64"))
     )
 
 
@@ -170,7 +177,7 @@ def clusters_table(valued: ValuedPool, chosen: IntVector) -> "Dataset":
 
 
 def in_words(value: float, stderr: float, rank: int, n_valued: int, disagreement: float = float("nan")) -> str:
-    """A cluster's value as a sentence, such as ``rank 2 of 46: adds 0.0123 ± 0.0040; mixed: its proxies disagree``.
+    """A cluster's value as a sentence, such as ``rank 2 of 46: adds 0.0123 ± 0.0040; mixed: its samples disagree``.
 
     Args:
         value: The value; NaN for none.
@@ -186,7 +193,7 @@ def in_words(value: float, stderr: float, rank: int, n_valued: int, disagreement
         return "not valued: noise, or no row that can be trained on"
     spread = "" if np.isnan(stderr) else f" ± {stderr:.4f}"
     return f"rank {rank} of {n_valued}: {'adds' if value >= 0 else 'takes away'} {abs(value):.4f}{spread}" + (
-        "; mixed: its proxies disagree" if disagreement > MIXED else ""
+        "; mixed: its samples disagree" if disagreement > MIXED else ""
     )
 
 

@@ -47,6 +47,7 @@ class Transfer:
         stderr: Their standard errors; None where unknown.
         seed: The seed of the training orders.
         utility: The header of what measured.
+        kept_unknown: Why it is not known how many of the chosen rows would be chosen again; empty where it is.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Transfer:
     stderr: tuple[float | None, ...]
     seed: int
     utility: Mapping[str, Any]
+    kept_unknown: str = ""
 
     @property
     def claim(self) -> str:
@@ -84,7 +86,8 @@ class Transfer:
         """The correlation and what it means for the choice, with intervals."""
         said = f"rank correlation of {plural(self.n_clusters, 'cluster')} {self.correlation:.2f} ({_span(self)})"
         if self.kept is None or self.kept_low is None or self.kept_high is None or self.kept_by_chance is None:
-            return said
+            unknown = one_line(self.kept_unknown, 300)
+            return f"{said}; the {plural(self.n_rows, 'chosen row')} {unknown}" if unknown else said
         return (
             f"{said}; of the {plural(self.n_rows, 'chosen row')} {self.kept:.0%} would also be chosen "
             f"({self.kept_low:.0%} to {self.kept_high:.0%}; {self.kept_by_chance:.0%} by chance)"
@@ -121,6 +124,7 @@ class Transfer:
             "stderr": list(self.stderr),
             "seed": self.seed,
             "utility": dict(self.utility),
+            "kept_unknown": self.kept_unknown,
         }
 
     @classmethod
@@ -155,6 +159,7 @@ class Transfer:
             stderr=tuple(found["stderr"]),
             seed=found["seed"],
             utility=found["utility"],
+            kept_unknown=found.get("kept_unknown", ""),
         )
 
 

@@ -1,6 +1,7 @@
 """`ValuedPool`: everything known once the clusters have values; what is left is to choose rows."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,8 @@ class ValuedPool:
         format: How rows were read.
         encoder: What embedded them; None where it could not travel along.
         source: Line *i* is row ``pool_rows[i]``; None where the rows are not at hand.
+        whole_source: The dataset that ``source`` was found in, with the rows that took no part; None where nobody
+            passed it again.
         merit: ``(m,)`` which rows of a cluster are taken first, higher before lower; None: random ones.
         taken: ``(size,)`` the row ids that a selector of rows chose, in the order it took them; None where rows were
             sampled from clusters.
@@ -76,6 +79,7 @@ class ValuedPool:
     format: RowFormat
     encoder: Encoder | None = None
     source: "Dataset | None" = field(default=None, repr=False)
+    whole_source: "Dataset | None" = field(default=None, repr=False)
     merit: FloatVector | None = field(default=None, repr=False)
     taken: IntVector | None = field(default=None, repr=False)
     measured_by: MeasuredBy | None = field(default=None, repr=False)
@@ -107,7 +111,10 @@ class ValuedPool:
         """The merit of every cluster's rows, in the order of `members`."""
         return None if self.merit is None else [self.merit[places] for places in self._places]
 
-    @property
+    @cached_property
     def _places(self) -> list[IntVector]:
+        """Where the rows of every cluster, and of noise last, are among ``pool_rows``, ascending."""
         labels = self.clustering.labels
-        return [np.flatnonzero(labels == number) for number in (*range(self.clustering.n_clusters), NOISE)]
+        counts = np.bincount(labels - NOISE, minlength=self.clustering.n_clusters + 1)
+        noise, *clusters = np.split(np.argsort(labels, kind="stable"), np.cumsum(counts)[:-1])
+        return [*clusters, noise]

@@ -54,6 +54,8 @@ class VerdictCost:
         tuning_seconds: The seconds of one tuning on the chosen rows, evaluation included.
         full_seconds: The same for all candidate rows; None where nothing is known of it.
         full_is_measured: Whether ``full_seconds`` was measured; otherwise it is reckoned from the number of rows.
+        chosen_by: What one measurement of the choice is called: ``"outcome"`` where a callable measured.
+        verified_by: The same of the verdict.
     """
 
     choosing_fine_tunings: int
@@ -63,6 +65,8 @@ class VerdictCost:
     tuning_seconds: float
     full_seconds: float | None = None
     full_is_measured: bool = False
+    chosen_by: str = "fine-tuning"
+    verified_by: str = "fine-tuning"
 
     @property
     def ratio(self) -> float:
@@ -98,8 +102,10 @@ class Verdict:
         seeds_needed: About how many more seeds, with as many more draws, would show the gain; None where it is shown,
             where there is none, or where seeds alone won't show it.
         items_needed: About how many test items in all would; None where that won't either, or is not asked.
+        beyond_draws: Whether random subsets are shown to differ so much from draw to draw that neither more seeds nor
+            more items would show a gain as small as this one.
         unit: The unit of outcomes, such as ``"nats a token"``; empty where unknown.
-        dropped: How many test items were left out, by the reason.
+        dropped: How many test items were left out, by the reason; None for a reason that could not be looked for.
         notes: What else is to be known of how it was measured.
         cost: What choosing, tuning and verifying cost; None where that is unknown.
     """
@@ -117,9 +123,10 @@ class Verdict:
     seeds_needed: int | None = None
     items_needed: int | None = None
     unit: str = ""
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int | None] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     cost: VerdictCost | None = None
+    beyond_draws: bool = False
 
     @property
     def gain(self) -> float:
@@ -183,6 +190,7 @@ class Verdict:
             dropped=dict(entry["dropped"]),
             notes=tuple(entry["notes"]),
             cost=None if cost is None else VerdictCost(**cost),
+            beyond_draws=entry.get("beyond_draws", False),
         )
 
 
@@ -213,7 +221,10 @@ def _what_would_show(verdict: Verdict) -> str:
         return f": about {plural(verdict.items_needed, 'test item')} would be needed"
     if verdict.gain <= 0:
         return ": no gain was seen"
-    return ": random rows differ as much from draw to draw, and more seeds or items would not change that"
+    if verdict.beyond_draws:
+        return ": random rows differ as much from draw to draw, and more seeds or items would not change that"
+    runs = f"{plural(verdict.n_seeds, 'seed')} and {plural(verdict.n_draws, 'random draw')}"
+    return f": {runs} do not tell how many more would be needed"
 
 
 def _lines(verdict: Verdict) -> list[str]:
@@ -233,8 +244,9 @@ def _lines(verdict: Verdict) -> list[str]:
 
 
 def _cost_line(cost: VerdictCost) -> str:
+    choosing = plural(cost.choosing_fine_tunings, one_line(cost.chosen_by, 40))
     parts = [
-        f"choosing took {plural(cost.choosing_fine_tunings, 'fine-tuning')}, {duration(cost.choosing_seconds)}: "
+        f"choosing took {choosing}, {duration(cost.choosing_seconds)}: "
         f"{cost.ratio:.3g} times one tuning on the chosen rows ({duration(cost.tuning_seconds)})"
     ]
     if cost.pays_after is not None:
@@ -242,7 +254,7 @@ def _cost_line(cost: VerdictCost) -> str:
         parts.append(f"paid for after {plural(cost.pays_after, 'tuning')} instead of on all candidate rows{reckoned}")
     elif cost.full_seconds is not None:
         parts.append("a tuning on all candidate rows takes no longer, so the choice saves no time")
-    verifying = plural(cost.verifying_fine_tunings, "fine-tuning")
+    verifying = plural(cost.verifying_fine_tunings, one_line(cost.verified_by, 40))
     return "; ".join([*parts, f"this verdict took {verifying}, {duration(cost.verifying_seconds)}"])
 
 

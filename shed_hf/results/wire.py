@@ -28,7 +28,7 @@ class CurationResult:
     """What rank 0's curation found, as it is sent: every rank has the rows themselves, and makes the tables.
 
     Attributes:
-        rows: The row ids that were chosen, ascending.
+        rows: The row ids that were chosen, the best first.
         recipe: Everything that decided the curation.
         valued: The valued pool, without its source.
     """
@@ -48,7 +48,8 @@ def to_workers(curated: Curation) -> CurationResult:
         What is left to be sent.
     """
     encoder = curated.valued.encoder if isinstance(curated.valued.encoder, FittedLexical) else None
-    valued = replace(curated.valued, source=None, encoder=encoder, measured_by=None, measured_items=None)
+    valued = replace(curated.valued, source=None, whole_source=None, encoder=encoder)
+    valued = replace(valued, measured_by=None, measured_items=None)
     return CurationResult(curated.rows, curated.recipe, valued)
 
 

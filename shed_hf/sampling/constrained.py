@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from shed_hf.sampling.turns import in_proportion, rows_in_turn
 from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector
 
 SLACK = 1e-6
@@ -33,6 +34,9 @@ class TakesBestClusters(Protocol):
 class TakesQuotas:
     """A sampler that takes given numbers of rows, the first of each cluster.
 
+    The first k rows have the shares of clusters that all rows have, up to a row of each, so that what is expected of
+    groups of evaluation items shrinks alike for all.
+
     Attributes:
         quotas: How many rows each cluster gives ``(c,)``.
     """
@@ -51,9 +55,9 @@ class TakesQuotas:
             rng: Not used.
 
         Returns:
-            Row ids, cluster by cluster.
+            Row ids in the order in which they are taken.
         """
-        return np.concatenate([rows[:quota] for rows, quota in zip(members, self.quotas, strict=True)])
+        return rows_in_turn(members, in_proportion(self.quotas))
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,10 @@ class PlayedGame:
         return found / np.array([len(rows) for rows in self.players], dtype=np.float64)
 
 
+NEARNESS = "nearness"
+"""The one part of a row's value that is a cosine with the evaluation items, and no outcome."""
+
+
 @dataclass(frozen=True, eq=False)
 class SignalWeight:
     """How far what rows bring by one signal explains what they did.
@@ -78,7 +82,8 @@ class RowWorth:
     """What every candidate is worth, and what that is made of.
 
     Attributes:
-        values: ``(m,)`` what each row adds to the mean outcome, in its units, beside the rows that were measured.
+        values: ``(m,)`` what each row adds to the mean outcome, in its units, beside the rows that were measured; with
+            `Retrieval`, which measures no outcome, its mean cosine with the evaluation items.
         stderr: ``(m,)`` the standard error of its difference from the mean row.
         parts: ``(m, n_parts)`` the same by signal and cluster; a row's parts add up to its value.
         names: The parts' names.
@@ -94,3 +99,8 @@ class RowWorth:
     order: IntVector = field(repr=False)
     weights: list[SignalWeight]
     p_value: float = float("nan")
+
+    @property
+    def is_outcome(self) -> bool:
+        """Whether values are in units of the outcome; False for cosines with the evaluation items."""
+        return self.names != [NEARNESS]

@@ -1,6 +1,6 @@
 """Samplers and row selectors by name, from objects, and from what a recipe says of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from shed_hf.clustering.clusterers import Given
@@ -13,6 +13,7 @@ from shed_hf.sampling.row_values import RowValues
 from shed_hf.sampling.samplers import QOCS, QWCS, Random, Sampler, resolve_size
 from shed_hf.sampling.selectors import IFD, Full, Longest, RowSelector
 from shed_hf.utils.checks import check_takes
+from shed_hf.utils.old_entries import with_old_defaults
 
 AnySampler: TypeAlias = Sampler | RowSelector
 """What decides which rows are kept: by the values of clusters, or by what is known of each row."""
@@ -43,23 +44,20 @@ _KINDS: dict[str, type[AnySampler]] = {**SAMPLERS, **SELECTORS}
 
 
 AUTO = "auto"
-"""The size that leaves the number of rows to the sampler."""
+"""The word that leaves an argument open: what chooses rows, or how many the sampler takes."""
 
 
 DEFAULT_SIZE = 0.1
 """The share of the dataset that is kept where nobody says how much."""
 
 
-_OLD_DEFAULTS: dict[str, dict[str, Any]] = {"QOCS": {"most": 1.0}, "QWCS": {"by_size": False}}
-"""Defaults for fields missing from recipes of older versions."""
-
-
-def sampler_from(name_or_object: "str | AnySampler | Given") -> AnySampler:
+def sampler_from(name_or_object: "str | AnySampler | Given", also: Sequence[str] = ()) -> AnySampler:
     """The sampler that a short name or an object stands for.
 
     Args:
         name_or_object: A key of `SAMPLERS`, `SELECTORS` or `PRESETS`, a `RowSelector`, `Given` rows, or any callable
             like a `Sampler`.
+        also: What else the caller takes, for errors.
 
     Returns:
         The sampler.
@@ -67,7 +65,8 @@ def sampler_from(name_or_object: "str | AnySampler | Given") -> AnySampler:
     Raises:
         InputError: For an unknown name, a class, or what cannot be called.
     """
-    names = f"one of {sorted(SAMPLERS)}, one of {sorted([*SELECTORS, *PRESETS])}, which choose single rows,"
+    others = "".join(f"{name!r}, " for name in also)
+    names = f"{others}one of {sorted(SAMPLERS)}, one of {sorted([*SELECTORS, *PRESETS])}, which choose single rows,"
     if isinstance(name_or_object, str):
         if name_or_object in PRESETS:
             return PRESETS[name_or_object]
@@ -100,6 +99,34 @@ def needs_values(sampler: AnySampler) -> bool:
     return not isinstance(sampler, Random)
 
 
+def by_values(sampler: AnySampler | None, constrained: bool = False) -> Sampler | None:
+    """The sampler where clusters' values alone decide which rows it takes.
+
+    Args:
+        sampler: What chooses; None for what is not known here.
+        constrained: Whether constraints over groups have a say too.
+
+    Returns:
+        The same sampler; None for selectors of single rows, for `Random`, and under constraints.
+    """
+    return None if sampler is None or isinstance(sampler, RowSelector | Random) or constrained else sampler
+
+
+def known_sampler(description: Mapping[str, Any]) -> AnySampler | None:
+    """The sampler that a recipe describes, where it is of this package.
+
+    Args:
+        description: As `sampler_of` takes it.
+
+    Returns:
+        The sampler; None for one of the caller's own, which a recipe only names.
+    """
+    try:
+        return sampler_of(description)
+    except InputError:
+        return None
+
+
 def sampler_of(description: Mapping[str, Any]) -> AnySampler:
     """The sampler that a recipe describes, as it was when the recipe was written.
 
@@ -113,9 +140,9 @@ def sampler_of(description: Mapping[str, Any]) -> AnySampler:
         InputError: For a sampler that is not of this package.
     """
     kinds = {kind.__name__: kind for kind in _KINDS.values()}
-    fields = {name: field for name, field in description.items() if name != "name"}
     try:
-        return kinds[description["name"]](**_OLD_DEFAULTS.get(description["name"], {}) | fields)
+        fields = with_old_defaults(description)
+        return kinds[fields.pop("name")](**fields)
     except (KeyError, TypeError) as error:
         raise InputError(f"the sampler {dict(description)} is unknown here; pass sampler=") from error
 

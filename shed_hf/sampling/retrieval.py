@@ -7,7 +7,7 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.sampling.coverage import descending, facility_location, round_robin
-from shed_hf.sampling.played_game import RowWorth
+from shed_hf.sampling.played_game import NEARNESS, RowWorth
 from shed_hf.sampling.selectors import MOST_ORDERED, Need, RowSignals, Selection, TakesAnySize, known
 from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix, IntVector
 from shed_hf.utils.checks import is_finite_number
@@ -80,7 +80,8 @@ class Retrieval(TakesAnySize):
             rng: Draws the order of the items' turns.
 
         Returns:
-            The choice, with a note that counts the items without a near row.
+            The choice, with a note that counts the items without a near row. Of at most `MOST_ORDERED` rows the whole
+            order is kept, and each row's mean cosine as its worth; not with ``by="greedy"``.
 
         Raises:
             InputError: For vectors of different widths, no items, or where no cosine tells one row from another.
@@ -93,13 +94,15 @@ class Retrieval(TakesAnySize):
                 f"every row has the same cosine with each evaluation item, so none is nearer than another{why}; pass "
                 f"another {self.vectors}=, or another sampler="
             )
+        notes = _of_far_items(cosines, self._near)
+        if self.by == "greedy":
+            return Selection(facility_location(cosines, size), notes)
+        keeps_order = len(cosines) <= MOST_ORDERED
         if self.by == "item":
-            places = round_robin(cosines, size, rng.permutation(cosines.shape[1]))
-        elif self.by == "mean":
-            places = descending(cosines.mean(axis=1, dtype=np.float64))[:size]
+            order = round_robin(cosines, len(cosines) if keeps_order else size, rng.permutation(cosines.shape[1]))
         else:
-            places = facility_location(cosines, size)
-        return Selection(places, _of_far_items(cosines, self._near))
+            order = descending(cosines.mean(axis=1, dtype=np.float64))
+        return Selection(order[:size], notes, _nearness(cosines, order) if keeps_order else None)
 
     @property
     def _near(self) -> float:
@@ -219,6 +222,14 @@ def _of_far_items(cosines: EmbeddingMatrix, near: float) -> tuple[str, ...]:
         f"not a single row is near an evaluation item: {_FAR.format(nearest.max(), near)}; the dataset may have "
         "nothing for this evaluation set, or the embedder may not read its language",
     )
+
+
+def _nearness(cosines: EmbeddingMatrix, order: IntVector) -> RowWorth:
+    """Mean cosines with the evaluation items, which are a sample, hence the standard errors."""
+    near, n_items = np.asarray(cosines, dtype=np.float64), cosines.shape[1]
+    values = near.mean(axis=1)
+    stderr = near.std(axis=1, ddof=1) / np.sqrt(n_items) if n_items > 1 else np.zeros(len(near))
+    return RowWorth(values, stderr, values[:, None], [NEARNESS], order, [])
 
 
 def _worth(credits: FloatMatrix, order: IntVector) -> RowWorth:

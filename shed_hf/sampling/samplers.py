@@ -15,8 +15,10 @@ from typing import Protocol
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.sampling.weighted_draws import draws_in_turn, gumbel_draws, occurrence
-from shed_hf.types import FloatVector, IntVector
+from shed_hf.sampling.gumbel_noise import GumbelNoise
+from shed_hf.sampling.turns import best_under_cap, rows_in_turn
+from shed_hf.sampling.weighted_draws import draws_in_turn, gumbel_draws
+from shed_hf.types import FloatMatrix, FloatVector, IntMatrix, IntVector
 from shed_hf.utils.checks import check_flag, is_finite_number
 
 DEFAULT_MOST = 0.25
@@ -26,7 +28,8 @@ DEFAULT_MOST = 0.25
 class Sampler(Protocol):
     """Chooses ``size`` rows from clusters ``members[i]`` valued ``values[i]``; NaN is a cluster without a value.
 
-    ``members[i]`` are in the order in which they are to be taken, so take them from the front.
+    ``members[i]`` are in the order in which they are to be taken, so take them from the front. What is returned is in
+    the order of taking: its first k rows are what is kept of it where only k rows are wanted.
     """
 
     def __call__(
@@ -41,6 +44,11 @@ class QOCS:
     The cap in rows is rounded down, and up to one. Where clusters are too few to fill the selection under the cap, it
     is raised for all of them alike, to the smallest number of rows with which they fill it. Clusters without a value
     have no cap.
+
+    Rows come in such an order that the first k of them are a choice of k rows of those: the best clusters first, none
+    filling more than the cap of k rows, rounded up, while others have rows left. Without a cap they are exactly what
+    is taken for the size k; with one, wherever the cap of k is a whole number and no cluster is used up below it. In
+    between no order can be that, since with a larger size worse clusters lose rows that they have at a smaller one.
 
     Attributes:
         most: The largest share of the selection, in (0, 1], that one cluster may fill while others have valued rows
@@ -72,10 +80,14 @@ class QOCS:
             rng: Not used.
 
         Returns:
-            Row ids ``(size,)``, the best clusters' first.
+            Row ids ``(size,)`` in the order in which they are taken.
         """
-        quotas = self.quotas(values, _sizes(members), size)
-        return np.concatenate([members[cluster][: quotas[cluster]] for cluster in _best_first(values)])
+        best_first = _best_first(values)
+        quotas = self.quotas(values, _sizes(members), size)[best_first]
+        n_valued = int((~np.isnan(values)).sum())
+        turns = best_under_cap(quotas[:n_valued], self._share(n_valued))
+        last = np.repeat(np.arange(n_valued, len(quotas)), quotas[n_valued:])
+        return rows_in_turn(members, best_first[np.concatenate([turns, last])])
 
     def quotas(self, values: FloatVector, sizes: IntVector, size: int) -> IntVector:
         """How many rows each cluster gives.
@@ -110,10 +122,16 @@ class QOCS:
 
     def _cap(self, sizes: IntVector, size: int) -> int:
         """The most rows that a valued cluster gives, where they have ``sizes``."""
-        most = max(DEFAULT_MOST, 2 / max(len(sizes), 1)) if self.most is None else self.most
-        lowest = min(size, max(1, math.floor(most * size + 1e-9)))  # 0.29 of 100 rows are 29, in floating point 28.999…
+        # 0.29 of 100 rows are 29, in floating point 28.999…
+        lowest = min(size, max(1, math.floor(self._share(len(sizes)) * size + 1e-9)))
         wanted = min(size, int(sizes.sum()))
         return bisect_left(range(size + 1), wanted, lo=min(lowest, size), key=lambda cap: np.minimum(sizes, cap).sum())
+
+    def _share(self, n_valued: int) -> float:
+        """The largest share that one of so many clusters with a value fills."""
+        if self.most is not None:
+            return float(self.most)
+        return min(1.0, max(DEFAULT_MOST, 2 / max(n_valued, 1)))
 
 
 @dataclass(frozen=True)
@@ -158,18 +176,29 @@ class QWCS:
             rng: Draws the clusters.
 
         Returns:
-            Row ids ``(size,)``, in the order they were drawn.
+            Row ids ``(size,)``, in the order they were drawn; the first k are what is drawn for the size k.
         """
-        sizes, logits = _sizes(members), self._logits(values)
-        drawn = (gumbel_draws if self.by_size else draws_in_turn)(logits, sizes, size, rng)
-        rows = np.concatenate(list(members))
-        return np.asarray(rows[(np.cumsum(sizes) - sizes)[drawn] + occurrence(drawn)], dtype=np.int64)
+        draw = gumbel_draws if self.by_size else draws_in_turn
+        return rows_in_turn(members, draw(self._logits(values), _sizes(members), size, rng))
 
     def _logits(self, values: FloatVector) -> FloatVector:
         valued = values[~np.isnan(values)]
         spread = float(valued.std()) if len(valued) else 0.0
         factor = self.factor if self.factor is not None else self.sharpness / spread if spread > 0 else 0.0
         return np.asarray(factor * values, dtype=np.float64)
+
+    def quotas(self, values: FloatMatrix, noise: GumbelNoise, size: int) -> IntMatrix:
+        """How many rows each cluster gives, where clusters are drawn by their size.
+
+        Args:
+            values: Values of the clusters, line by line ``(lines, c)``; NaN in the columns of clusters without one.
+            noise: What chance makes of the rows.
+            size: How many rows to take.
+
+        Returns:
+            Numbers of rows ``(lines, c)``, each line with the sum ``size``.
+        """
+        return noise.quotas(np.stack([self._logits(line) for line in values]), size)
 
 
 @dataclass(frozen=True)
@@ -188,9 +217,9 @@ class Random:
             rng: Draws the rows.
 
         Returns:
-            Row ids ``(size,)``.
+            Row ids ``(size,)``; the first k are what is drawn for the size k.
         """
-        return rng.choice(np.concatenate(list(members)), size=size, replace=False)
+        return rng.permutation(np.concatenate(list(members)))[:size]
 
 
 def choose(
@@ -213,7 +242,7 @@ def choose(
             merit in random order, NaN last. None for random order.
 
     Returns:
-        Different row ids ``(size,)`` in ascending order.
+        Different row ids ``(size,)`` in the order in which the sampler takes them.
 
     Raises:
         InputError: When there are fewer than ``size`` rows, there is not one merit per row, or the sampler returns
@@ -226,7 +255,7 @@ def choose(
             f"are); pass size <= {available}"
         )
     ordered = _in_order(members, merit, rng)
-    rows = np.sort(np.atleast_1d(np.asarray(sampler(values, ordered, size, rng), dtype=np.int64)))
+    rows = np.atleast_1d(np.asarray(sampler(values, ordered, size, rng), dtype=np.int64))
     chosen = np.intersect1d(rows, np.concatenate(ordered))
     if len(rows) != size or len(chosen) != size:
         raise InputError(
@@ -286,7 +315,7 @@ def resolve_size(size: int | float | str, n: int) -> int:
         )
     if isinstance(size, int | np.integer):
         if not 1 <= size <= n:
-            raise InputError(f"size={size} is not in 1 … {n}, the rows of the dataset; pass size <= {n}")
+            raise InputError(f"size={size} is not in 1 … {n}, the rows of the dataset; pass a number of these")
         return int(size)
     if not 0 < size <= 1:
         raise InputError(f"size={size} is not a share in (0, 1]; pass 0.1 for a tenth, or an int for a number of rows")

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.sampling.registry import AnySampler
-from shed_hf.sampling.samplers import QOCS, Random, Sampler
-from shed_hf.sampling.selectors import RowSelector
-from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.sampling.gumbel_noise import GumbelNoise
+from shed_hf.sampling.registry import AnySampler, by_values
+from shed_hf.sampling.samplers import QOCS, QWCS, Sampler
+from shed_hf.types import FloatMatrix, FloatVector, IntMatrix, IntVector
 
 SEED = 0
 """Of `StableSelection`: the same posterior gives the same answer whenever it is asked."""
@@ -52,12 +52,11 @@ def overlap(
     sizes = np.asarray(sizes, dtype=np.int64)
     _check(mean, covariance, sizes, size, draws)
     chance = int(rng.integers(2**63))
-    taking = _RowsTaken(sampler, sizes, size, chance)
-    values = np.full((draws, len(sizes)), np.nan)
-    values[:, : len(mean)] = mean + rng.standard_normal((draws, len(mean))) @ _root(covariance)
-    of_mean = taking(np.append(mean, np.full(len(sizes) - len(mean), np.nan)))
-    kept = [np.minimum(taking(drawn), of_mean).sum() for drawn in values]
-    return float(np.mean(kept) / size)
+    values = np.full((1 + draws, len(sizes)), np.nan)
+    values[0, : len(mean)] = mean
+    values[1:, : len(mean)] = mean + rng.standard_normal((draws, len(mean))) @ _root(covariance)
+    taken = _rows_taken(sampler, values, sizes, size, chance)
+    return float(np.minimum(taken[1:], taken[0]).sum() / draws / size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +122,12 @@ def selection_rule(sampler: AnySampler, clusters: Sequence[int], sizes: Sequence
         A function of the players' posterior mean and covariance, true when the selection is stable; None where values
         have no say in what is chosen.
     """
-    if isinstance(sampler, RowSelector | Random):
+    deciding = by_values(sampler)
+    if deciding is None:
         return None
     valued = np.unique(clusters)
     in_order = np.concatenate([valued, np.setdiff1d(np.arange(len(sizes)), valued)])
-    settled = StableSelection(sampler, np.asarray(sizes, dtype=np.int64)[in_order], size)
+    settled = StableSelection(deciding, np.asarray(sizes, dtype=np.int64)[in_order], size)
     if size >= settled.sizes.sum():
         return None
     of_clusters = (valued[:, None] == np.asarray(clusters)).astype(np.float64)
@@ -135,20 +135,15 @@ def selection_rule(sampler: AnySampler, clusters: Sequence[int], sizes: Sequence
     return lambda mean, covariance: settled(of_clusters @ mean, of_clusters @ covariance @ of_clusters.T)
 
 
-class _RowsTaken:
-    """How many rows a sampler takes of each cluster, by their values alone."""
-
-    def __init__(self, sampler: Sampler, sizes: IntVector, size: int, chance: int) -> None:
-        self.sampler, self.sizes, self.size, self.chance = sampler, sizes, size, chance
-        self.rows = np.split(np.arange(sizes.sum()), np.cumsum(sizes)[:-1])
-        self.owners = np.repeat(np.arange(len(sizes)), sizes)
-
-    def __call__(self, values: FloatVector) -> IntVector:
-        """The rows taken of each cluster ``(c,)``."""
-        if isinstance(self.sampler, QOCS):  # it knows without any rows
-            return self.sampler.quotas(values, self.sizes, self.size)
-        taken = self.sampler(values, self.rows, self.size, np.random.default_rng(self.chance))
-        return np.bincount(self.owners[taken], minlength=len(self.sizes))
+def _rows_taken(sampler: Sampler, values: FloatMatrix, sizes: IntVector, size: int, chance: int) -> IntMatrix:
+    """How many rows a sampler takes of each cluster by each line of values, with the same seed every time."""
+    if isinstance(sampler, QOCS):  # it knows without any rows
+        return np.stack([sampler.quotas(line, sizes, size) for line in values])
+    if isinstance(sampler, QWCS) and sampler.by_size:
+        return sampler.quotas(values, GumbelNoise(sizes, np.random.default_rng(chance)), size)
+    rows, owners = np.split(np.arange(sizes.sum()), np.cumsum(sizes)[:-1]), np.repeat(np.arange(len(sizes)), sizes)
+    taken = [sampler(line, rows, size, np.random.default_rng(chance)) for line in values]
+    return np.stack([np.bincount(owners[one], minlength=len(sizes)) for one in taken])
 
 
 def _root(covariance: FloatMatrix) -> FloatMatrix:

@@ -4,6 +4,9 @@ import numpy as np
 
 from shed_hf.types import FloatVector, IntVector
 
+AT_ONCE = 1024
+"""How many clusters are drawn before those that are used up are looked at again."""
+
 
 def gumbel_draws(logits: FloatVector, sizes: IntVector, size: int, rng: np.random.Generator) -> IntVector:
     """Draw clusters ∝ (rows left)·exp(logit); those without a value come last, by rows.
@@ -31,6 +34,9 @@ def gumbel_draws(logits: FloatVector, sizes: IntVector, size: int, rng: np.rando
 def draws_in_turn(logits: FloatVector, sizes: IntVector, size: int, rng: np.random.Generator) -> IntVector:
     """Draw clusters ∝ exp(logit) among those with rows left; those without a value come last, all alike.
 
+    Many clusters are drawn at once and used-up ones passed over, which has the distribution of drawing one by one. How
+    many at once does not depend on ``size``, so that the first draws of a larger size are those of a smaller one.
+
     Args:
         logits: The log-weight of each cluster ``(c,)``; NaN without a value.
         sizes: How many rows each cluster has ``(c,)``.
@@ -42,12 +48,11 @@ def draws_in_turn(logits: FloatVector, sizes: IntVector, size: int, rng: np.rand
     """
     left, drawn = sizes.copy(), np.empty(0, dtype=np.int64)
     while len(drawn) < size:
-        clusters = rng.choice(len(sizes), size=size - len(drawn), p=_softmax(np.where(left > 0, logits, -np.inf)))
-        # Drawing many clusters at once and passing over used-up ones has the distribution of drawing one by one.
+        clusters = rng.choice(len(sizes), size=AT_ONCE, p=_softmax(np.where(left > 0, logits, -np.inf)))
         clusters = clusters[occurrence(clusters) < left[clusters]]
         left -= np.bincount(clusters, minlength=len(sizes))
         drawn = np.append(drawn, clusters)
-    return drawn
+    return drawn[:size]
 
 
 def _softmax(logits: FloatVector) -> FloatVector:

@@ -15,6 +15,7 @@ from shed_hf.game.orders import hashed, keys_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import FIELDS, OPTIONAL_FIELDS, Recipe
 from shed_hf.results.valued_pool import ValuedPool
+from shed_hf.storage.order_checks import check_order
 from shed_hf.storage.schema import check_typed, digest_of, repr_of
 from shed_hf.types import IntVector
 from shed_hf.utils.checks import require
@@ -204,15 +205,16 @@ def _check_arrays(valued: ValuedPool) -> None:
     shapes |= {"digests": (valued.digests, "u", (m, 16)), "stderr": (valued.estimate.stderr, "f", None)}
     shapes |= {"counts": (valued.estimate.counts, "i", None), "sketch_rows": (plane.rows, "i", None)}
     floats = {part: getattr(valued.estimate, part) for part in ("values", "replicates", "halves", "per_item")}
-    floats |= {"centroids": valued.clustering.centroids, "sketch_coordinates": plane.coordinates}
+    floats |= {"centroids": valued.clustering.centroids, "the map": plane.vectors}
     wrong = sorted(name for name, array in floats.items() if array.dtype.kind != "f")
     require(not wrong, f"{wrong} are not floating point")
     for name, (array, kind, shape) in shapes.items():
         good = array.dtype.kind == kind and (array.shape == shape if shape else array.ndim == 1)
         require(good, f"{name} of type {array.dtype} and shape {array.shape}")
-    shape = plane.coordinates.shape
-    require(shape == (len(plane.rows), 2), f"map coordinates of shape {shape} for {len(plane.rows)} rows")
-    require(bool(np.isfinite(plane.coordinates).all()), "map coordinates are NaN or infinite")
+    shape = plane.vectors.shape
+    lines = len(shape) == 2 and len(plane.rows) == shape[0]
+    require(lines and shape[1] > 0, f"a map of shape {shape} for {len(plane.rows)} rows")
+    require(bool(np.isfinite(plane.vectors).all()), "the map has numbers that are NaN or infinite")
     require(valued.merit is None or valued.merit.shape == (m,), "merit is not one number per row")
     require(bool(np.isin(plane.rows, valued.pool_rows).all()), "the map has rows that are not of the pool")
 
@@ -283,11 +285,8 @@ def _check_worth(valued: ValuedPool) -> None:
 def _check_rows(curated: Curation) -> None:
     valued, rows = curated.valued, curated.rows
     require(bool((np.diff(valued.pool_rows) > 0).all()), "rows of the pool that are not ascending")
-    require(bool((np.diff(rows) > 0).all()), "chosen rows that are not ascending")
     require(bool(np.isin(rows, valued.pool_rows).all()), "chosen rows that are not of the pool")
-    taken = rows if valued.taken is None else valued.taken
-    require(taken.dtype.kind == "i" and taken.ndim == 1, "an order of the chosen rows that is no list of rows")
-    require(np.array_equal(np.sort(taken), rows), "an order of other rows than were chosen")
+    check_order(curated)
     require(bool(np.isfinite(valued.clustering.centroids).all()), "centroids that are not finite")
     labels = valued.clustering.labels[np.searchsorted(valued.pool_rows, rows)]
     of_rows = np.array(curated.dataset["shed_cluster"][:])

@@ -2,15 +2,16 @@
 
 ::
 
-    README.md                 the configurations, so that load_dataset(folder) reads the rows; on the Hub, the card
+    README.md                 the card; its configurations let load_dataset(folder) read the rows
     data/train-*.parquet      the chosen rows
     clusters/train-*.parquet  a line per cluster
     utilities/train-*.parquet a line per measured outcome: the ledger
     shed_hf/manifest.json     the recipe, and the estimate's figures
     shed_hf/arrays.safetensors labels, centroids, values, digests of the rows, …
     shed_hf/words.json        the words of a `Lexical` embedder
+    assets/*.png, report.html the card's pictures, and the report (not on the Hub)
 
-Nothing in it is code, and nothing is executed when it is read.
+Nothing in it is executed when it is read; the report has a script of its own, which runs where it is opened.
 """
 
 import hashlib
@@ -30,6 +31,7 @@ from shed_hf.estimators import ValueEstimate
 from shed_hf.game.players import Players
 from shed_hf.results.curation import Curation
 from shed_hf.results.embedding_map import EmbeddingMap
+from shed_hf.results.map_columns import without_places
 from shed_hf.results.merits import worth_from
 from shed_hf.results.source_rows import attach_source
 from shed_hf.results.valued_pool import ValuedPool
@@ -45,17 +47,14 @@ from shed_hf.storage.checks import (
 from shed_hf.storage.files import encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.storage.outcomes_table import ledger_from, utilities_table
 from shed_hf.storage.parquet import check_extent, extent_of, read_parquet
-from shed_hf.storage.partial_folders import new_partial, put_in_place, try_writing
+from shed_hf.storage.partial_folders import AddPages, new_partial, put_in_place, try_writing
 from shed_hf.storage.schema import check_recipe
 from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-FORMAT_VERSION = 2
-
-
-SHARD_BYTES = 500_000_000
+FORMAT_VERSION, SHARD_BYTES = 2, 500_000_000
 
 
 MANIFEST, ARRAYS, WORDS = "shed_hf/manifest.json", "shed_hf/arrays.safetensors", "shed_hf/words.json"
@@ -71,12 +70,13 @@ _OF_WORTH = {"row_values": "values", "row_stderr": "stderr", "row_parts": "parts
 """Arrays of what rows are worth, and the fields they are of; earlier versions and other samplers have none."""
 
 
-def save(curated: Curation, path: str | os.PathLike[str]) -> None:
+def save(curated: Curation, path: str | os.PathLike[str], add_pages: AddPages | None = None) -> None:
     """Write the folder, which appears only when it is complete.
 
     Args:
         curated: The result.
         path: The folder, which must not exist yet or be empty.
+        add_pages: Adds what people read, before the folder appears.
 
     Raises:
         InputError: Where something is already, or nothing can be written.
@@ -90,6 +90,8 @@ def save(curated: Curation, path: str | os.PathLike[str]) -> None:
         (partial / "README.md").write_text(
             f"---\n{_configs_yaml(digests, len(curated.ledger) > 0)}---\n", encoding="utf-8"
         )
+        if add_pages is not None:
+            add_pages(partial, target.name)
         put_in_place(partial, target)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{target} cannot be written ({error}); make room, or pass another path") from error
@@ -183,7 +185,7 @@ def _read(folder: Path, name: str) -> Curation:
         players=Players(of_clusters.proxies, recipe["proxy_sets"]),
         estimate=ValueEstimate(**_numbers(manifest["estimate"]), **{part: arrays[part] for part in _OF_ESTIMATE}),
         ledger=ledger_from(tables["utilities"], manifest["ledger"]),
-        embedding_map=EmbeddingMap(arrays["sketch_rows"], arrays["sketch_coordinates"]),
+        embedding_map=EmbeddingMap.from_arrays(arrays),
         terms=of_clusters.terms,
         excerpts=of_clusters.excerpts,
         format=RowFormat.from_json(recipe["format"]),
@@ -195,7 +197,7 @@ def _read(folder: Path, name: str) -> Curation:
         else None,
     )
     rows = np.array(tables["default"]["shed_row"][:], np.int64)
-    curated = Curation(tables["default"], rows, tables["clusters"], recipe, valued)
+    curated = Curation(without_places(tables["default"]), rows, tables["clusters"], recipe, valued)
     check_curated(curated, manifest["outcomes"])
     found, written = digests_of(folder), manifest["files"]
     own = {MANIFEST: manifest_digest(manifest)} if MANIFEST in written else {}  # folders of version 0.1 lack it
@@ -312,8 +314,7 @@ def _arrays(valued: ValuedPool) -> dict[str, Any]:
         "digests": valued.digests,
         "labels": valued.clustering.labels,
         "centroids": valued.clustering.centroids,
-        "sketch_rows": valued.embedding_map.rows,
-        "sketch_coordinates": valued.embedding_map.coordinates,
+        **valued.embedding_map.as_arrays(),
         "merit": np.empty(0) if valued.merit is None else valued.merit,
         **({} if valued.taken is None else {"taken": valued.taken}),
         **({} if valued.worth is None else {name: getattr(valued.worth, part) for name, part in _OF_WORTH.items()}),

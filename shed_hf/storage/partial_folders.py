@@ -5,9 +5,15 @@ import platform
 import re
 import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from shed_hf.errors import InputError
+
+AddPages: TypeAlias = Callable[[Path, str], None]
+"""Adds pages for people to a folder that is being written, which will have the name that is given."""
+
 
 TRIED_BYTES = 2**16
 """How much is written to see whether a folder can be."""

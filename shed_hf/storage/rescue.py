@@ -5,27 +5,32 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from shed_hf.errors import InputError, ShedError
 from shed_hf.errors.safe_text import redacted, safe
 from shed_hf.results.curation import Curation
 from shed_hf.storage.curated_folder import MANIFEST, save
+from shed_hf.storage.partial_folders import AddPages
 from shed_hf.utils.console import say
 
 
-def save_or_rescue(curated: Curation, path: str | os.PathLike[str]) -> None:
+def save_or_rescue(
+    curated: Curation, path: str | os.PathLike[str], prepare_pages: Callable[[], AddPages] | None = None
+) -> None:
     """Write the folder; whatever prevents it, the result is on the disk afterwards, and the error says where.
 
     Args:
         curated: The result.
         path: The folder, which must not exist yet or be empty.
+        prepare_pages: Makes what adds pages for people to the folder, as in `save`; to one elsewhere nothing is added.
 
     Raises:
         InputError: Where something is already, or nothing can be written.
     """
     try:
-        save(curated, path)
+        save(curated, path, None if prepare_pages is None else prepare_pages())
     except BaseException as error:
         folder = rescue(curated, str(path))
         kept = (

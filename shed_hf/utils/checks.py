@@ -1,8 +1,9 @@
 """Checks of the kinds of values that arguments take; each error names the argument and the value received."""
 
+import difflib
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,25 @@ def check_whole(least: int = 1, most: int | None = None, /, *, otherwise: str = 
             raise InputError(f"{name}={number!r} is not a whole number >= {least}; pass one{besides}")
         if most is not None and number > most:
             raise InputError(f"{name}={number} is more than can be of use; pass at most {most}")
+
+
+def check_known(names: Iterable[str], known: Iterable[str], given_to: str) -> None:
+    """Checks that keyword arguments, or keys that stand for such, are among those that there are.
+
+    Args:
+        names: What was given.
+        known: What there is.
+        given_to: What takes them, for the error.
+
+    Raises:
+        InputError: Naming the first that there is not, and the one that was probably meant.
+    """
+    there = sorted(known)
+    for name in names:
+        if name not in there:
+            near = difflib.get_close_matches(str(name), there, 1, 0.5)
+            meant = f"did you mean {near[0]!r}? it" if near else "it"
+            raise InputError(f"{given_to} has no {name!r}; {meant} takes {', '.join(there)}")
 
 
 def check_flag(**flags: object) -> None:

@@ -1,31 +1,18 @@
-"""What is printed while a curation runs: one-line messages and a progress bar.
+"""What is told while a curation runs: lines of the logger ``shed_hf``, and the words of their figures."""
 
-Nothing is printed where `datasets` progress bars are disabled.
-"""
-
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from shed_hf.errors.safe_text import safe
-
-
-def quiet() -> bool:
-    """Whether the user has switched progress bars off, with ``datasets.disable_progress_bars()``."""
-    import datasets
-
-    return bool(datasets.are_progress_bars_disabled())
+from shed_hf.utils.logs import logger
 
 
 def say(message: str) -> None:
-    """Print one line on the standard error stream, unless `quiet`; tokens and control characters are left out.
+    """Log one line of information; tokens and control characters are left out.
 
     Args:
         message: The line.
     """
-    if not quiet():
-        print(safe(message), file=sys.stderr, flush=True)
+    logger.info(safe(message))
 
 
 def duration(seconds: float) -> str:
@@ -71,27 +58,3 @@ class Stopwatch:
     def seconds(self) -> float:
         """Seconds so far."""
         return time.perf_counter() - self._start
-
-
-@contextmanager
-def progress(total: int, doing: str = "valuing") -> Iterator[Callable[[float], None]]:
-    """A progress bar of fine-tunings with the last value measured and the time left.
-
-    Args:
-        total: How many fine-tunings are expected.
-        doing: What they are for.
-
-    Yields:
-        A function to call with each value that is measured.
-    """
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, desc=doing, unit="fine-tuning", disable=quiet()) as bar:
-
-        def advance(value: float) -> None:
-            bar.set_postfix_str(f"v={value:.4f}", refresh=False)
-            bar.update()
-
-        yield advance
-        bar.total = bar.n  # truncation and repeated coalitions need fewer than announced
-        bar.refresh()

@@ -1,5 +1,6 @@
 """Text of the user's or of a library's, made fit to be shown on one line."""
 
+import re
 import unicodedata
 
 EXCERPT = 160
@@ -36,6 +37,8 @@ def is_blank(text: str) -> bool:
     Returns:
         True for an empty text too.
     """
+    if "!" <= text[:1] <= "~":  # most texts begin with a sign that shows
+        return False
     return all(mark.isspace() or unicodedata.category(mark) in ("Cc", "Cf") or mark in _FILLERS for mark in text)
 
 
@@ -49,3 +52,25 @@ def first_line(error: BaseException) -> str:
         The line, empty for an empty message.
     """
     return str(error).strip().partition("\n")[0]
+
+
+_CONTROLS = {number: " " if chr(number).isspace() else None for number in (*range(32), 127)} | {10: "\n"}
+"""What becomes of ASCII's control characters in a passage."""
+
+
+def passage(text: str, length: int) -> str:
+    """The beginning of a text with its line breaks, without control and direction marks.
+
+    Args:
+        text: Any text.
+        length: How many characters at most.
+
+    Returns:
+        The beginning; where more was cut off, it ends in an ellipsis.
+    """
+    begun = text[: 4 * length].translate(_CONTROLS)
+    marks = begun if begun.isascii() else "".join(" " if m.isspace() and m != "\n" else m for m in begun if _shown(m))
+    shown = "\n".join(" ".join(line.split()) for line in marks.split("\n"))
+    shown = re.sub(r"\n{3,}", "\n\n", shown).strip()
+    whole = len(shown) <= length and len(text) <= 4 * length
+    return shown if whole else shown[: length - 1].rstrip() + "…"

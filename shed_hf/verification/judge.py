@@ -60,8 +60,8 @@ def judge(
     """
     _check(chosen, random, untuned, full, ways_tried, level, margin)
     level_each = level ** (1 / ways_tried)
-    of_chosen = Runs.of(chosen)
-    spread = Spread(_items(chosen, random), chosen.shape[1], of_chosen, draws=Runs.of(random))
+    spread = spread_over_random(chosen, random)
+    of_chosen = spread.chosen
     over_random = _difference(chosen, random, spread, level_each, rng)
     beside_untuned = Spread(_items(chosen, untuned[None]), chosen.shape[1], of_chosen)
     over_untuned = _difference(chosen, untuned[None], beside_untuned, level_each, rng)
@@ -73,6 +73,9 @@ def judge(
         margin = MARGIN * max(float((random.mean(axis=0) - untuned).mean()), 0.0)
     kind = _kind(over_random, over_untuned, margin, chosen.shape[1])
     asks = kind in ("not shown", "no worse")
+    seeds_needed = _seeds_needed(over_random.gain, spread, level_each, rng) if asks else None
+    items_needed = _items_needed(over_random.gain, spread, level_each, rng) if asks else None
+    hopeless = asks and seeds_needed is None and items_needed is None and over_random.gain > 0
     return Verdict(
         kind=kind,
         over_random=over_random,
@@ -84,9 +87,23 @@ def judge(
         n_seeds=len(chosen),
         n_draws=len(random),
         ways_tried=int(ways_tried),
-        seeds_needed=_seeds_needed(over_random.gain, spread, level_each, rng) if asks else None,
-        items_needed=_items_needed(over_random.gain, spread, level_each, rng) if asks else None,
+        seeds_needed=seeds_needed,
+        items_needed=items_needed,
+        beyond_draws=hopeless and spread.share_beyond(over_random.gain, level_each, rng) >= level,
     )
+
+
+def spread_over_random(chosen: FloatMatrix, random: FloatMatrix) -> Spread:
+    """Where the spread of the mean difference between chosen rows and random ones comes from.
+
+    Args:
+        chosen: ``(seeds, n_items)`` outcomes of the chosen rows.
+        random: ``(draws, n_items)`` outcomes of random subsets.
+
+    Returns:
+        The variance in its parts.
+    """
+    return Spread(_items(chosen, random), chosen.shape[1], Runs.of(chosen), draws=Runs.of(random))
 
 
 def _items(chosen: FloatMatrix, other: FloatMatrix) -> float:

@@ -14,6 +14,9 @@ from scipy.stats import norm
 
 from shed_hf.types import FloatMatrix, FloatVector
 
+LEAST_RUNS = 3
+"""Of fewer runs one difference tells how far they spread, which is no ground to say that more would not help."""
+
 N_DRAWN = 4_000
 """How many times the variances are drawn; the width of an interval then varies by less than a hundredth."""
 
@@ -98,9 +101,7 @@ class Spread:
         Returns:
             The half width.
         """
-        of_items = self.items * (self.n_items - 1) / rng.chisquare(self.n_items - 1, N_DRAWN)
-        draws = None if self.draws is None else self.draws.drawn(rng)
-        deviations = np.sqrt(self._variance(self.chosen.drawn(rng), draws, of_items))
+        deviations = self._deviations(rng)
         widest = float(deviations.max())
         if widest == 0:
             return 0.0
@@ -112,6 +113,41 @@ class Spread:
             return float(norm.sf(width / scaled).mean()) * share - tail
 
         return 0.0 if excess(0.0) <= 0 else widest * float(brentq(excess, 0.0, float(norm.isf(tail)) + 1.0))
+
+    def p_value(self, gain: float, rng: Generator) -> float:
+        """The two-sided p-value of a mean difference, below 1 − level where the interval at ``level`` leaves out 0.
+
+        Args:
+            gain: The mean difference.
+            rng: The source of random numbers, in the state that `half_width` is called with.
+
+        Returns:
+            A probability.
+        """
+        deviations = self._deviations(rng)
+        if gain == 0:
+            return 1.0
+        spread = deviations[deviations > 0]
+        return float(2 * norm.sf(abs(gain) / spread).sum() / len(deviations))
+
+    def share_beyond(self, gain: float, level: float, rng: Generator) -> float:
+        """How likely it is that random draws differ too much for any number of seeds, draws and items to show a gain.
+
+        Args:
+            gain: The mean difference.
+            level: The confidence level of the interval that would have to leave out 0.
+            rng: The source of random numbers.
+
+        Returns:
+            The share of the variances that the runs may come from, for which it is so; 0 for fewer than `LEAST_RUNS`
+            seeds or draws.
+        """
+        if self.draws is None or min(self.draws.n, self.chosen.n) < LEAST_RUNS:
+            return 0.0
+        draws = np.maximum(self.draws.drawn(rng) - self.draws.by_items, 0.0)  # what items bring, more of them would end
+        seeds = np.maximum(self.chosen.drawn(rng) - self.chosen.by_items, 0.0)
+        between = np.maximum(draws - seeds, 0.0)
+        return float((float(norm.isf((1 - level) / 2)) * np.sqrt(between) >= gain).mean())
 
     def expected(self, more_runs: int, n_items: int) -> "Spread":
         """The spread to be expected with more seeds and as many more draws, and another number of test items.
@@ -129,6 +165,12 @@ class Spread:
         draws = None if draws is None else _resized(draws, draws.n + more_runs, share)
         items = max(own, 0.0) * share + chosen.by_items / chosen.n + (draws.by_items / draws.n if draws else 0.0)
         return replace(self, items=items, n_items=n_items, chosen=chosen, draws=draws)
+
+    def _deviations(self, rng: Generator) -> FloatVector:
+        """Standard deviations of the mean difference that its parts may come from."""
+        of_items = self.items * (self.n_items - 1) / rng.chisquare(self.n_items - 1, N_DRAWN)
+        draws = None if self.draws is None else self.draws.drawn(rng)
+        return np.asarray(np.sqrt(self._variance(self.chosen.drawn(rng), draws, of_items)))
 
     def _variance(self, chosen: FloatVector, draws: FloatVector | None, items: float | FloatVector) -> FloatVector:
         """The variance of the mean difference by the variances of its parts.

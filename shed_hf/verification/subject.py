@@ -1,38 +1,38 @@
 """What is verified: the chosen rows, the candidates, and what tunes on them and measures on test items."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from shed_hf.data.evaluation_items import items_from
-from shed_hf.data.formats import Example
+from shed_hf.data.evaluation_items import EvaluationItems, items_from
 from shed_hf.data.pool import Pool, read_pool
 from shed_hf.data.unread_columns import refuse_media
 from shed_hf.distributed.ranks import Workers
 from shed_hf.errors import InputError
+from shed_hf.evaluation.item_groups import Macro
 from shed_hf.game.precision_choice import in_shared_precision
-from shed_hf.game.utility import AlignsWithPool, PlainUtility, ScreensRows, TrainableUtility, UtilityFactory
+from shed_hf.game.utility import (
+    AlignsWithPool,
+    HasEvaluation,
+    PlainUtility,
+    ScreensRows,
+    TrainableUtility,
+    UtilityFactory,
+)
 from shed_hf.results.curation import Curation
+from shed_hf.results.recipe import GroupingEntry
 from shed_hf.results.source_rows import with_source
-from shed_hf.types import IntVector
+from shed_hf.results.units import unit_of
+from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.console import plural
+from shed_hf.utils.text import first_line
+from shed_hf.verification.deciding_items import decided_by
 from shed_hf.verification.request import VerdictRequest, VerdictStreams
 from shed_hf.verification.trials import Trial, Trials
 from shed_hf.verification.tuners import tuner_of
-from shed_hf.verification.unseen_items import unseen
+from shed_hf.verification.unseen_items import OF_ITEMS, unseen
 
 CHOSEN, DRAW, FULL = "chosen", "random draw", "candidate"
-
-_UNITS = {
-    "Loss(": "nats a token",
-    "Choice(": "nats",
-    "Contrast(": "nats",
-    "Accuracy(": "of accuracy",
-    "NormalisedAccuracy(": "of accuracy",
-}
-"""Units of outcomes, by how an objective's description begins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,17 +43,19 @@ class Subject:
         trials: What is tuned on.
         n_chosen: How many rows were chosen.
         n_candidates: How many could be.
-        dropped: How many test items were left out, by the reason.
+        dropped: How many test items were left out, by the reason; None where they could not be compared.
         notes: What is to be known of the test items.
         unit: The unit of outcomes; empty where unknown.
+        counts: ``(n_items,)`` what every test item counts, with a mean of 1; None where all count alike.
     """
 
     trials: Trials
     n_chosen: int
     n_candidates: int
-    dropped: dict[str, int]
+    dropped: dict[str, int | None]
     notes: tuple[str, ...]
     unit: str
+    counts: FloatVector | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +63,9 @@ class _Measure:
     """A utility with what is known of its items."""
 
     utility: TrainableUtility
-    dropped: dict[str, int]
+    dropped: dict[str, int | None]
     notes: tuple[str, ...]
+    counts: FloatVector | None = None
 
 
 def subject_of(curation: Curation, request: VerdictRequest, streams: VerdictStreams, workers: Workers) -> Subject:
@@ -87,7 +90,8 @@ def subject_of(curation: Curation, request: VerdictRequest, streams: VerdictStre
             f"all {plural(n_candidates, 'candidate row')} were chosen, so no random subset of that size differs; "
             "verify a smaller choice, such as curated.resample(0.5)"
         )
-    pool = read_pool(with_source(curation, request.source).valued.source, curation.valued.format, name="source")
+    curation = with_source(curation, request.source)
+    pool = read_pool(curation.valued.source, curation.valued.format, name="source")
     if isinstance(tuner, UtilityFactory):
         measure = _bound(tuner, pool, curation, request, streams, workers)
     else:
@@ -103,7 +107,8 @@ def subject_of(curation: Curation, request: VerdictRequest, streams: VerdictStre
         n_candidates=n_candidates,
         dropped=measure.dropped,
         notes=measure.notes,
-        unit=_unit(measure.utility),
+        unit=unit_of(measure.utility.describe()),
+        counts=measure.counts,
     )
 
 
@@ -143,26 +148,39 @@ def _bound(
         name="test_dataset",
     )
     pool = screened(pool, False, "source").with_preambles(items.preambles)
-    evaluation, notes = _evaluation(curation, pool, request)
-    if recipe["grouping"] is not None:
-        notes = (*notes, f"test items count alike, where the choice was by {recipe['grouping']['kind']} over groups")
-    left = unseen(items.examples, pool, evaluation, curation.valued.encoder)
+    evaluation, notes = decided_by(
+        curation, pool, request.eval_dataset, tuner, lambda rows, drop: screened(rows, drop, "eval_dataset")
+    )
+    recorded = recipe["evaluation"]
+    if evaluation is None and recorded is not None and recorded.get("digest") == items.digest:
+        raise InputError(
+            "test_dataset has the very items that the rows were chosen by, so it can't tell whether they are better; "
+            "pass rows that had no part in the choice"
+        )
+    left = unseen(items.examples, pool, evaluation or [], curation.valued.encoder)
     settled = in_shared_precision(tuner, request.ledger, workers) or tuner
-    return _Measure(settled.bind(pool, left.examples, streams.training_seed), left.dropped, notes)
+    utility = settled.bind(pool, left.examples, streams.training_seed)
+    places = left.places[utility.evaluation.kept] if isinstance(utility, HasEvaluation) else left.places
+    counts, of_groups = _counts(recipe["grouping"], items, places)
+    dropped = {**left.dropped, **({OF_ITEMS: None} if evaluation is None else {})}
+    return _Measure(utility, dropped, (*notes, *of_groups), counts)
 
 
-def _evaluation(curation: Curation, pool: Pool, request: VerdictRequest) -> tuple[Sequence[Example], tuple[str, ...]]:
-    """The evaluation items that decided the choice, as far as they are at hand."""
-    held, recipe = curation.valued.measured_by, curation.recipe
-    if request.eval_dataset is not None:
-        columns = recipe.get("eval_columns", recipe["columns"])
-        given = items_from(request.eval_dataset, pool, columns, request.drop_invalid, np.random.default_rng(0))
-        return given.examples, ()
-    if held is not None and held.items is not None:
-        return held.items.examples, ()
-    if recipe["evaluation"] is None:
-        return [], ()
-    return [], ("test items were not compared with the evaluation items, which are not at hand: pass eval_dataset=",)
+def _counts(
+    grouping: GroupingEntry | None, items: EvaluationItems, places: IntVector
+) -> tuple[FloatVector | None, tuple[str, ...]]:
+    """What test items count where the choice was by groups of evaluation items, and a note on it."""
+    if grouping is None:
+        return None, ()
+    unlike = f"test items count alike, where the choice was by {grouping['kind']} over groups"
+    if grouping["kind"] != Macro.kind:
+        return None, (unlike,)
+    try:
+        weights = Macro(grouping.get("column")).over(items, places).weights()
+    except InputError as error:
+        return None, (f"{unlike}: {first_line(error)}",)
+    groups = "groups of test items count alike, as groups of evaluation items did in the choice"
+    return None if weights is None else weights * len(places), (groups,)
 
 
 def _brought(utility: TrainableUtility, pool: Pool, request: VerdictRequest) -> _Measure:
@@ -175,8 +193,3 @@ def _brought(utility: TrainableUtility, pool: Pool, request: VerdictRequest) -> 
     aligned = utility.aligned(pool) if isinstance(utility, AlignsWithPool) else utility
     note = "the utility brings its items: whether they had a part in the choice was not checked"
     return _Measure(aligned, {}, (note,))
-
-
-def _unit(utility: TrainableUtility) -> str:
-    described: Any = utility.describe().get("objective", "")
-    return next((unit for start, unit in _UNITS.items() if str(described).startswith(start)), "")

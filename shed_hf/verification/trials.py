@@ -17,6 +17,7 @@ from shed_hf.game.comparison import Probe, compare_ranks
 from shed_hf.game.entry import Entry
 from shed_hf.game.execution import Precision
 from shed_hf.game.game import Game
+from shed_hf.game.game_worker import gather_outcomes
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.measurement import Batch
 from shed_hf.game.orders import order_entry
@@ -112,10 +113,7 @@ class Trials:
         Raises:
             InputError: Where another rank would measure something else.
         """
-        nothing_more: list[Entry] = []
-        for entries in workers.on_every_rank("begin", (self.header(), self.players), lambda _: nothing_more):
-            for entry in entries:
-                ledger.put(entry)
+        gather_outcomes(ledger, self.header(), self.players, workers)
         game = Game(self.players, self.utility, ledger, self._digests, self.seed, workers=workers)
         compare_ranks(game)
         return game

@@ -4,12 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.data.pool import Pool
 from shed_hf.errors import InputError
 from shed_hf.evaluation.objectives import Accuracy, Choice, Contrast, Loss, NormalisedAccuracy, Objective
 from shed_hf.game.execution import Precision
-from shed_hf.game.utility import TrainableUtility, Utility, UtilityFactory, as_trainable_utility
+from shed_hf.game.utility import ScreensRows, TrainableUtility, Utility, UtilityFactory, as_trainable_utility
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import TunerEntry
+from shed_hf.results.tuner_again import tuner_entry_of
 from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def tuner_of(curation: Curation, utility: Any, model: Any) -> "UtilityFactory | 
             raise InputError("model= and utility= both say what is tuned; put the model into the utility")
         return utility if isinstance(utility, UtilityFactory) else _brought(utility)
     held = curation.valued.measured_by
-    entry = curation.recipe["tuner"]
+    entry = tuner_entry_of(curation.recipe) if model is None else curation.recipe["tuner"]
     tuner = held.tuner if held is not None else None if entry is None else rebuilt(entry)
     if tuner is None:
         raise InputError(
@@ -92,6 +94,7 @@ def rebuilt(entry: TunerEntry) -> "FineTune":
         args=None if args is None else _settings("SFTConfig", args),
         peft_config=None if entry["peft_config"] is None else _settings("LoraConfig", entry["peft_config"]),
         precision=entry.get("precision", "auto"),
+        learning_rate=entry.get("learning_rate"),
     )
 
 
@@ -119,3 +122,21 @@ def _settings(kind: str, given: Mapping[str, Any]) -> Any:
         return kinds[kind](**fields)
     except (TypeError, ValueError, OSError) as error:  # what these raise for settings they don't know or can't follow
         raise InputError(f"the recipe's {kind} can't be made here ({first_line(error)}); {_INSTEAD}") from error
+
+
+def screened(tuner: UtilityFactory | None, pool: Pool, drop_invalid: bool, name: str) -> Pool:
+    """The pool without what the model that is fine-tuned cannot be shown.
+
+    Args:
+        tuner: The fine-tuning, or None.
+        pool: The rows.
+        drop_invalid: Whether such rows are left out; else they raise.
+        name: What error messages call the rows.
+
+    Returns:
+        The pool; as it is where nothing can tell.
+
+    Raises:
+        InputError: For such rows, unless ``drop_invalid``.
+    """
+    return tuner.screen(pool, drop_invalid, name) if isinstance(tuner, ScreensRows) else pool

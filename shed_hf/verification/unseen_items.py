@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from shed_hf.data.content import key_of
 from shed_hf.data.formats import Example
 from shed_hf.data.pool import Pool
-from shed_hf.embedding.decontamination import NEAR_REPEAT, key_of
+from shed_hf.embedding.decontamination import BLOCK, Candidates
 from shed_hf.embedding.embed import encode_texts
 from shed_hf.embedding.encoders import Encoder, FittedLexical, Lexical
+from shed_hf.embedding.near_repeats import in_blocks, near_texts, near_vectors
 from shed_hf.errors import InputError
-from shed_hf.types import BoolVector
-
-BLOCK = 1024
+from shed_hf.types import BoolVector, IntVector
 
 OF_POOL = "repeating rows of the pool"
 OF_ITEMS = "repeating evaluation items"
@@ -26,10 +26,12 @@ class UnseenItems:
     Attributes:
         examples: One example an item.
         dropped: How many were left out, by the reason.
+        places: ``(n_left,)`` their positions among all test items.
     """
 
     examples: list[Example]
     dropped: dict[str, int]
+    places: IntVector
 
 
 def unseen(
@@ -52,22 +54,77 @@ def unseen(
     Raises:
         InputError: Where fewer than two are left.
     """
+    in_rows, in_items = _equal_to(examples, pool, evaluation)
     texts = [pool.format.text_of(example) for example in examples]
     of_rows = pool.texts(np.flatnonzero(~pool.invalid))
-    of_items = [pool.format.text_of(item) for item in evaluation]
-    whole = [example.text for example in examples]
-    in_items = _equal(texts, of_items) | _equal(whole, [item.text for item in evaluation])
-    in_rows = _equal(texts, of_rows) | np.isin(_keys(whole), [key.tobytes().hex() for key in pool.keys[~pool.invalid]])
     by = Lexical().fit(of_rows) if encoder is None else encoder
-    in_items |= _close(texts, of_items, by)
-    in_rows |= _close(texts, of_rows, by)
-    left = [example for example, seen in zip(examples, in_items | in_rows, strict=True) if not seen]
-    if len(left) < 2:
+    in_items |= near_texts(texts, in_blocks([pool.format.text_of(item) for item in evaluation]), by)
+    in_rows |= near_texts(texts, in_blocks(of_rows), by)
+    _require_two(in_rows, in_items)
+    places = np.flatnonzero(~(in_items | in_rows))
+    dropped = {OF_POOL: int(in_rows.sum()), OF_ITEMS: int((in_items & ~in_rows).sum())}
+    return UnseenItems([examples[place] for place in places.tolist()], dropped, places)
+
+
+def check_some_left(examples: Sequence[Example], pool: Pool, evaluation: Sequence[Example]) -> None:
+    """See, before anything is embedded or measured, that not all test items are rows or evaluation items themselves.
+
+    Args:
+        examples: The test items.
+        pool: The rows that could be chosen.
+        evaluation: The evaluation items.
+
+    Raises:
+        InputError: Where fewer than two are left.
+    """
+    _require_two(*_equal_to(examples, pool, evaluation))
+
+
+def check_some_unseen(
+    examples: Sequence[Example], pool: Pool, candidates: Candidates, evaluation: Sequence[Example]
+) -> None:
+    """See, before anything is measured, that `unseen` will leave test items, by the vectors that rows have already.
+
+    Args:
+        examples: The test items.
+        pool: The rows.
+        candidates: Those that may be chosen, with their vectors.
+        evaluation: The evaluation items.
+
+    Raises:
+        InputError: Where fewer than two are left.
+    """
+    in_rows, in_items = _equal_to(examples, pool, evaluation)
+    texts = [pool.format.text_of(example) for example in examples]
+    starts = range(0, len(candidates.rows), BLOCK)
+    by = Lexical().fit(pool.texts(candidates.rows)) if candidates.encoder is None else candidates.encoder
+    if isinstance(by, FittedLexical):
+        in_rows |= near_texts(texts, (pool.texts(candidates.rows[start : start + BLOCK]) for start in starts), by)
+    else:
+        vectors = encode_texts(by, texts, np.arange(len(texts)))
+        in_rows |= near_vectors(vectors, (candidates.embeddings[start : start + BLOCK] for start in starts))
+    in_items |= near_texts(texts, in_blocks([pool.format.text_of(item) for item in evaluation]), by)
+    _require_two(in_rows, in_items)
+
+
+def _require_two(in_rows: BoolVector, in_items: BoolVector) -> None:
+    left = int((~(in_rows | in_items)).sum())
+    if left < 2:
         raise InputError(
-            f"{len(left)} of {len(examples)} test items are left: {in_rows.sum()} repeat rows of the pool and "
+            f"{left} of {len(in_rows)} test items are left: {in_rows.sum()} repeat rows of the pool and "
             f"{(in_items & ~in_rows).sum()} evaluation items; pass a test_dataset of other rows"
         )
-    return UnseenItems(left, {OF_POOL: int(in_rows.sum()), OF_ITEMS: int((in_items & ~in_rows).sum())})
+
+
+def _equal_to(examples: Sequence[Example], pool: Pool, evaluation: Sequence[Example]) -> tuple[BoolVector, BoolVector]:
+    """Which test items are a row of the pool, and which an evaluation item, but for case and blanks."""
+    texts, whole = [pool.format.text_of(example) for example in examples], [example.text for example in examples]
+    keys = [key.tobytes().hex() for key in pool.keys[~pool.invalid]]
+    in_rows = np.isin(_keys(whole), keys)
+    if pool.format.preambles:
+        in_rows |= _equal(texts, pool.texts(np.flatnonzero(~pool.invalid)))
+    of_items = [pool.format.text_of(item) for item in evaluation]
+    return in_rows, _equal(texts, of_items) | _equal(whole, [item.text for item in evaluation])
 
 
 def _keys(texts: Sequence[str]) -> list[str]:
@@ -77,18 +134,3 @@ def _keys(texts: Sequence[str]) -> list[str]:
 def _equal(texts: Sequence[str], others: Sequence[str]) -> BoolVector:
     known = set(_keys(others))
     return np.array([key in known for key in _keys(texts)], dtype=np.bool_)
-
-
-def _close(texts: list[str], others: list[str], encoder: Encoder) -> BoolVector:
-    """Which texts lie close to one of the others."""
-    near = np.zeros(len(texts), dtype=np.bool_)
-    blocks = [others[start : start + BLOCK] for start in range(0, len(others), BLOCK)]
-    if isinstance(encoder, FittedLexical):
-        words = encoder.words(texts)
-        for block in blocks:
-            near |= (words @ encoder.words(block).T).max(axis=1).toarray().ravel() >= NEAR_REPEAT
-        return near
-    vectors = encode_texts(encoder, texts, np.arange(len(texts)))
-    for block in blocks:
-        near |= (vectors @ encode_texts(encoder, block, np.arange(len(block))).T >= NEAR_REPEAT).any(axis=1)
-    return near

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from shed_hf.results.curation import Curation
 from shed_hf.results.verdict import Verdict
-from shed_hf.utils.console import say
+from shed_hf.utils.quiet import only_own_output
 from shed_hf.verification.request import VerdictRequest
 from shed_hf.verification.verify import verify
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 class VerifiableCuration(Curation):
     """A `Curation` that can be compared with random rows, with no tuning, and with all rows."""
 
+    @only_own_output()
     def verify(
         self,
         test_dataset: Any = None,
@@ -57,8 +58,9 @@ class VerifiableCuration(Curation):
             source: The dataset that was curated, as in `resample`.
             full: Whether all candidate rows are tuned on once as well; ``"auto"``, the default, where that takes no
                 more rows than all other tunings together.
-            eval_dataset: The evaluation items that decided the choice; needed only for a result that was read from a
-                folder or the Hub, to leave out test items that repeat them.
+            eval_dataset: The evaluation items that decided the choice, to leave out test items that repeat them; needed
+                only for a result that was read from a folder or the Hub. Items that were held out are found again in
+                the source, those of a dataset of the Hub on it. Others than those of the recipe are an error.
             columns: The test set's column for each part of a row, as in `curate`.
             drop_invalid: Whether test rows that cannot be read are left out; by default the first is an error.
             seed: The seed of draws and training orders; by default that of the curation.
@@ -77,5 +79,4 @@ class VerifiableCuration(Curation):
         arguments = {name: value for name, value in locals().items() if name != "self"}
         verdict = verify(self, VerdictRequest(**arguments))
         self.recipe["verdict"] = verdict.as_json()
-        say(f"verdict: {verdict}")
         return verdict

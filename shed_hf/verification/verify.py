@@ -12,15 +12,17 @@ from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
 from shed_hf.game.ledger import Ledger
-from shed_hf.game.utility import concurrency_of
+from shed_hf.game.utility import concurrency_of, measurement_of
 from shed_hf.results.curation import Curation
-from shed_hf.results.recipe import Bill, VerdictEntry
+from shed_hf.results.recipe import Recipe, VerdictEntry
+from shed_hf.results.units import measurement
 from shed_hf.results.verdict import LEAST_ITEMS, Verdict, VerdictCost
-from shed_hf.utils.console import plural, progress, say
+from shed_hf.utils.console import plural, say
+from shed_hf.utils.progress import progress
 from shed_hf.verification.judge import judge
 from shed_hf.verification.request import VerdictRequest, VerdictStreams
 from shed_hf.verification.subject import CHOSEN, DRAW, FULL, Subject, subject_of
-from shed_hf.verification.subsets_worker import SubsetsWorker
+from shed_hf.verification.subsets_worker import work_on_subsets
 from shed_hf.verification.trials import CODEC, TrialOutcomes
 
 
@@ -43,45 +45,46 @@ def verify(curation: Curation, request: VerdictRequest) -> Verdict:
     with workers_of_launch(CODEC) as workers:
         subject = subject_of(curation, request, streams, workers)
         if isinstance(workers, MultiProcess) and not workers.is_main:
-            path = None if request.ledger is None else str(request.ledger)
-            return _received(SubsetsWorker(subject.trials, workers.rank, path).work(workers))
+            return _received(work_on_subsets(subject.trials, workers, request.ledger))
         with Ledger(request.ledger, subject.trials.header()) as ledger, outcomes_kept(ledger):
             game = subject.trials.game(ledger, workers)
-            verdict = _measured(subject, game, request, streams, curation.recipe["bill"])
+            verdict = _measured(subject, game, request, streams, curation.recipe)
         workers.end(verdict.as_json())
     return verdict
 
 
-def _measured(subject: Subject, game: Game, request: VerdictRequest, streams: VerdictStreams, bill: Bill) -> Verdict:
+def _measured(
+    subject: Subject, game: Game, request: VerdictRequest, streams: VerdictStreams, recipe: Recipe
+) -> Verdict:
     trials = subject.trials
     for line in _bill_lines(subject, game, request):
         say(line)
-    with progress(max(trials.n_runs + 1 - len(game.ledger), 1), "verifying") as advance:
-        game.watch = advance
+    with progress("verifying", max(trials.n_runs + 1 - len(game.ledger), 1), "outcome") as shown:
+        game.watch = shown.count
         found, untuned = trials.measure(game)
     if len(untuned.outcome) < LEAST_ITEMS:
         say(f"{plural(len(untuned.outcome), 'test item')} are too few to tell a gain from luck; pass {LEAST_ITEMS}")
-    full = found.get(FULL)
+    full, counts = found.get(FULL), np.ones(len(untuned.outcome)) if subject.counts is None else subject.counts
     verdict = judge(
-        found[CHOSEN].outcomes,
-        np.concatenate([of.outcomes for name, of in found.items() if name.startswith(DRAW)]),
-        untuned.outcome,
-        None if full is None else full.outcomes,
+        found[CHOSEN].outcomes * counts,
+        np.concatenate([of.outcomes for name, of in found.items() if name.startswith(DRAW)]) * counts,
+        untuned.outcome * counts,
+        None if full is None else full.outcomes * counts,
         ways_tried=request.ways_tried,
         rng=streams.for_judging,
     )
-    cost = _cost(subject, found, untuned, bill)
+    cost = _cost(subject, found, untuned, recipe)
     return replace(verdict, unit=subject.unit, dropped=subject.dropped, notes=subject.notes, cost=cost)
 
 
 def _bill_lines(subject: Subject, game: Game, request: VerdictRequest) -> list[str]:
-    trials, n_known = subject.trials, len(game.ledger)
+    trials, n_known = subject.trials, sum(any(entry.blocks) for entry in game.ledger)
     full = f", 1 on all {subject.n_candidates:,} candidates" if FULL in trials.names else ""
-    known = f"; {n_known} outcomes in the ledger already" if n_known else ""
+    known = f"; {n_known} in the ledger already" if n_known else ""
     left_out = ", ".join(f"{count} {reason}" for reason, count in subject.dropped.items() if count)
     note = concurrency_of(trials.utility).note
     return [
-        f"bill: a verdict takes {plural(trials.n_runs, 'fine-tuning')}: {request.seeds} on the "
+        f"bill: a verdict takes {plural(trials.n_runs, measurement_of(trials.utility))}: {request.seeds} on the "
         f"{subject.n_chosen:,} chosen rows, {request.n_draws} on as many random ones{full} ({trials.n_rows:,} rows "
         f"trained){known}",
         *([f"test items left out: {left_out}"] if left_out else []),
@@ -89,7 +92,8 @@ def _bill_lines(subject: Subject, game: Game, request: VerdictRequest) -> list[s
     ]
 
 
-def _cost(subject: Subject, found: dict[str, TrialOutcomes], untuned: Entry, bill: Bill) -> VerdictCost:
+def _cost(subject: Subject, found: dict[str, TrialOutcomes], untuned: Entry, recipe: Recipe) -> VerdictCost:
+    bill = recipe["bill"]
     small = [of for name, of in found.items() if name != FULL]
     runs = sum(len(of.outcomes) for of in small)
     evaluating = untuned.seconds
@@ -106,6 +110,8 @@ def _cost(subject: Subject, found: dict[str, TrialOutcomes], untuned: Entry, bil
         tuning_seconds=round(tuning, 4),
         full_seconds=round(max(of_full, 0.0), 4),
         full_is_measured=full is not None,
+        chosen_by=measurement(recipe),
+        verified_by=measurement_of(subject.trials.utility),
     )
 
 

@@ -19,7 +19,9 @@ def test_a_folder_is_compared_with_another_model_and_grown(tiny_model: Path, tmp
         Dataset.from_list(rows).to_json(files[name])
     tuner = FineTune(str(tiny_model), args=config(learning_rate=1e-3))
     arguments = {"embedder": "lexical", "clusterer": "topic", "budget": 8, "proxies_per_cluster": 1, "merit": None}
-    curate(files["old"], 8, eval_dataset=files["items"], utility=tuner, **arguments).save_to_disk(tmp_path / "before")
+    curate(files["old"], 8, eval_dataset=files["items"], utility=tuner, **arguments).save_to_disk(
+        tmp_path / "before", pages=False
+    )
     at_hand = ["--source", files["old"], "--eval-dataset", files["items"]]
 
     run = CliRunner()
@@ -28,9 +30,10 @@ def test_a_folder_is_compared_with_another_model_and_grown(tiny_model: Path, tmp
     assert set(json.loads(told.stdout)["correlation"]) == {"middle", "low", "high"}
     output = str(tmp_path / "grown")
     grown = run.invoke(
-        app, ["update", str(tmp_path / "before"), files["new"], "--budget", "4", "--output", output, *at_hand]
+        app, ["update", str(tmp_path / "before"), files["new"], "--budget", "4", "--output", output, "--json", *at_hand]
     )
     assert grown.exit_code == 0, grown.output
+    assert json.loads(grown.stdout)["saved_to"] == output
     history = CuratedDataset.load_from_disk(output).recipe["history"]
     assert (history[1]["added"], history[1]["left_out"]["in the pool already"]) == (8, 4)
 

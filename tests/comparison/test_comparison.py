@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def test_the_table_has_the_best_line_first_and_names_failures(table: shed_hf.Com
     places = {line.method: first.index(f"\n  {line.method} ") for line in table.lines if line.size == 8}
     means = {method: line_of(table, method).mean for method in places}
     assert sorted(places, key=places.__getitem__) == sorted(means, key=lambda method: -means[method])
-    assert "wins : losses against random rows beyond two standard errors, outcome: retrieval" in str(table)
+    assert "wins : losses against random rows by the 95 % intervals, outcome: retrieval" in str(table)
     assert "failed: broken failed in choosing (model, 16 rows): broken returned 8 rows" in str(table)
 
 
@@ -47,8 +48,8 @@ def test_wins_and_losses_are_counted_over_cells(table: shed_hf.Comparison) -> No
     tally = next(tally for tally in table.tallies if tally.method == "longest")
     of_method = [line for line in table.lines if line.method == "longest"]
     assert (tally.wins, tally.losses, tally.cells) == (
-        sum(line.gain > 2 * line.gain_stderr for line in of_method),
-        sum(line.gain < -2 * line.gain_stderr for line in of_method),
+        sum(line.low > 0 for line in of_method),
+        sum(line.high < 0 for line in of_method),
         2,
     )
 
@@ -64,14 +65,38 @@ def test_the_picture_shows_every_method_on_a_panel_of_its_own(table: shed_hf.Com
         table.plot(tmp_path / "nowhere" / "comparison.png")
 
 
+def test_a_picture_is_written_as_its_name_says(table: shed_hf.Comparison, tmp_path: Path) -> None:
+    table.plot(tmp_path / "comparison.svg")
+    assert b"<svg" in (tmp_path / "comparison.svg").read_bytes()
+    for name in ("comparison.xyz", "comparison", "comparison.png.txt"):
+        with pytest.raises(InputError, match=r"does not end in one of \.png, \.pdf, \.svg"):
+            table.plot(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["comparison.svg"]
+
+
+def test_nothing_of_a_picture_is_cut_off_at_its_edges(table: shed_hf.Comparison, tmp_path: Path) -> None:
+    names = [f"{number} rows that are chosen by a long name" for number in range(7)]
+    longest = [line for line in table.lines if line.method == "longest"]
+    many = tuple(replace(line, method=name) for line in longest for name in names)
+    methods = {name: {"name": "Longest"} for name in names}
+    recipe = {**table.recipe, "methods": methods}
+    for lines in (many, tuple(line for line in many if line.size == 8)):
+        replace(table, lines=lines, recipe=recipe).plot(tmp_path / "many.png")
+        pixels = np.asarray(Image.open(tmp_path / "many.png").convert("RGB"))
+        edges = np.concatenate(
+            [pixels[:, :3].reshape(-1, 3), pixels[:, -3:].reshape(-1, 3), pixels[-3:].reshape(-1, 3)]
+        )
+        assert len(np.unique(edges, axis=0)) == 1
+
+
 def test_what_was_saved_is_read_back_equal(table: shed_hf.Comparison, tmp_path: Path) -> None:
     table.save_to_disk(tmp_path / "saved")
     again = shed_hf.Comparison.load_from_disk(tmp_path / "saved")
     assert (str(again), again.runs, again.failures, again.notes) == (
         str(table), table.runs, table.failures, table.notes,
     )  # fmt: skip
-    np.testing.assert_equal([vars(line) for line in again.lines], [vars(line) for line in table.lines])
-    assert again.recipe == table.recipe
+    assert again == table
+    assert again != replace(table, notes=("another",))
     lines = load_dataset("parquet", data_files=str(tmp_path / "saved/data/*.parquet"), split="train")
     assert lines["method"][:] == [line.method for line in table.lines]
     with pytest.raises(InputError, match="is there already"):

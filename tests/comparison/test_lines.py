@@ -45,6 +45,27 @@ def test_a_gain_is_that_of_the_judge_on_the_figures_items() -> None:
     assert not line.loses
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_wins_and_losses_are_counted_by_the_interval_and_the_p_value_that_are_told(seeds: int) -> None:
+    kinds = set()
+    for gain in np.linspace(-0.4, 0.4, 9).tolist():
+        whole = tuned(gain)
+        few = {cell: outcome for cell, outcome in whole.outcomes.items() if cell.seed < seeds}
+        line = lines(Tuned(few, whole.untuned, whole.seconds, 0.1))["one", "mine"]
+        assert (line.wins, line.loses) == (line.low > 0, line.high < 0)
+        assert (line.wins or line.loses) == (line.p < 0.05)
+        kinds.add((line.wins, line.loses))
+    assert len(kinds) == 3
+
+
+def test_with_few_items_nothing_is_won() -> None:
+    few = [Column("test", "one", np.arange(0, 2 * 15, 2))]
+    line = next(one for one in lines_of("model", DESIGN, tuned(2.0), few, {}) if one.method == "mine")
+    assert line.low > 0
+    assert not line.wins
+    assert line.verdict == "not shown"
+
+
 def test_a_loss_is_counted_as_one() -> None:
     line = lines(tuned(-0.3))["one", "mine"]
     assert line.loses

@@ -95,3 +95,17 @@ def test_what_cannot_be_compared_is_refused(case: str, tiny_model: Path) -> None
         arguments = {**arguments, "eval_dataset": Dataset.from_list(ROWS[:16])}
     with pytest.raises(InputError, match=re.escape(message)):
         tuned(tiny_model, **arguments)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_result_whose_evaluation_items_are_not_at_hand_is_said_to_be_uncompared_with_them(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    arguments = {"estimator": None, "sampler": "longest", "embedder": "lexical", "clusterer": "topic"}
+    mine = shed_hf.curate(Dataset.from_list(ROWS), 4, eval_dataset=DEV, model=str(tiny_model), **arguments)
+    mine.save_to_disk(tmp_path / "mine", pages=False)
+    loaded = shed_hf.CuratedDataset.load_from_disk(tmp_path / "mine")
+    said = "mine: test items were not compared with the evaluation items that decided the choice"
+    for result, told in ((mine, False), (loaded, True)):
+        found = tuned(tiny_model, methods={"mine": result}, seeds=1, test_dataset={"talk": TALK})
+        assert (said in str(found)) == told

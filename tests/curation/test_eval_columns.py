@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from shed_hf import CuratedDataset, Lexical, curate
+from shed_hf import CuratedDataset, Lexical
 from shed_hf.errors import InputError
 from shed_hf.hub.reproduction import code_of
 from tests.helpers.curations import ByTopic, curated_of
@@ -80,7 +80,7 @@ def test_they_are_saved_and_read_back(tmp_path: Path) -> None:
     quiz = Dataset.from_list([{**row, "topic": topic} for row, topic in zip(rows, POOL["topic"], strict=True)])
     curated = curated_of(quiz, utility=ByTopic(quiz), eval_dataset=ITEMS, eval_columns=EVAL_COLUMNS)
     assert curated.recipe["format"]["columns"]["answer_from_1"] == "answer"
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     again = CuratedDataset.load_from_disk(tmp_path / "saved")
     assert again.recipe == curated.recipe
     assert again.valued.format == curated.valued.format
@@ -91,14 +91,10 @@ def test_columns_of_preambles_are_saved_and_read_back(tmp_path: Path) -> None:
     pool = POOL.map(lambda row: {"system": "You are the assistant of a shop that sells everything, in few words."})
     curated = curated_of(pool, utility=ByTopic(pool))
     assert curated.recipe["format"]["preambles"]["systems"]
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     again = CuratedDataset.load_from_disk(tmp_path / "saved")
     assert again.valued.format == curated.valued.format
     curated.scorer.save_pretrained(tmp_path / "scorer")
     loaded = type(curated.scorer).from_pretrained(tmp_path / "scorer")
     assert loaded(pool[:8]) == curated.scorer(pool[:8])
     assert loaded(pool[:8])["shed_cluster"] == curated_of(POOL).scorer(POOL[:8])["shed_cluster"]
-
-
-def test_curate_takes_what_it_documents() -> None:
-    assert "eval_columns" in (curate.__kwdefaults__ or {})

@@ -43,9 +43,9 @@ def test_the_items_take_turns_with_the_rows_nearest_by_the_models_states(tiny_mo
     assert mean.valued.taken.tolist() == curated.pool_rows[best].tolist()
     assert curated.recipe["sampler"] == {"name": "Retrieval", "by": "item", "near": None, "vectors": "model"}
     assert "RDS+, Ivison et al. 2025, arXiv 2503.01807" in choice_in_words(curated.recipe)
-    curated.save_to_disk(tmp_path / "rds")
+    curated.save_to_disk(tmp_path / "rds", pages=False)
     again = CuratedDataset.load_from_disk(tmp_path / "rds", POOL).resample(4, "rds")
-    assert again.rows.tolist() == sorted(taken[:4].tolist())
+    assert again.rows.tolist() == taken[:4].tolist()
 
 
 def test_a_trainer_of_ones_own_gives_vectors_too(tiny_model: Path) -> None:

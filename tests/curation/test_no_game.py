@@ -41,13 +41,13 @@ def test_nothing_is_measured_and_the_choice_is_the_selectors_own(curated: Curate
     assert curated.rows.tolist() == with_game.rows.tolist()
     assert (len(curated.ledger), curated.recipe["bill"]["all_fine_tunings"]) == (0, 0)
     assert not curated.estimate.played
-    assert "no game was played: clusters have no values\n  rows chosen one by one by DSIR\n" in repr(curated)
+    assert "\n  rows chosen one by one by DSIR\n  clusters were not valued: no game was played\n" in repr(curated)
     assert set(curated.clusters["in_words"]) == {"not valued: no game was played"}
     assert set(curated.dataset["shed_value"]) == set(curated.merits["value"]) == {None}
 
 
 def test_it_is_saved_loaded_and_resampled(curated: CuratedDataset, tmp_path: Path) -> None:
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     loaded = CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL)
     assert (repr(loaded), loaded.recipe) == (repr(curated), curated.recipe)
     np.testing.assert_array_equal(loaded.estimate.values, curated.estimate.values)

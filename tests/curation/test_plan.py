@@ -257,11 +257,17 @@ PLAN = Plan(
 
 def test_a_plan_in_words() -> None:
     assert str(PLAN).splitlines() == [
-        "64 players of 4 rows; at most 131 fine-tunings, 3 outcomes in the ledger already",
+        "64 cluster samples of 4 rows (players); at most 131 fine-tunings, 3 measured already",
         "17,152 rows trained",
         "about 1 h 6 min; memory 2.00 GiB",
-        "reliability to expect: unknown; pass pilot=16 to measure a little beforehand",
+        "how far two halves of the measurements would agree (reliability, 1 is best): unknown; pass pilot=16 to "
+        "measure a little beforehand",
     ]
     foretold = replace(PLAN, tokens=1_234_567, flops=2.5e15, reliability={"half": 0.4, "same": 0.571, "double": 0.73})
     assert str(foretold).splitlines()[1] == "17,152 rows trained, 1,234,567 tokens, 2.5e+15 FLOPs"
-    assert str(foretold).splitlines()[3] == "reliability to expect: half 0.40, same 0.57, double 0.73"
+    assert str(foretold).splitlines()[3] == (
+        "how far two halves of the measurements would agree (reliability, 1 is best): 0.57; 0.40 for half the "
+        "fine-tunings, 0.73 for twice as many"
+    )
+    by_callable = replace(foretold, measurement="outcome")
+    assert "at most 131 outcomes" in str(by_callable) and "fine-tuning" not in str(by_callable)

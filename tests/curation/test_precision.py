@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, disable_progress_bars, enable_progress_bars
+from datasets import Dataset
 from torch.distributed import HashStore
 
 from shed_hf import CuratedDataset, RankError, curate, plan, read_ledger
+from shed_hf.curation.arguments import request_from
 from shed_hf.curation.problem import bind
-from shed_hf.curation.request import Request
 from shed_hf.curation.wire import CODEC
 from shed_hf.distributed.messages import Codec
 from shed_hf.distributed.ranks import MultiProcess
@@ -19,6 +19,7 @@ from shed_hf.finetuning import precision as module
 from shed_hf.hub.card_text import bill_in_words
 from shed_hf.hub.reproduction import code_of
 from shed_hf.utils.random_streams import Streams
+from tests.helpers.bars import shown
 from tests.helpers.rows import make_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:the values cannot be told from noise")
@@ -28,9 +29,8 @@ POOL, ITEMS = Dataset.from_list(make_rows(40)), Dataset.from_list(make_rows(6, s
 
 @pytest.fixture
 def _bars() -> Iterator[None]:
-    enable_progress_bars()
-    yield
-    disable_progress_bars()
+    with shown():
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -90,12 +90,12 @@ def test_bill_recipe_card_and_plan_name_it(
 def test_a_curation_is_saved_with_it(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     speeds(monkeypatch, 100, 300)
     curated = curate(POOL, 8, **arguments(tiny_model))
-    curated.save_to_disk(tmp_path / "kept")
+    curated.save_to_disk(tmp_path / "kept", pages=False)
     assert CuratedDataset.load_from_disk(tmp_path / "kept").recipe == curated.recipe
 
 
 def bound(rank: int, store: HashStore, model: Path, found: list[Any]) -> None:
-    request = Request(**{**(curate.__kwdefaults__ or {}), "dataset": POOL, "size": 8, **arguments(model)})
+    request = request_from({"dataset": POOL, "size": 8, **arguments(model)})
     try:
         with MultiProcess(store, rank, 2, CODEC) as workers:
             found[rank] = bind(request, Streams(0), workers)

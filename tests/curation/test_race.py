@@ -3,6 +3,7 @@
 import functools
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,8 @@ def halves(race: shed_hf.RaceResult) -> tuple[list[int], list[int]]:
 def test_all_selectors_that_can_be_fed_take_part_and_the_others_are_named_with_the_reason() -> None:
     race = race_of(usual())
     assert sorted(candidate.name for candidate in race.candidates) == sorted(NAMES)
-    assert sorted(usual().ledger.entry(race.best.key).blocks[0]) == usual().rows.tolist()
-    assert set(race.left_out) == {"credit-coverage", "ifd"}
+    assert sorted(usual().ledger.entry(race.best.key).blocks[0]) == sorted(usual().rows.tolist())
+    assert set(race.left_out) == {"rds", "credit-coverage", "ifd"}
     assert "training run, which this utility does not make" in race.left_out["credit-coverage"]
     assert all(why in str(usual()) for why in ("credit-coverage", "this utility has no model"))
 
@@ -93,6 +94,33 @@ def test_the_curations_own_sampler_takes_part_beside_the_default() -> None:
     assert {"Retrieval(by='mean', near=None, vectors='embedder')", "retrieval", "qocs"} <= names
 
 
+def test_candidates_that_are_named_twice_take_part_once() -> None:
+    race = race_of(raced(method=Race(["longest", Longest(), "longest"], budget=6)))
+    assert [candidate.name for candidate in race.candidates] == ["longest"]
+    assert not race.left_out
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": Race(budget=14)}, "below the 15 that 5 candidates"),
+        ({"method": Race(["longest", "dsir"], budget=4)}, "below the 5 that 2 candidates"),
+        ({"utility": lambda row_sets: np.zeros((len(row_sets), 15)), "eval_dataset": None}, "there are 15 items"),
+        ({"size": len(POOL)}, "pass a smaller size"),
+        ({"budget": 1}, "budget=1 is too small"),
+        ({"sampler": "qocss"}, "pass 'auto', one of"),
+    ],
+)
+def test_a_race_that_cannot_be_held_leaves_no_file_and_trains_nothing(
+    changes: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for ledger in (None, tmp_path / "race.ledger"):
+        with pytest.raises(InputError, match=message):
+            raced(**{"ledger": ledger, **changes})
+        assert not list(tmp_path.iterdir())
+
+
 # ---- what decides
 
 
@@ -110,7 +138,7 @@ def test_the_best_candidate_is_kept_with_the_rows_that_it_would_choose_alone() -
 def test_means_and_verdicts_are_those_of_the_outcomes_in_the_ledger() -> None:
     curated, race = usual(), race_of(usual())
     ranking, judging = halves(race)
-    alone = [entry for entry in curated.ledger if sorted(entry.blocks[0]) == curated.rows.tolist()]
+    alone = [entry for entry in curated.ledger if set(entry.blocks[0]) == set(curated.rows.tolist())]
     assert len(alone) == race.best.orders
     outcomes = np.stack([entry.outcome for entry in alone])
     assert race.best.mean == pytest.approx(outcomes[:, ranking].mean())
@@ -144,7 +172,7 @@ def test_where_no_row_is_better_than_another_random_rows_are_kept_and_that_is_sa
     assert "not shown to be better" in str(curated)
     assert "verdict" not in curated.recipe  # it would be about rows that were not kept
     trained = [sorted(entry.blocks[0]) for entry in usual().ledger if any(entry.blocks)]
-    assert curated.rows.tolist() in trained  # the first draw, whatever the outcomes were
+    assert sorted(curated.rows.tolist()) in trained  # the first draw, whatever the outcomes were
 
 
 def test_random_rows_are_drawn_anew_for_every_training_order() -> None:
@@ -188,6 +216,24 @@ def test_the_bill_counts_the_race_and_the_plan_tells_it_beforehand() -> None:
     assert f"and {race.race_fine_tunings} in the race" in str(race)
 
 
+def test_the_outcomes_of_a_callable_are_called_no_fine_tunings() -> None:
+    race = race_of(usual())
+    assert f"random rows, {race.fine_tunings} outcomes: " in str(race) and "fine-tuning" not in str(race)
+    entry: Any = {**race.as_json()}
+    assert shed_hf.RaceResult.from_json(entry).measurement == race.measurement == "outcome"
+    del entry["measurement"]  # as an earlier version wrote it
+    assert shed_hf.RaceResult.from_json(entry).measurement == "fine-tuning"
+
+
+def test_candidates_that_are_left_out_have_a_short_reason_each() -> None:
+    why = "credits are not to be had of this utility; pass one that trains, or name others " + "x" * 400
+    race = replace(race_of(usual()), left_out={"rds": why, "ifd": why, "dsir": "all rows are the same"})
+    assert race.lines()[3:] == [
+        "not in the race: rds, ifd, since credits are not to be had of this utility",
+        "not in the race: dsir, since all rows are the same",
+    ]
+
+
 def test_the_same_call_with_the_ledger_measures_nothing_anew_and_ends_the_same(tmp_path: Path) -> None:
     first, second = (raced(ledger=tmp_path / "run.ledger") for _ in range(2))
     assert second.recipe["bill"]["fine_tunings"] == 0
@@ -209,7 +255,7 @@ def test_a_race_survives_saving_pushing_and_reading_back(
     curated: Any, tmp_path: Path, hub: LoopbackHub, alice: str
 ) -> None:
     made: CuratedDataset = curated()
-    made.save_to_disk(tmp_path / "saved")
+    made.save_to_disk(tmp_path / "saved", pages=False)
     made.push_to_hub("alice/raced", excerpts=True)
     for again in (
         CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL),
@@ -228,7 +274,14 @@ def test_the_card_has_the_candidates_and_the_code_that_repeats_the_race() -> Non
     assert f"| random rows | {race.random.mean:.4f} ± {race.random.stderr:.4f} | {race.random.orders} |" in shown
     assert "method='race'," in shown
     assert "sampler=shed_hf.QOCS(most=None)," in shown
-    assert "chosen by chance, since none of 5 candidate subsets" in page(alike(), "me/raced", [])
+    first = shown.split("<details>")[0]
+    assert f"**{race.verdict.over_untuned.gain:+.4f}** (95%: " in first and "**Better than random rows by " in first
+    lost, race = page(alike(), "me/raced", []), race_of(alike())
+    assert "chosen by chance, since none of 5 candidate subsets" in lost
+    assert f"**Random rows were kept: {race.best.name} was not shown to be better.**" in lost
+    assert f"| nothing | {race.untuned:.4f} |" in lost
+    assert f"| rows by `{race.best.name}` | {race.best.mean:.4f} |" in lost
+    assert f"| **random rows, which were kept** | {race.random.mean:.4f} |" in lost
 
 
 def test_a_race_with_candidates_of_its_own_is_written_as_code() -> None:
@@ -292,7 +345,8 @@ def test_a_model_feeds_credits_and_losses_to_the_race(tiny_model: Path) -> None:
     curated = small(tiny_model, merit="credit", method=Race(["credit-coverage", "ifd", "qocs"], budget=9))
     race = race_of(curated)
     assert {candidate.name for candidate in race.candidates} == {"credit-coverage", "ifd", "qocs"}
-    assert race.fine_tunings == 9 + 1  # with the run whose rows were credited
+    assert (race.fine_tunings, race.credit_runs) == (9, 1)
+    assert "9 fine-tunings and 1 training run for credits" in str(race)
     bill = curated.recipe["bill"]
     assert bill["fine_tunings"] == bill["all_fine_tunings"] == sum(any(entry.blocks) for entry in curated.ledger) + 1
     assert curated.valued.merit is not None

@@ -67,7 +67,7 @@ def test_where_clusters_alone_are_valued_their_value_is_divided_among_their_rows
 
 
 def test_any_size_can_be_had_later_and_is_what_would_have_been_chosen(curated: CuratedDataset, tmp_path: Path) -> None:
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     loaded = CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL)
     assert loaded.merits.to_list() == curated.merits.to_list()
     assert (repr(loaded), loaded.recipe) == (repr(curated), curated.recipe)
@@ -83,7 +83,7 @@ def test_any_size_can_be_had_later_and_is_what_would_have_been_chosen(curated: C
 def test_an_altered_value_of_a_row_is_found(curated: CuratedDataset, tmp_path: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     path = tmp_path / "saved" / "shed_hf" / "arrays.safetensors"
     arrays = load_file(path)
     for name, change in (("row_values", 1.0), ("row_stderr", -9.0), ("row_order", 5)):
@@ -104,7 +104,7 @@ def test_training_that_harms_leaves_the_choice_to_credit() -> None:
     harmed, by_credit = valued(utility=Crediting(worth=-1.0)), valued(sampler=CreditCoverage())
     note = harmed.recipe["selection_notes"][0]
     assert note.startswith(
-        "rows were chosen by credit for each evaluation item: fine-tuning on everything makes the mod"
+        "rows were chosen by credit for each evaluation item: tuned on a sample of every cluster the mod"
     )
     assert harmed.rows.tolist() == by_credit.rows.tolist()
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from shed_hf import CuratedDataset, curate
+import shed_hf
+from shed_hf import CuratedDataset, Retrieval, curate
 from tests.helpers.rows import make_rows
 
 ROWS, ITEMS = make_rows(24), make_rows(6, seed=9)
@@ -22,12 +23,19 @@ def curated_by_model(model: Path, **changes: Any) -> CuratedDataset:
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
-        ({}, "CreditCoverage"),
+        ({}, "Retrieval"),
+        ({"objective": "contrast"}, "CreditCoverage"),
         ({"merit": "loss"}, "QOCS"),
         ({"constraints": {"topic": 9.0}}, "QOCS"),
         ({"sampler": "qwcs"}, "QWCS"),
     ],
-    ids=["rows that can be credited", "an order within clusters", "constraints", "a sampler that was asked for"],
+    ids=[
+        "a likelihood",
+        "candidates that are compared",
+        "an order within clusters",
+        "constraints",
+        "a sampler that was asked for",
+    ],
 )
 def test_rows_are_valued_unless_something_is_asked_of_clusters(
     tiny_model: Path, changes: dict[str, Any], name: str
@@ -45,9 +53,42 @@ def test_without_a_game_credit_chooses_and_without_credit_nearness() -> None:
     assert curated.recipe["sampler"]["name"] == "Retrieval"
 
 
-def test_other_sizes_are_chosen_as_the_first_one_was(tiny_model: Path) -> None:
+def test_rows_near_the_items_by_the_models_states_have_their_nearness_as_value(tiny_model: Path) -> None:
     curated = curated_by_model(tiny_model)
+    assert curated.recipe["sampler"]["vectors"] == "model"
+    merits = curated.merits.to_pandas()
+    assert merits["value"].equals(merits["nearness"])
+    assert merits["nearness"].between(-1, 1).all()
+    nearest = merits.sort_values("nearness", ascending=False)["shed_row"]
+    by_mean = curated_by_model(tiny_model, sampler=Retrieval("mean", vectors="model"))
+    assert by_mean.rows.tolist() == nearest[:6].tolist()
+
+
+@pytest.mark.parametrize("objective", ["loss", "contrast"])
+def test_other_sizes_are_chosen_as_the_first_one_was(tiny_model: Path, objective: str, tmp_path: Path) -> None:
+    curated_by_model(tiny_model, objective=objective).save_to_disk(tmp_path / "saved")
+    curated = CuratedDataset.load_from_disk(tmp_path / "saved", Dataset.from_list(ROWS))
     fewer = curated.resample(3)
     assert fewer.recipe["sampler"] == curated.recipe["sampler"]
     assert set(fewer.rows.tolist()) < set(curated.rows.tolist())
     assert set(curated.resample(9).rows.tolist()) > set(curated.rows.tolist())
+
+
+@pytest.mark.parametrize(
+    ("sampler", "merit", "cost"),
+    [
+        ("longest", "credit", "costs a training run over all rows"),
+        ("ifd", "credit", "costs a training run over all rows"),
+        ("longest", "loss", "costs a pass over all rows"),
+        ("ifd", "loss", None),
+        ("random", "credit", None),
+        ("longest", None, None),
+    ],
+)
+def test_an_order_within_clusters_that_nothing_reads_is_warned_of(
+    tiny_model: Path, recwarn: pytest.WarningsRecorder, sampler: str, merit: str | None, cost: str | None
+) -> None:
+    arguments = {"eval_dataset": ITEMS, "model": str(tiny_model), "embedder": "lexical", "estimator": None}
+    shed_hf.plan(Dataset.from_list(ROWS), 6, sampler=sampler, merit=merit, clusterer=np.arange(24) % 3, **arguments)
+    told = [str(found.message) for found in recwarn if "leave merit= out" in str(found.message)]
+    assert len(told) == (0 if cost is None else 1) and all(f"merit={merit!r} {cost}" in line for line in told)

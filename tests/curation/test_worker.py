@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from shed_hf import FineTune, InputError, curate, read_ledger
+from shed_hf import FineTune, InputError, read_ledger
+from shed_hf.curation.arguments import request_from
 from shed_hf.curation.problem import bind
 from shed_hf.curation.request import Request
 from shed_hf.curation.worker import Worker
@@ -27,7 +28,7 @@ def lengths(row_sets: Any) -> Any:
 
 def request(**changes: Any) -> Request:
     given: dict[str, Any] = {"dataset": POOL, "size": 5, "utility": lengths, "embedder": "lexical"} | changes
-    return Request(**{**(curate.__kwdefaults__ or {}), **given})
+    return request_from(given)
 
 
 def worker(**changes: Any) -> Worker:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from datasets import Dataset
+from datasets import Dataset, DatasetDict
+from huggingface_hub import HfApi
 
 import shed_hf
 from shed_hf.data.loading import load_source
-from shed_hf.errors import InputError
+from shed_hf.errors import HubError, InputError
 from tests.helpers.loopback_hub import LoopbackHub
 from tests.helpers.rows import make_rows
 
@@ -44,7 +45,7 @@ def test_a_tenth_is_kept_by_default_and_a_percentage_is_a_share() -> None:
     assert shed_hf.plan(ROWS, utility=worth, embedder="lexical", clusterer="topic", merit=None).players == 4
 
 
-@pytest.mark.parametrize("size", ["0%", "101%", "-5%", "%", "ten%", "1e1%", "0.1", "3", ""])
+@pytest.mark.parametrize("size", ["0%", "101%", "-5%", "%", "ten%", "1e1%", ""])
 def test_a_text_that_is_no_percentage_is_refused(size: str) -> None:
     with pytest.raises(InputError, match=r'^size=.*; pass .*"10%"'):
         chosen(ROWS, size=size)
@@ -134,7 +135,96 @@ def test_a_name_that_is_not_on_the_hub_is_refused(hub: LoopbackHub, name: str) -
         load_source(name, name="eval_dataset")
 
 
+@pytest.fixture
+def published(hub: LoopbackHub, alice: str) -> str:
+    """The id of a dataset on the Hub, with the splits train and test."""
+    if "datasets/alice/loaded" not in hub.repos:
+        rows = Dataset.from_list(ROWS)
+        DatasetDict({"train": rows, "test": rows.select(range(8))}).push_to_hub("alice/loaded")
+        rows.push_to_hub("alice/several", "short")
+        rows.push_to_hub("alice/several", "long")
+        rows.push_to_hub("alice/loaded-gated")
+        HfApi().update_repo_settings("alice/loaded-gated", repo_type="dataset", gated="manual")
+    return "alice/loaded"
+
+
+def test_a_split_that_is_not_there_is_named_with_those_that_are(published: str) -> None:
+    with pytest.raises(InputError, match=r"^dataset='alice/loaded' has no split 'dev' \(.*train.*test.*\); pass one"):
+        load_source(published, "dev")
+    with pytest.raises(InputError, match=r"dataset has the splits \['train', 'test'\]"):
+        load_source(published)
+    assert len(load_source(published, "test")) == 8
+
+
+def test_several_configurations_are_named(published: str) -> None:
+    with pytest.raises(
+        InputError, match=r"^dataset='alice/several' has several configurations, \['.*long.*; pass load_dataset\('alice"
+    ):
+        load_source("alice/several")
+
+
+def test_a_gated_dataset_says_where_to_ask(published: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_bob_secret")
+    with pytest.raises(
+        HubError, match=r"^dataset='alice/loaded-gated' is a gated dataset: ask for access .*hf auth login"
+    ):
+        load_source("alice/loaded-gated")
+
+
+def test_without_a_connection_it_is_said_that_the_hub_is_not_reached(
+    published: str, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match=r"^dataset='alice/never' is not in the Hub's cache, and HF_HUB_OFFLINE is set"):
+        load_source("alice/never")
+
+
+def test_a_hub_that_is_not_there_is_said_to_be_out_of_reach(
+    published: str, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.fault(close=True, times=1000)
+    with pytest.raises(HubError, match=r"^dataset='alice/never' .*the Hub can't be reached; check the connection"):
+        load_source("alice/never")
+
+
 @pytest.mark.parametrize("name", ["", "  ", "\x00", "a\x00b.jsonl", "\ud800"])
 def test_a_name_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="is not the name of a file, a folder or a dataset"):
         load_source(name)
+
+
+def test_a_mapping_says_which_configuration_split_and_revision(tmp_path: Path) -> None:
+    Dataset.from_list(make_rows(6)).to_json(tmp_path / "rows.jsonl")
+    assert len(load_source({"path": str(tmp_path / "rows.jsonl"), "split": "train"})) == 6
+    assert len(load_source({"path": str(tmp_path)}, "train")) == 6
+    with pytest.raises(InputError, match=r"dataset has the splits \['train'\], split='test'"):
+        load_source({"path": str(tmp_path / "rows.jsonl"), "split": "test"})
+
+
+@pytest.mark.parametrize("place", [{}, {"name": "x"}, {"path": "x", "columns": "y"}])
+def test_a_mapping_of_something_else_is_refused(place: dict[str, str]) -> None:
+    with pytest.raises(InputError, match=r"dataset is a mapping with the keys .*; pass path"):
+        load_source(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("rows.jsonl", "", "is empty; mend"),
+        ("rows.csv", "", "is empty; mend"),
+        ("rows.parquet", "", "is empty; mend"),
+        ("rows.json", "\n  \n", "is empty; mend"),
+        ("rows.jsonl", '{"a": 1}\n\n{"a": 2}\n{"a": broken\n', "line 4 is not JSON (Expecting value"),
+        ("rows.jsonl", '{"a": 1}\n5\n', "line 2 is 5, where an object is due"),
+        ("rows.json", '[{"a": 1},\n {"a": }]', "line 2 is not JSON (Expecting value: column 8)"),
+        ("rows.json", '{"a": 1}\n{"a" 2}\n', "line 2 is not JSON (Expecting ':' delimiter"),
+        ("rows.csv", "a,b\n1,2\n1,2,3,4\n", "Expected 2 fields in line 3, saw 4"),
+        ("rows.parquet", "not one", "cannot be read as .parquet (Parquet"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path: Path, name: str, content: str, said: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError) as raised:
+        load_source(tmp_path / name)
+    assert said in str(raised.value) and str(raised.value).startswith(str(tmp_path / name))
+    assert "An error occurred" not in str(raised.value) and "StopIteration" not in str(raised.value)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, Features, Value, concatenate_datasets, load_dataset, load_from_disk
 
-from shed_hf.data.provenance import HubSource, source_of
+from shed_hf.data.loading import load_source
+from shed_hf.data.provenance import HubSource, name_of, source_of
 from tests.helpers.loopback_hub import LoopbackHub
 from tests.helpers.rows import make_rows
 
@@ -186,3 +187,18 @@ def test_what_is_told_can_be_loaded_and_has_all_the_rows(pushed: str, name: str)
 def test_rows_in_memory_have_no_origin(rows: Dataset) -> None:
     assert source_of(rows) is None
     assert source_of(rows.select([0]).add_column("n", [1])) is None
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "parquet", "folder"])
+@pytest.mark.parametrize("named", [str, Path, lambda place: {"path": str(place)}])
+def test_what_is_on_the_disk_is_called_by_its_name(tmp_path: Path, suffix: str, named: Callable[[Path], Any]) -> None:
+    place, rows = tmp_path / f"my rows.{suffix}", Dataset.from_list(make_rows(2))
+    {"jsonl": rows.to_json, "csv": rows.to_csv, "parquet": rows.to_parquet, "folder": rows.save_to_disk}[suffix](place)
+    loaded = load_source(named(place))
+    assert name_of(named(place), loaded) == place.name
+    assert name_of(loaded, loaded) is None  # not that of the reader of its file
+
+
+def test_a_dataset_of_the_hub_is_called_by_its_own_name(hub: LoopbackHub, alice: str) -> None:
+    Dataset.from_list(make_rows(4)).push_to_hub("alice/named")
+    assert name_of("alice/named", load_dataset("alice/named", split="train")) == "named"

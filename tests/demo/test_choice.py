@@ -61,8 +61,8 @@ def measured(monkeypatch: pytest.MonkeyPatch, speed: float, seconds: float = 0) 
 @pytest.mark.parametrize(
     ("model", "speed", "seconds", "taken"),
     [
-        ("auto", 400, 89, SMOLLM2),
-        ("auto", 400, 91, SMALL),
+        ("auto", 800, 89, SMOLLM2),
+        ("auto", 800, 91, SMALL),
         ("auto", 100, 10, SMALL),  # not even the products alone would fit: nothing is downloaded
         ("smollm2", 100, 500, SMOLLM2),
         ("small", 4000, 1, SMALL),
@@ -108,6 +108,6 @@ def test_the_expected_time_is_made_of_the_models_own_pace(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(choice, "pace_of", pace)
     seconds = choice.expected_seconds(setting, choice.tuner_of(setting, models.SMALL_MODEL, "float32"), 0)
-    outcomes = CheckedOnHalves(setting.estimator).cost(setting.n_clusters).fine_tunings + 1
-    assert seconds == choice.OVERHEAD + outcomes * setting.n_items + 7 * setting.n_test
+    outcomes = CheckedOnHalves(setting.estimator).cost(setting.n_clusters, setting.budget).fine_tunings + 1
+    assert seconds == choice.OVERHEAD + outcomes * setting.n_items + (5 + 10 + 1) * setting.n_test
     assert asked == [setting.n_items]

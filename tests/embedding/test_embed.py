@@ -1,6 +1,7 @@
 """Rows to unit vectors: a matrix, any encoder, words, a sentence-transformers model."""
 
 import pickle
+import tracemalloc
 import warnings
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,37 @@ def test_a_vector_that_is_not_finite_names_its_row_of_the_dataset(rows: Pool, ba
     with pytest.raises(InputError, match=r"row 30 is not finite \(2 such rows\)"):
         embed(rows, ALL[::-1], matrix)
     embed(rows, np.array([1, 2]), matrix)  # a row that takes no part does no harm
+
+
+def test_vectors_of_a_matrix_that_are_not_finite_are_counted_in_all_of_it(
+    rows: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "CHUNK", 8)
+    matrix = np.ones((40, 2), np.float16)
+    matrix[[7, 9, 30], 1] = np.nan
+    with pytest.raises(InputError, match=r"row 7 is not finite \(3 such rows\)"):
+        embed(rows, ALL, matrix)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int16])
+def test_a_matrix_is_read_in_chunks_to_the_same_vectors(
+    dtype: type[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "matrix.npy"
+    np.save(path, (100 * np.random.default_rng(0).normal(size=(4000, 64))).astype(dtype))
+    matrix, pool = (
+        np.load(path, mmap_mode="r"),
+        read_pool(Dataset.from_dict({"text": [str(number) for number in range(4000)]})),
+    )
+    some = np.random.default_rng(1).permutation(4000)[:3900]
+    whole = unit(matrix[some], some)
+    monkeypatch.setattr(embedding, "CHUNK", 200)
+    tracemalloc.start()
+    vectors, _ = embed(pool, some, matrix)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(vectors, whole, strict=True)
+    assert peak < 1.5 * vectors.nbytes
 
 
 @settings(max_examples=100, deadline=None)
@@ -320,3 +352,9 @@ def test_a_process_of_map_embeds_on_its_own_device(minilm: Path) -> None:
     scorer = ClusterScorer(np.eye(3, 384, dtype=np.float32), values, values, encoder, text)
     batch = {"text": TEXTS}
     assert scorer(batch, 1) == scorer(batch)
+
+
+@pytest.mark.parametrize("name", [5, None, b"bytes", ["a", "b"], "", " "])
+def test_an_encoder_whose_name_is_none_is_refused(name: Any) -> None:
+    with pytest.raises(InputError, match="of an encoder is no name; pass a Hub id or a path"):
+        SentenceTransformerEncoder(name)

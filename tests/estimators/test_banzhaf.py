@@ -175,7 +175,8 @@ def test_half_of_the_players_are_in_a_coalition() -> None:
 @pytest.mark.parametrize("budget", [2, 1, 0, -5])
 def test_a_budget_that_is_too_small_names_the_least(budget: int) -> None:
     told = re.escape(
-        f"budget={budget} is too small: 3 fine-tunings are needed, for a coalition, its complement and v(N); "
+        f"budget={budget} is too small: 3 fine-tunings are needed, for a set of clusters, its complement and a "
+        "sample of every cluster (v(N)); "
     )
     for attempt in (lambda: BanzhafMSR().cost(5, budget), lambda: BanzhafMSR()(game_of("gloves"), None, budget)):
         with pytest.raises(InputError, match=f"^{told}pass budget >= 3$"):

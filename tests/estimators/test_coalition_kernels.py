@@ -53,6 +53,17 @@ def test_values_are_those_of_all_orders_of_the_players(n: int, number: int) -> N
     np.testing.assert_allclose(kernel.of_values(), of_values, atol=1e-12)
 
 
+def test_effects_of_several_lengths_are_those_of_each() -> None:
+    root, coalitions = root_of(6), everyone(6)[[5, 63, 0, 17, 40]]
+    lengths = (float("inf"), 0.25)
+    found = PlayerEffects(root).over_lengths(coalitions, lengths)
+    for length, parts in zip(lengths, found, strict=True):
+        kernel = PlayerEffects(root, length)
+        expected = (kernel.covariance(coalitions, coalitions), kernel.with_values(coalitions), kernel.of_values())
+        for part, of_kernel in zip(parts, expected, strict=True):
+            np.testing.assert_allclose(part, of_kernel, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("number", range(7))
 def test_covariances_are_those_of_games_that_are_known_at_both_ends(number: int) -> None:
     kernel, coalitions = kernels(6)[number], everyone(6)

@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shed_hf.estimators.bayesian_regression import Observed, Posterior, exact_posterior, posterior
+from shed_hf.estimators import bayesian_regression
+from shed_hf.estimators.bayesian_regression import (
+    Observed,
+    Posterior,
+    exact_posterior,
+    posterior,
+    posterior_under,
+    refits,
+)
 from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.priors import covariance_roots, kernels_of, priors_of
 from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector
@@ -98,6 +106,21 @@ def test_values_are_the_weights_times_the_utilities_and_add_up() -> None:
     np.testing.assert_allclose(fit.mean, gain / n + fit.weights @ observed.beyond_size)
     assert fit.mean.sum() == pytest.approx(gain)
     np.testing.assert_allclose(fit.weights.sum(axis=0), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("most_together", [4096, 10])
+def test_values_by_parts_of_the_coalitions_are_those_of_fits_to_each(
+    most_together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bayesian_regression, "MOST_TOGETHER", most_together)
+    n, rng = 8, np.random.default_rng(5)
+    utilities = additive(everyone(n).astype(float), rng.normal(size=n)) + 0.3 * rng.normal(size=2**n)
+    observed = replace(observed_of(utilities, draw_pairs(n, 14, rng)), times=rng.integers(1, 4, size=28).astype(float))
+    models = fitted(observed, rng.normal(size=(n, 3))).models
+    assert len({id(prior.root) for _, prior in models}) > 1
+    chosen = [rng.random(28) < share for share in (0.3, 0.5, 0.9, 1.0)]
+    expected = [posterior_under(observed.part(part), models).mean for part in chosen]
+    np.testing.assert_allclose(refits(observed, chosen, models), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_players_who_are_all_alike_are_worth_the_same() -> None:

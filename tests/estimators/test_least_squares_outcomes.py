@@ -10,7 +10,7 @@ import pytest
 
 from shed_hf.errors import Diverged, InputError
 from shed_hf.estimators import BanzhafMSR, Estimator, Exact, LeastSquares, Permutation, Shed
-from shed_hf.estimators.bayesian_regression import refit
+from shed_hf.estimators.bayesian_regression import posterior_under
 from shed_hf.estimators.outcomes import outcomes_in_ledger
 from shed_hf.estimators.registry import estimator_from
 from shed_hf.estimators.replicates import REPEATS
@@ -128,9 +128,8 @@ def test_outcomes_of_other_players_are_left_out() -> None:
         )
 
     LeastSquares(24)(game(range(7, 14)), rng_of(0))
-    with pytest.raises(
-        InputError, match=r"^the ledger lacks v\(N\) of these 7 players \(28 outcomes in all\); measure"
-    ):
+    told = "the ledger lacks that of a sample of every cluster (v(N)) of these 7 clusters (28 outcomes in all); measure"
+    with pytest.raises(InputError, match=f"^{re.escape(told)}"):
         LeastSquares().from_ledger(game(range(7)))
     mine = LeastSquares(24)(game(range(7)), rng_of(0))
     assert len(ledger) == 51 + 2 * REPEATS
@@ -139,13 +138,18 @@ def test_outcomes_of_other_players_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("measured", "lacking"),
-    [([], "v(∅)"), ([5, 63], "v(∅)"), ([0, 5], "v(N)"), ([0, 63], "every coalition between ∅ and N")],
+    [
+        ([], "the outcome of no rows (v(∅))"),
+        ([5, 63], "the outcome of no rows (v(∅))"),
+        ([0, 5], "that of a sample of every cluster (v(N))"),
+        ([0, 63], "that of every set between none and all"),
+    ],
 )
 def test_what_a_ledger_lacks_is_named(measured: list[int], lacking: str) -> None:
     game = game_of(np.arange(64.0))
     if measured:
         game(members(6)[measured])
-    with pytest.raises(InputError, match=rf"^the ledger lacks {re.escape(lacking)} of these 6 players"):
+    with pytest.raises(InputError, match=rf"^the ledger lacks {re.escape(lacking)} of these 6 clusters"):
         LeastSquares().from_ledger(game)
 
 
@@ -180,7 +184,7 @@ def test_values_for_other_weights_are_those_of_the_reweighted_outcomes_under_the
     anew = estimator(reweighted, rng_of(0))
     if prior is not None:
         fit = estimator.fit(game, outcomes_in_ledger(game).observed(game))
-        same_prior = refit(outcomes_in_ledger(reweighted).observed(reweighted), fit.models)
+        same_prior = posterior_under(outcomes_in_ledger(reweighted).observed(reweighted), fit.models).mean
         # the shares of the priors are cut at a thousandth
         np.testing.assert_allclose(values, same_prior, atol=1e-3)
     assert (np.abs(values - anew.values) <= 2 * anew.stderr).all()

@@ -76,8 +76,8 @@ def test_the_mean_over_seeds_is_exact_where_that_of_the_surrogate_is_not(
     u: FloatVector, n_coalitions: int, prior: Any
 ) -> None:
     surrogate = LeastSquares(n_coalitions, prior)
-    away, uncertain = mean_away(surrogate, u, 30)
-    adjusted, of_adjusted = mean_away(RegressionAdjusted(surrogate), u, 40)
+    away, uncertain = mean_away(surrogate, u, 16)
+    adjusted, of_adjusted = mean_away(RegressionAdjusted(surrogate), u, 20)
     assert (np.abs(away) / uncertain).max() > 3
     assert (np.abs(adjusted) / of_adjusted).max() < 4
     assert np.linalg.norm(adjusted) < 0.5 * np.linalg.norm(away)
@@ -109,7 +109,7 @@ def test_error_bars_hold_the_exact_values_about_nineteen_times_of_twenty() -> No
     within = []
     for u, n_coalitions in ((TABLE, 60), (MAJORITY, 48)):
         game = game_of(u)
-        for seed in range(15):
+        for seed in range(8):
             estimate = RegressionAdjusted(LeastSquares(n_coalitions, "independent"))(game, rng_of(seed))
             within.append(np.abs(estimate.values - shapley(u)) <= 2 * estimate.stderr)
     assert np.mean([part.mean() for part in within]) >= 0.85
@@ -129,7 +129,7 @@ def test_a_surrogate_that_misses_nothing_leaves_no_noise(n: int) -> None:
 def mean_square(guess_of: Any, n: int = 16, n_coalitions: int = 56) -> float:
     """The mean squared error over seeds for a guess made from the truth; None goes without."""
     errors = []
-    for seed in range(6):
+    for seed in range(4):
         worth = rng_of(seed, n).normal(size=n)
         game, _ = credited(n, None if guess_of is None else guess_of(worth, rng_of(seed)), 0.7, seed)
         surrogate = LeastSquares(n_coalitions) if guess_of is None else InRun()

@@ -27,6 +27,7 @@ from shed_hf.game.ledger import Ledger
 from shed_hf.hub.card import dataset_card
 from shed_hf.hub.card_text import chance, order_noise, verdict
 from shed_hf.results.summary import summary
+from tests.helpers.failed_checks import halves, luck
 from tests.helpers.rows import make_rows
 
 NAN = float("nan")
@@ -83,14 +84,26 @@ def told(reliability: float, p_value: float, values: Sequence[float] = (1.0, 2.0
         (0.51, NAN, ""),
         (NAN, 0.01, ""),
         (NAN, NAN, ""),
-        (0.49, 0.01, "reliability 0.49 < 0.5"),
-        (0.9, 0.06, "p = 0.06 > 0.05 that chance made the ranking"),
-        (0.9, 0.054, "p = 0.054 > 0.05 that chance made the ranking"),
-        (0.9, 0.05000001, "p = 0.05000001 > 0.05 that chance made the ranking"),
-        (0.9, np.nextafter(0.05, 1), "p = 0.05000000000000001 > 0.05 that chance made the ranking"),
-        (0.499, 0.01, "reliability 0.499 < 0.5"),
-        (-1e-9, 0.01, "reliability 0.00 < 0.5"),
-        (0.2, 0.4, "reliability 0.20 < 0.5 and p = 0.40 > 0.05 that chance made the ranking"),
+        (0.49, 0.01, halves("0.49")),
+        (0.9, 0.06, luck("0.06")),
+        (0.9, 0.054, luck("0.054")),
+        (
+            0.9,
+            0.05000001,
+            luck("0.05000001"),
+        ),
+        (
+            0.9,
+            np.nextafter(0.05, 1),
+            luck("0.05000000000000001"),
+        ),
+        (0.499, 0.01, halves("0.499")),
+        (-1e-9, 0.01, halves("0.00")),
+        (
+            0.2,
+            0.4,
+            f"{halves('0.20')} and {luck('0.40')}",
+        ),
     ],
 )
 def test_what_is_known_must_be_good_and_chance_must_be_asked(reliability: float, p_value: float, problem: str) -> None:
@@ -108,7 +121,7 @@ def test_a_ranking_takes_two_values_that_differ() -> None:
 
 def test_what_was_not_asked_is_said_with_what_to_do() -> None:
     few, unsure = (verdict_of(told(NAN, NAN, [1.0, 2.0])), verdict_of(told(NAN, 0.15, [1.0, 2.0, 3.0])))
-    assert few.unknown == "fewer than 4 clusters make too few coalitions to say"
+    assert few.unknown == "fewer than 4 clusters make too few combinations to say"
     assert unsure.unknown == ""
     assert {few.advice, unsure.advice} == {"cluster the rows into at least 4 before trusting the ranking"}
     assert verdict_of(told(NAN, NAN, [1.0])).advice == few.advice  # a single value
@@ -142,12 +155,12 @@ def trained(v_grand: float, gain_stderr: float, best: float, stderr: float) -> R
             0.2,
             2.0,
             0.5,
-            r"fine-tuning on everything makes the model worse \(v\(N\) − v\(∅\) = -0.3000 ± 0.2000\)",
+            r"tuned on a sample of .* is worse than untuned, by 0.3000 ± 0.2000 \(v\(∅\) − v\(N\)\)",
         ),
-        (-0.01, NAN, 2.0, 0.5, r"fine-tuning on everything makes the model worse"),
-        (1.0, 0.1, 0.4, 0.5, r"the best value, \+0.4000 ± 0.5000, is within its standard error of nothing"),
-        (1.0, 0.1, -0.4, NAN, r"the best value, -0.4000, is not above 0"),
-        (-1.0, 0.1, -0.4, 0.1, r"fine-tuning on everything .* and the best value, -0.4000"),
+        (-0.01, NAN, 2.0, 0.5, r"tuned on a sample of every cluster the model is worse than untuned, by 0.0100"),
+        (1.0, 0.1, 0.4, 0.5, r"the best cluster's worth, \+0.4000 ± 0.5000, is within its standard error of 0"),
+        (1.0, 0.1, -0.4, NAN, r"the best cluster's worth, -0.4000, is not above 0"),
+        (-1.0, 0.1, -0.4, 0.1, r"tuned on a sample of every cluster .* and the best cluster's worth, -0.4000"),
     ],
 )
 def test_a_ranking_passes_only_where_training_helps(
@@ -159,20 +172,20 @@ def test_a_ranking_passes_only_where_training_helps(
     assert verdict.claim == (
         "choosing by the values would not help" if failed else "the values cannot be told from noise"
     )
-    assert verdict.in_short.startswith(f"NOT of use: {verdict.failed} (" if failed else "real as far as can be told (")
+    assert verdict.in_short.startswith(f"NOT of use: {verdict.failed}; " if failed else "real as far as can be told; ")
 
 
 def test_a_callable_below_its_v_of_nobody_is_told_of_it_and_passes() -> None:
     verdict = verdict_of(replace(told(0.9, 0.01), v_grand=-1.0))
     assert verdict.passes
-    assert any(note.startswith("v(N) is below v(∅)") for note in verdict.notes)
+    assert any("is below that of no rows (v(N) < v(∅))" in note for note in verdict.notes)
 
 
 @pytest.mark.parametrize(("agreement", "passes"), [(0.4, True), (NAN, True), (0.0, False), (-0.7, False)])
 def test_replicates_that_contradict_each_other_fail_the_gate_in_words(agreement: float, passes: bool) -> None:
     verdict = verdict_of(replace(told(0.9, 0.01), agreement=agreement))
     assert verdict.passes == passes
-    words = "coalitions measured again in another training order agree no better than different ones"
+    words = "the same clusters measured again in another training order agree no better than different ones"
     assert verdict.failed == ("" if passes else f"{words} ({agreement:.2f} <= 0)")
 
 
@@ -181,7 +194,7 @@ def test_luck_that_coalitions_may_share_is_not_told_from_worth(orders: int, word
     verdict = verdict_of(replace(told(0.9, 0.01, [1.0, 2.0, 3.0, 4.0]), shared_orders=orders))
     assert not verdict.passes
     assert verdict.failed == ""
-    assert verdict.unknown.startswith(f"all outcomes were measured in {words}, and luck that coalitions share cannot")
+    assert verdict.unknown.startswith(f"all outcomes share {words}, and luck that they share cannot")
     assert verdict.advice == "measure the clusters anew before trusting the ranking"
     without_luck = replace(told(0.9, 0.01), shared_orders=orders, noise_floor=0.0, noise_freedom=2)
     assert verdict_of(without_luck).passes
@@ -229,7 +242,9 @@ def test_a_clear_game_passes_without_a_warning(n_groups: int) -> None:
         curated = curate(POOL, 30, require_signal=True, sampler="random", **arguments)
     assert np.corrcoef(curated.estimate.values, np.arange(n_groups))[0, 1] > 0.9
     assert (curated.estimate.reliability >= UNRELIABLE, curated.estimate.p_value <= CHANCE) == (True, True)
-    assert "ranking: real as far as can be told (reliability " in summary(curated)
+    assert "ranking of the clusters: real as far as can be told; halves of the measurements agree to 0." in summary(
+        curated
+    )
     assert verdict(curated).startswith(("**In part.**", "**It would come out much the same again**"))
 
 
@@ -253,12 +268,14 @@ def test_without_a_ledger_the_outcomes_are_kept_in_the_working_folder(tmp_path: 
 
 def test_noise_draws_a_warning_at_the_callers_line_that_says_what_to_do() -> None:
     arguments: dict[str, Any] = {"embedder": np.eye(120), "clusterer": GROUPS, "utility": by_chance}
-    with pytest.warns(UserWarning, match=r"the values cannot be told from noise \(.*p = 0.\d+ > 0.05") as caught:
+    with pytest.warns(UserWarning, match=r"the values cannot be told from noise \(.*p = 0.\d+, above 0.05") as caught:
         curated = curate(POOL, 30, **arguments)
     (warning,) = caught
     assert REMEDY in str(warning.message)
     assert warning.filename == __file__
-    assert "ranking: NOT to be told from noise (reliability " in summary(curated)
+    assert "ranking of the clusters: NOT to be told from noise; halves of the measurements agree to " in summary(
+        curated
+    )
     assert verdict(curated).startswith("**No.** The values can't be told from noise (")
 
 
@@ -266,7 +283,9 @@ def test_too_little_to_say_is_no_signal_but_no_warning_either() -> None:
     with pytest.raises(NoSignal, match=r"\(too little was measured to say\), and require_signal=True"):
         curated_by(clear, require_signal=True, estimator="permutation", budget=10)
     curated = curated_by(clear, estimator="permutation", budget=10)
-    assert "ranking: too little was measured to say whether it is real (one replicate)" in summary(curated)
+    assert "ranking of the clusters: too little was measured to say whether it is real; one replicate" in summary(
+        curated
+    )
     assert verdict(curated).startswith("**Unknown.**")
 
 
@@ -331,7 +350,7 @@ def test_an_estimator_that_needs_the_whole_budget_gets_it_with_wider_bars() -> N
 
 def test_the_gate_survives_the_disk_and_another_estimator(tmp_path: Path) -> None:
     curated = curated_by(clear)
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     loaded = CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL)
     for name in ("reliability", "p_value", "noise_floor", "noise_freedom", "gain_stderr"):
         assert getattr(loaded.estimate, name) == getattr(curated.estimate, name) > 0
@@ -349,7 +368,7 @@ def test_a_ledger_whose_coalitions_shared_one_order_does_not_pass(estimator: Any
     game((np.arange(1, 32)[:, None] >> np.arange(5)) & 1 == 1, common=True)
     estimate = estimator.from_ledger(game)
     assert estimate.shared_orders == 1
-    assert verdict_of(estimate).unknown.startswith("all outcomes were measured in one training order")
+    assert verdict_of(estimate).unknown.startswith("all outcomes share one training order")
     assert not verdict_of(estimate).passes
     own = Game(game.players, clear, Ledger())
     own((np.arange(32)[:, None] >> np.arange(5)) & 1 == 1)
@@ -366,12 +385,12 @@ def test_the_card_tells_chance_and_noise() -> None:
         return found
 
     real, not_real = curated_by(clear), curated_by(by_chance)
-    assert f"| p = {real.estimate.p_value:.3f} (" in line(real, "could chance have made it")
-    assert f"| {real.estimate.noise_floor:.4f} (" in line(real, "noise of training")
+    assert f"| p = {real.estimate.p_value:.3f} (" in line(real, "by chance (p-value)")
+    assert f"| {real.estimate.noise_floor:.4f} (" in line(real, "noise of training (noise floor)")
     assert float(chance(not_real).removeprefix("p = ")) > 0.05
     unknown = curated_by(clear, estimator="permutation", budget=10)
-    assert "| unknown (" in line(unknown, "could chance have made it")
-    assert "| not measured (" in line(unknown, "noise of training")
+    assert "| unknown (" in line(unknown, "by chance (p-value)")
+    assert "| not measured (" in line(unknown, "noise of training (noise floor)")
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -380,8 +399,11 @@ def test_of_few_clusters_it_is_said_that_more_are_needed(n: int) -> None:
         curated_by(clear, clusterer=GROUPS % n, require_signal=True)
     curated = curated_by(clear, clusterer=GROUPS % n)
     if n == 2:
-        assert "ranking: fewer than 4 clusters make too few coalitions to say whether it is real" in summary(curated)
-        assert verdict(curated).startswith("**Unknown.** Fewer than 4 clusters make too few coalitions to say")
+        assert (
+            "ranking of the clusters: fewer than 4 clusters make too few combinations to say whether it is real"
+            in summary(curated)
+        )
+        assert verdict(curated).startswith("**Unknown.** Fewer than 4 clusters make too few combinations to say")
     else:
         assert "NOT to be told from noise" in summary(curated)
 

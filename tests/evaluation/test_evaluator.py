@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers import PreTrainedModel as Model
 from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -154,3 +155,49 @@ def test_what_has_no_option_twice_draws_no_warning(tokenizer: Tokenizer) -> None
         warnings.simplefilter("error")
         Evaluation(QUIZ, Choice(), tokenizer, 256)
         Evaluation(ITEMS, Accuracy(), tokenizer, 256)
+
+
+# ---- what a user has at hand: a dataset, and the name of an objective
+
+ROWS = [{"ask": item.turns[0].content, "reply": item.completion, "topic": "any"} for item in ITEMS]
+COLUMNS = {"instruction": "ask", "output": "reply"}
+
+
+@pytest.mark.parametrize("kind", ["dataset", "list", "frame", "file"])
+def test_items_are_whatever_an_evaluation_set_may_be(
+    kind: str, llama: Model, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    dataset = Dataset.from_list(ROWS)
+    dataset.to_json(tmp_path / "dev.jsonl")
+    given = {"dataset": dataset, "list": ROWS, "frame": dataset.to_pandas(), "file": tmp_path / "dev.jsonl"}[kind]
+    evaluation = Evaluation(given, "loss", tokenizer, 256, columns=COLUMNS)
+    expected = Evaluation([asked(row["ask"], row["reply"]) for row in ROWS], Loss(), tokenizer, 256)
+    assert evaluation.objective == Loss()
+    assert evaluation(llama).tolist() == expected(llama).tolist()
+
+
+def test_without_a_name_options_decide_on_the_objective(tokenizer: Tokenizer) -> None:
+    assert Evaluation(QUIZ, None, tokenizer, 256).objective == Choice()
+    assert Evaluation(ITEMS, None, tokenizer, 256).objective == Loss()
+
+
+@pytest.mark.parametrize(
+    ("items", "columns", "problem"),
+    [
+        (Dataset.from_dict({"instruction": [], "output": []}), None, "items has 0 rows"),
+        (Dataset.from_list([{"colour": "red"}]), None, "items"),
+        ([{"instruction": "a", "output": 7}], None, "row 0: column 'output' holds 7"),
+        (7, None, "items is a int"),
+        (ITEMS, COLUMNS, "columns=.*items are read already"),
+        (ROWS, {"instruction": "asks", "output": "reply"}, "asks"),
+    ],
+    ids=["empty", "unknown columns", "no text", "a number", "read already", "no such column"],
+)
+def test_items_that_cannot_be_read_are_named(items: Any, columns: Any, problem: str, tokenizer: Tokenizer) -> None:
+    with pytest.raises(InputError, match=problem):
+        Evaluation(items, "loss", tokenizer, 256, columns=columns)
+
+
+def test_an_objective_of_an_unknown_name_is_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(InputError, match="objective='los' is unknown"):
+        Evaluation(ITEMS, "los", tokenizer, 256)

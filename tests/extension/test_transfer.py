@@ -38,7 +38,7 @@ def test_the_same_ranking_is_found_again_from_few_coalitions_and_remembered(tmp_
     assert found.kept_by_chance is not None
     assert found.kept > found.kept_by_chance
     assert found.claim in repr(result)
-    result.save_to_disk(tmp_path / "saved")
+    result.save_to_disk(tmp_path / "saved", pages=False)
     assert CuratedDataset.load_from_disk(tmp_path / "saved").transfers == [found]
     smaller = result.resample(5).transfers[0]
     assert (smaller.correlation, smaller.kept) == (found.correlation, None)
@@ -70,7 +70,7 @@ def test_another_model_is_tuned_in_the_same_way(tiny_model: Path, tmp_path: Path
         POOL, 8, eval_dataset=items, utility=tuner, embedder="lexical", clusterer="topic", budget=8,
         proxies_per_cluster=1, merit=None,
     )  # fmt: skip
-    result.save_to_disk(tmp_path / "saved")
+    result.save_to_disk(tmp_path / "saved", pages=False)
     found = result.transfer(model=str(tiny_model), budget=8)
     assert found.coalitions >= 6
     assert found.name == str(tiny_model)
@@ -99,7 +99,7 @@ def test_what_cannot_be_used_is_refused(arguments: dict[str, Any], said: str) ->
 
 
 def test_without_a_source_at_hand_the_rows_are_asked_for(tmp_path: Path) -> None:
-    curated(clusterer="topic").save_to_disk(tmp_path / "saved")
+    curated(clusterer="topic").save_to_disk(tmp_path / "saved", pages=False)
     loaded = CuratedDataset.load_from_disk(tmp_path / "saved")
     with pytest.raises(InputError, match="source="):
         loaded.transfer(utility=Named("worth", ByTopic(POOL)))
@@ -111,6 +111,17 @@ def test_where_all_clusters_are_worth_the_same_there_is_no_ranking_to_compare() 
     flat = curated(clusterer="topic", utility=Named("flat", lambda sets: np.zeros((len(sets), 2))))
     with pytest.raises(InputError, match="no ranking to compare"):
         flat.transfer(budget=8)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "said"),
+    [("longest", "were chosen one by one by Longest(), which asks no model: another one would choose the same"),
+     ("random", "were drawn at random")],
+)  # fmt: skip
+def test_what_becomes_of_rows_that_values_did_not_choose_is_said(sampler: str, said: str) -> None:
+    found = curated(clusterer="topic", sampler=sampler).transfer(budget=8)
+    assert found.kept is None
+    assert f"the 12 chosen rows {said}" in str(found)
 
 
 def test_a_model_that_cannot_be_had_is_named() -> None:

@@ -8,6 +8,7 @@ import pytest
 from datasets import Dataset
 
 from shed_hf import CuratedDataset, InputError, Ledger, LedgerError, Named, curate
+from shed_hf.extension.choice_overlap import why_not_known
 from tests.helpers.curations import WORTH, ByTopic, _assert_equal
 from tests.helpers.growing import GROWN, NEW, OLD, ROWS, by_topic, curated_before, fresh
 from tests.helpers.rows import make_rows
@@ -67,6 +68,18 @@ def test_by_a_column_new_rows_go_to_the_cluster_of_their_value() -> None:
     assert (grown.clustering.labels[-7:-3] == 3).all()
 
 
+def test_no_more_is_announced_than_the_budget_where_all_new_rows_join(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shed_hf.utils.logs.quiet", lambda: False)
+    before = fresh(utility=Named("rows", AnyRows()))
+    capsys.readouterr()
+    grown = before.update([row for row in make_rows(12, seed=5) if row["topic"] == "sports"], 3)
+    spent = grown.recipe["bill"]["fine_tunings"]
+    assert spent <= 3
+    assert f"bill: at most {spent} outcome" in capsys.readouterr().err
+
+
 def test_rows_that_the_pool_has_are_left_out_and_a_changed_row_is_new() -> None:
     whole = [*OLD.to_list(), {**ROWS[0], "output": ROWS[0]["output"] + " Indeed."}]
     grown = curated_before().update(whole, 3, utility=Named("worth by topic", AnyRows()))
@@ -85,7 +98,7 @@ class AnyRows:
 
 def test_a_grown_result_is_saved_loaded_resampled_and_grown_again(tmp_path: Path) -> None:
     grown = curated_before().update(NEW.select(range(12)), 4)
-    grown.save_to_disk(tmp_path / "grown")
+    grown.save_to_disk(tmp_path / "grown", pages=False)
     source = Dataset.from_list([*OLD.to_list(), *NEW.select(range(12)).to_list()])
     loaded = CuratedDataset.load_from_disk(tmp_path / "grown", source)
     _assert_equal(grown, loaded)
@@ -168,7 +181,18 @@ def test_rows_that_repeat_evaluation_items_are_left_out() -> None:
     assert not set(items["output"]) & set(grown.valued.source["output"])
 
 
-def test_rows_that_credit_chose_are_chosen_by_credit_again(tiny_model: Path) -> None:
+@pytest.mark.parametrize(
+    ("objective", "sampler", "n_runs"), [("contrast", "CreditCoverage", 1), ("loss", "Retrieval", 0)]
+)
+def test_rows_that_the_model_chose_are_chosen_by_it_again(
+    tiny_model: Path,
+    objective: str,
+    sampler: str,
+    n_runs: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shed_hf.utils.logs.quiet", lambda: False)
     rows, items = make_rows(24), Dataset.from_list(make_rows(6, seed=9))
     with pytest.warns(UserWarning):  # of so few rows no ranking is shown to be real
         curated = curate(
@@ -178,13 +202,25 @@ def test_rows_that_credit_chose_are_chosen_by_credit_again(tiny_model: Path) -> 
             model=str(tiny_model),
             embedder="lexical",
             clusterer=np.arange(24) % 3,
+            objective=objective,
             budget=8,
         )
+    assert "not known from values of clusters" in why_not_known(curated)
     more = make_rows(8, seed=77)
+    capsys.readouterr()
     grown = curated.update(Dataset.from_list(more), budget=3)
-    assert grown.recipe["sampler"]["name"] == curated.recipe["sampler"]["name"] == "CreditCoverage"
+    new = [entry for entry in grown.ledger if entry.key not in curated.ledger]
+    assert f"bill: at most {len(new)} fine-tuning" in (said := capsys.readouterr().err)
+    assert ("and 1 training run over all rows for credits" in said) == bool(n_runs)
+    bills = [result.recipe["bill"] for result in (curated, grown)]
+    spent = len(new) + n_runs
+    assert bills[1]["fine_tunings"] == bills[1]["all_fine_tunings"] - bills[0]["all_fine_tunings"] == spent
+    assert f"cost {spent} fine-tuning" in said
+    assert grown.recipe["history"][1]["fine_tunings"] == spent
+    assert grown.recipe["sampler"] == curated.recipe["sampler"]
+    assert grown.recipe["sampler"]["name"] == sampler
     assert len(grown) == 6
-    credit = dict(zip(grown.merits["shed_row"], grown.merits["value"], strict=True))
-    assert len(credit) == 32
-    assert np.isfinite(list(credit.values())).all()
+    worth = dict(zip(grown.merits["shed_row"], grown.merits["value"], strict=True))
+    assert len(worth) == 32
+    assert np.isfinite(list(worth.values())).all()
     assert len(grown.resample(12).rows) == 12

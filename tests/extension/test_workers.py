@@ -22,7 +22,7 @@ def saved_and_loaded(folder: Path) -> CuratedDataset:
 
 
 def test_two_ranks_find_what_one_finds(ranks: ThreadRanks, tmp_path: Path) -> None:
-    fresh(clusterer="kmeans", budget=50).save_to_disk(tmp_path / "before")
+    fresh(clusterer="kmeans", budget=50).save_to_disk(tmp_path / "before", pages=False)
     utility = by_topic()
     alone, one, two = (saved_and_loaded(tmp_path / "before") for _ in range(3))
     grown = alone.update(NEW, 9, utility=utility)

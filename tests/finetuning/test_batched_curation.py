@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from datasets import Dataset, enable_progress_bars
+from datasets import Dataset
 from peft import LoraConfig
 
 from shed_hf import CuratedDataset, FineTune, InputError, KMeans, curate
+from tests.helpers.bars import shown
 from tests.helpers.rows import make_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:the values cannot be told from noise")
@@ -29,11 +30,8 @@ def curated(model: Path, **tuning: Any) -> CuratedDataset:
 
 @pytest.fixture
 def _bars() -> None:
-    from datasets import disable_progress_bars
-
-    enable_progress_bars()
-    yield
-    disable_progress_bars()
+    with shown():
+        yield
 
 
 @pytest.mark.usefixtures("_bars")
@@ -43,7 +41,7 @@ def test_the_values_are_those_of_coalitions_measured_alone(
     alone = curated(tiny_model, coalitions_per_batch=1)
     assert "abreast" not in capsys.readouterr().err
     beside = curated(tiny_model, coalitions_per_batch=3)
-    assert "coalitions are trained abreast, up to 3 on a device" in capsys.readouterr().err
+    assert "sets of rows are trained side by side, up to 3 on a device" in capsys.readouterr().err
     assert [entry.key for entry in beside.ledger] == [entry.key for entry in alone.ledger]
     for one, other in zip(beside.ledger, alone.ledger, strict=True):
         np.testing.assert_allclose(one.outcome, other.outcome, atol=1e-4)
@@ -55,7 +53,7 @@ def test_the_values_are_those_of_coalitions_measured_alone(
 def test_where_it_cannot_be_the_bill_says_why(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = LoraConfig(r=4, lora_dropout=0.1, target_modules="all-linear", task_type="CAUSAL_LM")
     curated(tiny_model, coalitions_per_batch=3, peft_config=config)
-    assert "coalitions are trained one at a time: dropout draws other random numbers" in capsys.readouterr().err
+    assert "sets of rows are trained one at a time: dropout draws other random numbers" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wanted", [0, -1, 2.5, True, "many"])

@@ -159,7 +159,7 @@ def test_what_was_recorded_is_not_measured_again(bound: Any) -> None:
 def test_a_run_stays_split_and_says_so_once(
     bound: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shed_hf.utils.console.quiet", lambda: False)
+    monkeypatch.setattr("shed_hf.utils.logs.quiet", lambda: False)
     utility, steps = bound(), MicroBatches()
     with memory(utility, fits=1) as limit:
         measured(utility, WALKS[:1], steps)
@@ -177,7 +177,8 @@ def test_a_run_stays_split_and_says_so_once(
 def test_a_single_row_that_does_not_fit_is_named_by_its_tokens(bound: Any) -> None:
     utility, recorded = bound(), Recorded()
     longest = max(len(utility.rows[int(row)]["input_ids"]) for block in WALKS[1] for row in block)
-    expected = rf"one row at a time \(CUDA out of memory.*\); the longest row .* {longest} tokens: lower max_length=128"
+    expected = rf"one row at a time \(CUDA out of memory.*\); the longest row .* {longest} tokens "
+    expected += "of max_length=128; lower max_length= of curate"
     with memory(utility, fits=0, after=2), pytest.raises(InputError, match=expected) as raised:
         measured(utility, WALKS, MicroBatches(), recorded)
     assert list(recorded) == [(0, 0)]

@@ -144,7 +144,9 @@ def test_measuring_leaves_the_caller_as_it_was(tiny_model: Path, rows: Pool, exa
     assert accelerator.mixed_precision == "no"
 
 
-def test_a_trainer_of_ones_own_measures_a_game(tiny_model: Path, examples: list[Example], tmp_path: Path) -> None:
+def test_a_trainer_of_ones_own_measures_a_game_and_prints_nothing(
+    tiny_model: Path, examples: list[Example], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     texts = Dataset.from_list([{"text": f"{row['instruction']} {row['output']}"} for row in make_rows(24)])
     trainer = SFTTrainer(
@@ -161,12 +163,16 @@ def test_a_trainer_of_ones_own_measures_a_game(tiny_model: Path, examples: list[
     trainer.train()
     by_callback = np.stack(callback.outcomes)
     callback.detach(trainer)
+    callbacks = list(trainer.callback_handler.callbacks)
+    capsys.readouterr()
     by_utility = TrainerUtility(trainer, evaluation)([np.array([0, 1, 2]), np.array([2, 3])])
     np.testing.assert_array_equal(by_callback, by_utility)
     curated = shed_hf.curate(
         texts, 6, utility=TrainerUtility(trainer, evaluation), embedder="lexical", clusterer=shed_hf.KMeans(3), budget=5
     )
     assert len(curated.rows) == 6
+    assert "train_runtime" not in "".join(capsys.readouterr())
+    assert trainer.callback_handler.callbacks == callbacks  # its own printing is back
 
 
 def test_an_unattached_callback_says_what_to_do(tiny_model: Path, examples: list[Example], tmp_path: Path) -> None:

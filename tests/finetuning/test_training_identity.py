@@ -42,6 +42,7 @@ from shed_hf.finetuning.training_identity import (
     recorded,
 )
 from shed_hf.game.ledger import Entry, Ledger
+from tests.helpers.ledgers import an_entry
 from tests.helpers.rows import make_rows
 from tests.helpers.tiny_models import tiny
 
@@ -164,7 +165,8 @@ def test_a_ledger_of_another_setting_is_refused_by_its_name(
     other = (
         bound(tiny_model, peft=lora(**{name: value})) if adapter else bound(tiny_model, args=config(**{name: value}))
     )
-    Ledger(tmp_path / "run.ledger", bound(tiny_model).describe()).close()
+    with Ledger(tmp_path / "run.ledger", bound(tiny_model).describe()) as ledger:
+        ledger.put(an_entry(1))
     Ledger(tmp_path / "run.ledger", bound(tiny_model, peft=lora()).describe()).close()
     field = f"adapter.default.{name}" if adapter else f"training.{name}"
     with pytest.raises(LedgerError, match=rf"{field}: ledger has .*, this run has "):

@@ -14,7 +14,7 @@ import pytest
 
 from shed_hf import Ledger, LedgerError, read_ledger
 from shed_hf.game.entry import Entry
-from shed_hf.game.ledger import rescue
+from shed_hf.game.interruption import rescue
 
 HEADER = {"dataset": "d1", "model": {"name": "llama"}}
 

@@ -146,7 +146,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     content = filled(path).replace(MAGIC, b"\x89shed_hf ledger 12\n")
     path.write_bytes(content)
     for opens in (lambda: Ledger(path, HEADER), lambda: read_ledger(path), lambda: Ledger.merge([path])):
-        with pytest.raises(LedgerError, match=r"written in format 12, this version .* up to format 2; upgrade it with"):
+        with pytest.raises(LedgerError, match=r"written in format 12, this version .* up to format 2; upgrade it from"):
             opens()
     assert path.read_bytes() == content
 

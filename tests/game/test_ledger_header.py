@@ -46,9 +46,7 @@ def test_a_header_of_a_newer_or_of_no_version_is_refused(tmp_path: Path, version
     path.write_bytes(content)
     filled(other)
     newer = type(version) is int and version > 1
-    told = (
-        f"was written in version {version}, this version .* upgrade it with pip install -U" if newer else "no version"
-    )
+    told = f"was written in version {version}, this version .* upgrade it from its source" if newer else "no version"
     for opens in (lambda: Ledger(path, HEADER), lambda: read_ledger(path), lambda: Ledger.merge([other, path])):
         with pytest.raises(LedgerError, match=f"{re.escape(str(path))} .*{told}"):
             opens()

@@ -128,7 +128,7 @@ def test_without_errors_or_with_none_there_is_no_disagreement_to_speak_of() -> N
 
 
 def test_in_words_only_a_mixed_cluster_is_called_so() -> None:
-    assert in_words(0.5, 0.1, 1, 3, MIXED + 0.01) == "rank 1 of 3: adds 0.5000 ± 0.1000; mixed: its proxies disagree"
+    assert in_words(0.5, 0.1, 1, 3, MIXED + 0.01) == "rank 1 of 3: adds 0.5000 ± 0.1000; mixed: its samples disagree"
     for alike in (MIXED, 0.3, NAN):
         assert in_words(0.5, 0.1, 1, 3, alike) == "rank 1 of 3: adds 0.5000 ± 0.1000"
 
@@ -168,12 +168,12 @@ def test_a_mixed_cluster_is_told_from_the_others() -> None:
     good, bad = ([int(row) in GOOD for row in rows] for rows in curated.valued.players.rows[:2])
     assert all(good) and not any(bad)
     assert animals["disagreement"] > MIXED
-    assert animals["in_words"].endswith("; mixed: its proxies disagree")
+    assert animals["in_words"].endswith("; mixed: its samples disagree")
     assert cooking["in_words"].startswith("rank 1 of 4: adds ")
     for line in curated.clusters.select([1, 2, 3]):
         assert line["disagreement"] < MIXED
         assert "mixed" not in line["in_words"]
-    assert "1 cluster mixed, by what disjoint proxies are worth" in summary(curated)
+    assert "1 cluster mixed (its samples differ in worth): more clusters" in summary(curated)
     np.testing.assert_allclose(curated.clusters["disagreement"][:], curated.valued.disagreement)
 
 
@@ -182,7 +182,7 @@ def test_the_values_of_clusters_are_the_means_over_their_sets_and_survive_the_di
     assert curated.estimate.values.shape == (8,)
     np.testing.assert_allclose(curated.valued.values, [1.5, 3.0, 0.0, 0.0], atol=0.1)
     assert curated.recipe["proxy_sets"] == 2
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     loaded = CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL)
     assert loaded.clusters.to_list() == curated.clusters.to_list()
     np.testing.assert_array_equal(loaded.valued.disagreement, curated.valued.disagreement)

@@ -14,7 +14,8 @@ from datasets import Dataset
 
 import shed_hf
 from shed_hf.errors import LedgerError
-from shed_hf.game.recorded_settings import comparable, line_on_unrecorded, unknown, unrecorded
+from shed_hf.game.ledger_header import check_header
+from shed_hf.game.recorded_settings import BEGUN_WITH, comparable, line_on_unrecorded, unknown, unrecorded
 from shed_hf.game.utility import as_trainable_utility
 from shed_hf.types import FloatMatrix, IntVector
 from shed_hf.utils.naming import bare_name
@@ -116,7 +117,7 @@ def as_before(path: Path, utility: Any) -> None:
 def test_an_earlier_ledger_of_a_callable_is_gone_on_with_and_says_what_it_leaves_open(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shed_hf.utils.console.quiet", lambda: False)
+    monkeypatch.setattr("shed_hf.utils.logs.quiet", lambda: False)
     path = tmp_path / "run.ledger"
     first = curated(Util(1), path)
     as_before(path, Util(1))
@@ -163,3 +164,12 @@ def test_what_has_no_identity_is_found_anywhere_in_a_header() -> None:
     assert unknown(known) == ""
     assert "utility state.file" in unknown({"utility": "a", **as_trainable_utility(Reading(1)).describe()})
     assert json.dumps(as_trainable_utility(Reading(1)).describe())
+
+
+def test_the_number_of_clusters_that_a_run_began_with_decides_no_outcome() -> None:
+    begun, other = {**NEW, BEGUN_WITH: 7}, {**NEW, BEGUN_WITH: 12}
+    for found, expected in ((begun, other), (begun, NEW), (NEW, begun), (OLD, {**OLD, BEGUN_WITH: 7})):
+        check_header(Path("run.ledger"), found, expected)
+        assert unrecorded(found, expected) == []
+    with pytest.raises(LedgerError, match=r"parameters: ledger has 'b', this run has 'c'"):
+        check_header(Path("run.ledger"), begun, {**other, "parameters": "c"})

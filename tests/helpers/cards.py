@@ -1,5 +1,6 @@
 """Cards of curations, and ways to read them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -34,8 +35,15 @@ def metadata(card: str) -> dict[str, Any]:
 
 
 def headings(card: str) -> list[str]:
+    """Headings, and what stands on the parts that are folded, in the order of the page."""
     tokens = markdown().parse(DatasetCard(card).text)
-    return [f"{token.tag} {tokens[at + 1].content}" for at, token in enumerate(tokens) if token.type == "heading_open"]
+    found = []
+    for at, token in enumerate(tokens):
+        if token.type == "heading_open":
+            found.append(f"{token.tag} {tokens[at + 1].content}")
+        elif token.type == "html_block":
+            found += [f"summary {text}" for text in re.findall(r"<summary>(.*?)</summary>", token.content)]
+    return found
 
 
 def changed(result: CuratedDataset, **recipe: Any) -> CuratedDataset:

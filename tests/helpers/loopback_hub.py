@@ -238,7 +238,7 @@ class LoopbackHub(ThreadingHTTPServer):
                 return self.keep(request.body, sha256=sha256)
             case "POST", "lfs", sha256:
                 return require((self.blobs / sha256).exists(), 404, "This was not uploaded")
-            case (_, "api", kind, owner, name, *call) | (_, "datasets" as kind, owner, name, *call):
+            case (_, "api", kind, owner, name, *call) | (_, ("datasets" | "spaces") as kind, owner, name, *call):
                 return self.call(request, kind, owner, name, [request.command, *call])
             case _, owner, name, *call:
                 return self.call(request, "models", owner, name, [request.command, *call])

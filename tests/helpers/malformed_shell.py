@@ -32,7 +32,8 @@ def of_command_lines(folder: Path, model: Path) -> Iterator[Call]:
     words = ["", "-5", "nan", "inf", "1e400", "nonesuch", "/nonesuch", "me/nonesuch", "0", "ü", "--", "None", "5%%"]
     options = ["size", "split", "eval-dataset", "model", "embedder", "clusterer", "features", "proxies-per-cluster",
                "proxy-sets", "objective", "warmup", "estimator", "sampler", "method", "merit", "budget", "seed",
-               "output", "push-to-hub", "columns", "eval-columns"]  # fmt: skip
+               "output", "push-to-hub", "columns", "eval-columns", "n-clusters", "n-coalitions", "learning-rate",
+               "max-length", "lora-r", "config"]  # fmt: skip
     usable = {("warmup", "0"), ("seed", "0")} | {("output", word) for word in words if word}
     for option, word in product(options, words):
         if (option, word) in usable:

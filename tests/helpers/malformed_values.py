@@ -129,10 +129,10 @@ def _is_merit(value: Any) -> bool:
 
 RAGGED = [[1.0], [1.0, 2.0]]
 RECORDS = make_rows(4)
-STREAM = ROWS.to_iterable_dataset()
+EMPTY_STREAM = ROWS.to_iterable_dataset().take(0)
 SPLITS = DatasetDict({"a": ROWS, "b": ROWS})
 ODD_DATASETS = [
-    ROWS.select([]), STREAM, SPLITS, [1, 2], ["text"], [RECORDS[0], 5], [RECORDS[0], {"other": 1}], [{}], [[]],
+    ROWS.select([]), EMPTY_STREAM, SPLITS, [1, 2], ["text"], [RECORDS[0], 5], [RECORDS[0], {"other": 1}], [{}], [[]],
     Dataset.from_dict({"number": [1, 2, 3]}), Dataset.from_dict({"instruction": [None] * 9, "output": ["x"] * 9}),
     Dataset.from_dict({"messages": [[{"role": "user"}]] * 3}), Dataset.from_dict({"messages": [5] * 3}),
     Dataset.from_dict({"messages": [[{"role": "robot", "content": "x"}]] * 3}),
@@ -175,9 +175,9 @@ ARGUMENTS = [
     ),
     Argument("budget", lambda v: v is None or is_whole(8)(v), ["0s", "4 parsecs", "-5min", "5", "infh", "h", 2, [4]]),
     Argument(
-        "method", is_one_of("shapley"), ["race", "RACE", shed_hf.Race, shed_hf.Race(["longest"], 3)], ("eval_dataset",)
+        "method", is_one_of("shapley"), ["race", "RACE", shed_hf.Race, shed_hf.Race(["longest"], 4)], ("eval_dataset",)
     ),
-    Argument("require_signal", is_one_of(False), ["no", "yes", 1], ("noise",)),
+    Argument("require_signal", is_one_of(False, True), ["no", "yes", 1], ("noise",)),
     Argument(
         "sampler", is_one_of("qocs", "qwcs", "random", "longest", "dataset-quantization"),
         ["qocs", "QOCS", shed_hf.QOCS, shed_hf.KMeans(2), "longest", "dataset-quantization", "retrieval", "ifd", "full",
@@ -194,7 +194,7 @@ ARGUMENTS = [
     Argument("ledger", _is_path, ["/proc/nonesuch", "/proc", "/dev/null/x", 3, ["a"]]),
     Argument("split", lambda v: v is None or (isinstance(v, str) and v != ""), ["train", 5]),
     Argument(
-        "columns", lambda v: v is None or (isinstance(v, dict) and not v),
+        "columns", lambda v: v is None or (isinstance(v, dict | list | tuple) and not v),
         [{"instruction": "nonesuch"}, {"nonesuch": "topic"}, {"instruction": 5}, {5: "topic"}, "instruction",
          ["instruction"], [("instruction", "output")], {"instruction": ["topic"]}, {"instruction": None}],
     ),
@@ -204,7 +204,7 @@ ARGUMENTS = [
 FIELDS: dict[str, tuple[Callable[..., Any], str, list[Argument]]] = {
     "KMeans": (shed_hf.KMeans, "clusterer", [
         Argument("n_clusters", either(is_none, is_whole(1, N)), ["3", 2.0, N + 1]),
-        Argument("restarts", is_whole(1, 1000), ["2"]),
+        Argument("restarts", either(is_none, is_whole(1, 1000)), ["2"]),
         Argument("most", either(is_none, is_whole(1)), ["8"])]),
     "Agglomerative": (shed_hf.Agglomerative, "clusterer", [
         Argument("n_clusters", either(is_none, is_whole(1, N)), ["3", 2.0, N + 1])]),

@@ -4,6 +4,7 @@ Importing them takes seconds, and tests of what is killed, resumed or typed into
 imports them once; every script runs in a fork of it, with its own arguments, environment, folder and output.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 PRELOADED = [
@@ -25,6 +27,15 @@ PRELOADED = [
 ]
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(PRELOADED)
+_STARTED: list[BaseProcess] = []
+
+
+@atexit.register
+def _end_all() -> None:
+    """No script outlives the tests, which would wait for it."""
+    for process in _STARTED:
+        if process.is_alive():
+            process.kill()
 
 
 class Running:
@@ -38,6 +49,7 @@ class Running:
         given = (str(script), [str(argument) for argument in arguments], str(folder), wanted, str(self._outputs))
         self._process = _FORKS.Process(target=_run, args=given)
         self._process.start()
+        _STARTED.append(self._process)
 
     @property
     def stdout(self) -> str:

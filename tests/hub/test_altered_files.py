@@ -109,7 +109,7 @@ ALTERED: dict[str, tuple[str, Callable[[bytes], bytes] | None, str]] = {
 def test_altered_files_are_refused(hub: LoopbackHub, tmp_path: Path, how: str) -> None:
     path, change, told = ALTERED[how]
     repo, folder = f"alice/altered-{how}", tmp_path / "saved"
-    result().save_to_disk(folder)
+    result().save_to_disk(folder, pages=False)
     HfApi().create_repo(repo, repo_type="dataset")
     HfApi().upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder)
     edit = partial(HfApi().delete_file, path) if change is None else partial(

@@ -23,12 +23,14 @@ def test_a_card_tells_of_other_models_and_of_growth_and_breaks_on_neither() -> N
         "left_out": {"in the pool already": 5},
     }
     card = card_of(changed(curated(), transfers=[found.as_json()], history=[HISTORY, grown]))
-    assert "h2 Does the ranking hold for other models?" in headings(card)
-    assert "h2 What came when" in headings(card)
+    assert "summary Does the ranking hold for other models?" in headings(card)
+    assert "summary What came when" in headings(card)
     assert "](http://x)" not in card
     assert "0.90 (0.80 to 0.95)" in card
     assert "grown by 30 rows" in card
 
 
 def test_a_card_without_either_says_nothing_of_them() -> None:
-    assert not {"h2 Does the ranking hold for other models?", "h2 What came when"} & set(headings(card_of(curated())))
+    assert not {"summary Does the ranking hold for other models?", "summary What came when"} & set(
+        headings(card_of(curated()))
+    )

@@ -24,7 +24,6 @@ from shed_hf.hub.card_text import (
     left_out_in_words,
     noise_floor,
     ranked_lines,
-    signed,
     source_in_words,
     utility_in_words,
     verdict,
@@ -32,6 +31,7 @@ from shed_hf.hub.card_text import (
 )
 from tests.helpers.cards import HUB, by_items
 from tests.helpers.curations import curated_of
+from tests.helpers.failed_checks import halves
 from tests.helpers.rows import make_rows
 
 
@@ -120,14 +120,24 @@ def judged(reliability: float) -> str:
 @pytest.mark.parametrize(
     ("reliability", "begins"),
     [
-        (-1.0, "**No.** The values can't be told from noise (reliability -1.00 < 0.5)"),
-        (0.0, "**No.** The values can't be told from noise (reliability 0.00 < 0.5)"),
+        (
+            -1.0,
+            f"**No.** The values can't be told from noise ({halves('-1.00')})",
+        ),
+        (
+            0.0,
+            f"**No.** The values can't be told from noise ({halves('0.00')})",
+        ),
         (np.nextafter(0.5, 0), "**No.**"),
-        (0.5, "**In part.** With a reliability of 0.50"),
+        (0.5, "**In part.** Two halves of the measurements agree to 0.50 of 1 (reliability)"),
         (np.nextafter(0.8, 0), "**In part.**"),
-        (0.8, "**It would come out much the same again**: its reliability is 0.80"),
-        (1.0, "**It would come out much the same again**: its reliability is 1.00"),
-        (float("nan"), "**It is more than chance** (p 0.01); how much of it would come out again was not measured"),
+        (0.8, "**It would come out much the same again**: two halves of the measurements agree to 0.80 of 1"),
+        (1.0, "**It would come out much the same again**: two halves of the measurements agree to 1.00 of 1"),
+        (
+            float("nan"),
+            "**It is more than chance** (chance ranks as clearly with p = 0.01); how much of it would "
+            "come out again was not measured",
+        ),
     ],
 )
 def test_the_verdict_turns_at_its_thresholds(reliability: float, begins: str) -> None:
@@ -138,7 +148,7 @@ def test_the_verdict_turns_at_its_thresholds(reliability: float, begins: str) ->
 def test_one_replicate_says_nothing() -> None:
     pool = Dataset.from_list(make_rows(120))
     told = verdict(curated_of(pool, estimator=Permutation(n_orders=1)))
-    assert told.startswith("**Unknown.** Too little was measured to say whether the values are more than noise")
+    assert told.startswith("**Unknown.** Too little was measured to say whether the ranking is more than noise")
 
 
 def test_exact_values_are_judged_like_all_others() -> None:
@@ -175,13 +185,6 @@ def test_the_table_has_the_ends_of_the_ranking_and_no_cluster_twice(values: list
     assert [line["value"] for line in worst] == ranking[len(best) :][::-1][:n][::-1]
 
 
-def test_a_value_has_its_sign_and_its_error() -> None:
-    assert [signed(0.01234, 0.004), signed(-1.5, 0.0), signed(0.0, 0.1)] == [
-        "+0.0123 ± 0.0040", "-1.5000 ± 0.0000", "+0.0000 ± 0.1000",
-    ]  # fmt: skip
-    assert [signed(2.0, None), signed(None, None)] == ["+2.0000", "none"]
-
-
 NAMES = ["n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B", "1B<n<10B",
          "10B<n<100B", "100B<n<1T", "n>1T"]  # fmt: skip
 
@@ -206,14 +209,15 @@ SENTENCES: list[tuple[Callable[[Recipe], str], str, Any, str]] = [
      f"{PLACE} (configuration `` de`ep ``, split `train`, revision `01234567`)"),
     (source_in_words, "source", {"hub": HUB | {"untouched": False}, "name": "rows"},
      f"{PLACE} (configuration `` de`ep ``, split `train`, revision `01234567`, changed before it was curated)"),
-    (worth_in_words, "tuner", None, "by a utility of the curator's own"),
+    (worth_in_words, "tuner", None, "by a measure of the curator's own"),
     (worth_in_words, "tuner", {"model": "me/model"}, "for fine-tuning `me/model`"),
     (worth_in_words, "tuner", {"model": ""}, "for fine-tuning `a model without a name`"),
     (worth_in_words, "tuner", {"model": None}, "for fine-tuning `a model without a name`"),
-    (utility_in_words, "utility", TUNED, "`Loss()`, the mean over the evaluation items"),
+    (utility_in_words, "utility", TUNED,
+     "minus the loss on the evaluation items, in nats a token (`Loss()`), the mean over the evaluation items"),
     (utility_in_words, "utility", OWN, "`mine.<lambda>#0f`, the mean over the evaluation items"),
     (utility_in_words, "utility", {}, "`a callable`, the mean over the evaluation items"),
-    (evaluation_in_words, "evaluation", None, "items of the utility's own"),
+    (evaluation_in_words, "evaluation", None, "items of the measure's own"),
     (evaluation_in_words, "evaluation", {"items": 1, "held_out": True, "hub": None},
      "1 item held out of the same dataset, of which none was kept"),
     (evaluation_in_words, "evaluation", {"items": 1200, "held_out": True, "hub": HUB},
@@ -228,15 +232,23 @@ SENTENCES: list[tuple[Callable[[Recipe], str], str, Any, str]] = [
      "evaluate on; 3 rows left out because they repeat evaluation items (equal but for case and blanks, or a cosine "
      "of at least 0.95)."),
     (bill_in_words, "bill", {"all_fine_tunings": 1, "tokens": 0, "measuring_seconds": 0.44, "device": "GPU"},
-     "1 fine-tuning, 0.4 s of measuring on GPU."),
+     "1 outcome, 0.4 s of measuring on GPU."),
     (bill_in_words, "bill", {"all_fine_tunings": 1200, "tokens": 3_000_000, "measuring_seconds": 75, "device": "GPU"},
-     "1,200 fine-tunings, 3,000,000 tokens trained on, 1 min 15 s of measuring on GPU."),
+     "1,200 outcomes, 3,000,000 tokens trained on, 1 min 15 s of measuring on GPU."),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("say", "field", "told", "words"), SENTENCES)
 def test_the_sentences_of_a_card(say: Callable[[Recipe], str], field: str, told: Any, words: str) -> None:
     assert say({"utility": OWN} | {field: told}) == words
+
+
+@pytest.mark.parametrize(
+    "tuned", [{"utility": TUNED}, {"utility": OWN, "tuner": {"model": "me/model"}}], ids=["a", "b"]
+)
+def test_only_what_may_have_tuned_nothing_is_counted_in_outcomes(tuned: Recipe) -> None:
+    bill = {"all_fine_tunings": 2, "tokens": 0, "measuring_seconds": 1, "device": "GPU"}
+    assert bill_in_words(tuned | {"bill": bill}) == "2 fine-tunings, 1.0 s of measuring on GPU."
 
 
 def test_rows_cut_for_training_are_said_to_be() -> None:

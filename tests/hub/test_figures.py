@@ -10,13 +10,25 @@ pytest.importorskip("matplotlib")
 import matplotlib
 from PIL import Image, ImageColor
 
-from shed_hf.hub.figures import DRAWN, LIT, PANEL, WORST, _apart, convergence_picture, map_picture, values_picture
+from shed_hf.hub.figures import (
+    DRAWN,
+    LIT,
+    NAMED,
+    PANEL,
+    WORST,
+    _apart,
+    convergence_picture,
+    map_picture,
+    png,
+    values_figure,
+    values_picture,
+)
 from shed_hf.results.embedding_map import layout
 
 
 def draw_values(values: np.ndarray, stderr: np.ndarray | float = 0.01, share: np.ndarray | float = 1.0) -> bytes:
     every = np.ones(len(values))
-    return values_picture(values, stderr * every, share * every, np.arange(len(values)))
+    return values_picture(values, stderr * every, share * every, [f"cluster {n}" for n in range(len(values))])
 
 
 def draw_convergence(replicates: np.ndarray) -> bytes:
@@ -71,34 +83,73 @@ def test_settings_of_the_user_neither_change_a_picture_nor_are_changed() -> None
 def test_clusters_without_a_value_are_left_out() -> None:
     values, every = np.array([0.3, np.nan, 0.1, -0.2, np.nan]), np.full(5, 0.5)
     there = np.isfinite(values)
-    whole = values_picture(values, 0.1 * every, every, np.arange(5))
-    assert whole == values_picture(values[there], 0.1 * every[there], every[there], np.flatnonzero(there))
+    names = np.array([f"topic {n} (cluster {n})" for n in range(5)])
+    whole = values_picture(values, 0.1 * every, every, names.tolist())
+    assert whole == values_picture(values[there], 0.1 * every[there], every[there], names[there].tolist())
     assert whole != draw_values(np.nan_to_num(values), 0.05, 0.5)
 
 
 def blue_groups(png: bytes) -> list[np.ndarray]:
-    """The rows of pixels of each dot with its bar, from left to right, the colour bar left out."""
+    """The columns of pixels of each dot with its bar, from top to bottom, the colour bar left out."""
     red, _, blue = np.moveaxis(pixels(png)[:, :1150], 2, 0)
-    rows, columns = np.nonzero((blue > red + 40).T)[::-1]
-    return np.split(rows, np.flatnonzero(np.diff(columns) > 1) + 1)
+    rows, columns = np.nonzero(blue > red + 40)
+    return np.split(columns, np.flatnonzero(np.diff(rows) > 1) + 1)
 
 
-def test_values_fall_from_left_to_right_whatever_their_order() -> None:
-    heights = [rows.mean() for rows in blue_groups(draw_values(np.array([-0.2, 0.3, 0.0, 0.1]), np.nan))]
-    assert np.allclose(np.diff(heights) / np.ptp(heights), [0.4, 0.2, 0.4], atol=0.02)
+def test_values_fall_from_top_to_bottom_whatever_their_order() -> None:
+    places = [columns.mean() for columns in blue_groups(draw_values(np.array([-0.2, 0.3, 0.0, 0.1]), np.nan))]
+    assert np.allclose(-np.diff(places) / np.ptp(places), [0.4, 0.2, 0.4], atol=0.02)
+
+
+@pytest.mark.parametrize("c", [NAMED, NAMED + 1, 46])
+def test_of_many_clusters_the_best_and_the_worst_have_lines_with_names(c: int) -> None:
+    axes = values_figure(np.arange(c) / c, np.full(c, 0.1), np.ones(c), [f"topic {n} (cluster {n})" for n in range(c)])
+    lines = [label.get_text() for label in axes.axes[0].get_yticklabels()]
+    half = NAMED // 2
+    numbers = [*range(c)[::-1]] if c <= NAMED else [*range(c)[::-1][:half], *range(c)[::-1][-half:]]
+    between = [] if c <= NAMED else [f"… {c - NAMED} cluster{'s' * (c > NAMED + 1)} between"]
+    assert lines == [*(f"topic {n} (cluster {n})" for n in numbers), *between]
+
+
+@pytest.mark.parametrize(
+    ("name", "drawn"),
+    [
+        ("pizza, salad, cheese (cluster 4)", "pizza, salad, cheese (cluster 4)"),
+        ("a" * 12 + ", " + "b" * 12 + ", c (cluster 4)", "a" * 12 + " (cluster 4)"),
+        ("w" * 40 + " (cluster 12)", "w" * 20 + "… (cluster 12)"),
+        ("$x$, _y^2_ (cluster 0)", "$x$, _y^2_ (cluster 0)"),
+        ("你好, pizza (cluster 7)", "cluster 7"),
+        ("עברית (cluster 7)", "cluster 7"),
+        ("مرحبا (cluster 7)", "cluster 7"),
+        ("cluster 5", "cluster 5"),
+    ],
+)
+def test_names_are_drawn_as_far_as_there_is_room_and_the_font_has_the_letters(
+    name: str, drawn: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    figure = values_figure(np.array([0.5]), np.array([0.1]), np.array([1.0]), [name])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [drawn]
+    assert len(png(figure)) > 1000
+    assert not list(recwarn)
+
+
+def test_the_axis_says_the_unit_and_which_way_is_better() -> None:
+    figures = [values_figure(np.ones(2), np.ones(2), np.ones(2), ["a", "b"], unit) for unit in ("nats a token", "")]
+    shown = [figure.axes[0].get_xlabel() for figure in figures]
+    assert shown == ["worth in nats a token, higher is better", "worth, higher is better"]
 
 
 def test_bars_are_four_standard_errors_long_and_missing_where_these_are() -> None:
     groups = blue_groups(draw_values(np.array([0.3, 0.2, 0.1]), np.array([0.05, 0.025, np.nan])))
     long, short, none = (np.ptp(rows) for rows in groups)
     assert long / short == pytest.approx(2, abs=0.03)
-    assert long / (groups[2].mean() - groups[0].mean()) == pytest.approx(1, abs=0.03)
+    assert long / (groups[0].mean() - groups[2].mean()) == pytest.approx(1, abs=0.03)
     assert none < 40
 
 
 def test_the_more_is_kept_of_clusters_the_more_dots_are_lit() -> None:
-    shares = [np.arange(46) < kept for kept in (0, 10, 30, 46)]
-    lit = [coloured(draw_values(random(46), np.nan, share), LIT)[:, :1150].sum() for share in shares]
+    shares = [np.arange(12) < kept for kept in (0, 3, 8, 12)]
+    lit = [coloured(draw_values(random(12), np.nan, share), LIT)[:, :1150].sum() for share in shares]
     assert lit == sorted(set(lit))
 
 

@@ -8,9 +8,11 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Image, List, Value, concatenate_datasets, load_dataset
 from huggingface_hub import HfApi, metadata_update
 from PIL import Image as Picture
+from safetensors.numpy import load
 
 from shed_hf import CuratedDataset, InputError
 from shed_hf.embedding.encoders import SentenceTransformerEncoder
+from shed_hf.results.map_columns import without_places
 from shed_hf.storage.outcomes_table import utilities_table
 from tests.helpers.curations import ByTopic, curated_of
 from tests.helpers.loopback_hub import LoopbackHub
@@ -39,6 +41,9 @@ def test_one_commit_holds_everything(hub: LoopbackHub, monkeypatch: pytest.Monke
     assert hub.commits("alice/first") == ["Thirty good rows", "initial commit"]
     assert set(hub.files("alice/first")) == {*FILES, ".gitattributes"}
     assert hub.files("alice/first")["assets/map.png"].endswith(b"IEND\xaeB`\x82")
+    arrays = load(hub.files("alice/first")["shed_hf/arrays.safetensors"])
+    assert "sketch_coordinates" in arrays
+    assert "sketch_vectors" not in arrays
     result().push_to_hub("alice/first")
     assert len(hub.commits("alice/first")) == 2
 
@@ -52,8 +57,20 @@ def test_anyone_loads_rows_clusters_and_utilities(hub: LoopbackHub) -> None:
         "utilities": utilities_table(curated.ledger, curated.valued.players),
     }
     for config, table in expected.items():
-        loaded = load_dataset("alice/tables", config, split="train")
+        loaded = without_places(load_dataset("alice/tables", config, split="train"))
         assert (loaded.to_list(), loaded.features) == (table.to_list(), table.features)
+
+
+def test_rows_arrive_with_their_places_on_the_map_and_come_back_without_them() -> None:
+    curated = result()
+    curated.push_to_hub("alice/map")
+    loaded, plane = load_dataset("alice/map", split="train"), curated.valued.embedding_map
+    places = dict(zip(plane.rows.tolist(), plane.coordinates.tolist(), strict=True))
+    assert [[row["x"], row["y"]] for row in loaded] == [places[row["shed_row"]] for row in loaded]
+    again = CuratedDataset.from_hub("alice/map")
+    assert again.dataset.to_list() == curated.dataset.to_list()
+    again.push_to_hub("alice/again")
+    assert load_dataset("alice/again", split="train").to_list() == loaded.to_list()
 
 
 def test_every_kind_of_column_arrives_and_pictures_are_inside(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -78,7 +95,7 @@ def test_every_kind_of_column_arrives_and_pictures_are_inside(hub: LoopbackHub, 
     for path in tmp_path.glob("*.png"):
         path.unlink()
     loaded, pulled = load_dataset("alice/columns", split="train"), CuratedDataset.from_hub("alice/columns")
-    for dataset in (loaded, pulled.dataset):
+    for dataset in (without_places(loaded), pulled.dataset):
         assert dataset.features == curated.dataset.features
         assert {name: dataset.features[name] for name in features} == features
         assert dataset["notes"][:] == [notes[row] for row in curated.rows]
@@ -101,7 +118,7 @@ def test_the_same_content_makes_no_second_commit(hub: LoopbackHub, public: bool,
     assert len(hub.requests) <= 9, hub.requests  # one to look at the source
     assert len(hub.commits(repo)) == 2
     CuratedDataset.from_hub(repo).push_to_hub(repo)
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     CuratedDataset.load_from_disk(tmp_path / "saved").push_to_hub(repo)
     assert len(hub.commits(repo)) == 2
 
@@ -121,7 +138,8 @@ def test_other_rows_replace_the_old_ones_and_foreign_files_stay(hub: LoopbackHub
     files = hub.files("alice/replaced")
     assert set(files) == {*FILES, ".gitattributes", "notes.txt", "database/rows.txt"}
     assert (files["notes.txt"], files["database/rows.txt"]) == (b"mine", b"mine too")
-    assert load_dataset("alice/replaced", split="train").to_list() == other.dataset.to_list()
+    replaced = without_places(load_dataset("alice/replaced", split="train"))
+    assert replaced.to_list() == other.dataset.to_list()
 
 
 def test_what_the_owner_wrote_stays(hub: LoopbackHub, tmp_path: Path) -> None:
@@ -132,8 +150,9 @@ def test_what_the_owner_wrote_stays(hub: LoopbackHub, tmp_path: Path) -> None:
     extra = {"config_name": "extra", "data_files": "extra/rows.parquet"}
     _, head, text = card_of(hub, repo).split("---\n", 2)
     head = head.replace("configs:\n", f"configs:\n- {extra}\n").replace("tags:\n", "tags:\n- mine\n")
+    head = head.replace("pretty_name: Owned\n", "pretty_name: Mine\n")
     text = text.replace("<!-- shed_hf: what", "Before ünd\n\n<!-- shed_hf: what") + "\n## Mine\n\nAfter, with --- lines"
-    put(repo, "README.md", f"---\nlicense: mit\npretty_name: Mine\n{head}---\n{text}")
+    put(repo, "README.md", f"---\nlicense: mit\n{head}---\n{text}")
     curated.resample(12).push_to_hub(repo)
     once = card_of(hub, repo)
     assert "12 rows kept of the 120" in once
@@ -198,7 +217,7 @@ def test_only_rows_of_a_public_dataset_are_public_unless_told(hub: LoopbackHub, 
     public, change = SOURCES[how]
     curated_of(change(rows), 20).push_to_hub(f"alice/seen-{how}")
     assert hub.is_private(f"alice/seen-{how}") != public
-    assert ("a proxy begins" in card_of(hub, f"alice/seen-{how}")) == public
+    assert ("a row of its sample begins" in card_of(hub, f"alice/seen-{how}")) == public
 
 
 @pytest.mark.parametrize("how", ["private", "gated"])
@@ -209,7 +228,7 @@ def test_rows_that_not_everybody_may_read_stay_private(hub: LoopbackHub, how: st
     curated = curated_of(pool)
     curated.push_to_hub(f"alice/kept-{how}")
     assert hub.is_private(f"alice/kept-{how}")
-    assert "a proxy begins" not in card_of(hub, f"alice/kept-{how}")
+    assert "a row of its sample begins" not in card_of(hub, f"alice/kept-{how}")
     curated.push_to_hub(f"alice/told-{how}", private=False)
     assert not hub.is_private(f"alice/told-{how}")
 
@@ -245,7 +264,7 @@ def test_words_of_rows_that_were_not_kept_are_shown_only_when_told(
     assert all(secret in text for row, secret in enumerate(secrets) if row in kept)
     told = {secret for row, secret in enumerate(secrets) if row not in kept and secret in text}
     assert bool(told) == shown, told
-    assert ("a proxy begins" in card_of(hub, f"alice/words-{name}")) == shown
+    assert ("a row of its sample begins" in card_of(hub, f"alice/words-{name}")) == shown
     assert ("shed_hf/words.json" in hub.files(f"alice/words-{name}")) == shown
     clusters = load_dataset(f"alice/words-{name}", "clusters", split="train")
     assert [excerpt is not None for excerpt in clusters["excerpt"]] == [shown] * 4

@@ -169,7 +169,7 @@ def test_rows_of_the_same_content_are_found_one_by_one(hub: LoopbackHub) -> None
     curated_of(pool).push_to_hub("alice/twice")
     longer = concatenate_datasets([Dataset.from_list([make_rows(1, seed=7)[0] | {"id": -1}]), pool])
     pulled = CuratedDataset.from_hub("alice/twice", source=longer)
-    assert pulled.resample(120).dataset["id"][:] == list(range(120))
+    assert sorted(pulled.resample(120).dataset["id"]) == list(range(120))
 
 
 def test_a_source_that_lost_rows_is_refused_with_how_many(hub: LoopbackHub) -> None:

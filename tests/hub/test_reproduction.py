@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
+import shed_hf
 from shed_hf import (
     QWCS,
     Agglomerative,
@@ -21,8 +22,12 @@ from shed_hf import (
     Given,
     KMeans,
     Lexical,
+    Macro,
     Permutation,
+    ShedConfig,
+    WorstGroup,
 )
+from shed_hf.config.shed_config import TUNING_NAMES
 from shed_hf.curation.recipe import SETTINGS_LEFT_OUT, tuner_entry
 from shed_hf.evaluation.metrics import Metric
 from shed_hf.evaluation.objectives import Choice, Contrast, Loss
@@ -173,6 +178,12 @@ def test_hostile_names_are_only_text_in_the_code(name: str) -> None:
     assert passed["utility"] == "..."
 
 
+def test_parts_of_earlier_versions_are_written_as_what_they_were() -> None:
+    passed = arguments(with_recipe(sampler={"name": "QOCS"}, clusterer={"name": "KMeans", "n_clusters": None}))
+    assert passed["sampler"] == "shed_hf.QOCS(most=1.0)"
+    assert passed["clusterer"] == "shed_hf.KMeans(n_clusters=None, most=None)"
+
+
 def test_parts_that_are_not_of_this_package_are_named_in_a_comment() -> None:
     class Halves:
         def __call__(self, embeddings: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -243,6 +254,27 @@ def test_groups_of_items_are_one_placeholder_with_what_measures_them(objective: 
     (line,) = (line for line in code.splitlines() if line.startswith("    objective="))
     assert line.startswith("    objective=...,  # macro over 2 groups of items")
     assert told in line
+
+
+@pytest.mark.parametrize(
+    ("kind", "objective", "expected"),
+    [
+        ("macro", None, Macro("it's")), ("worst-group", "accuracy", WorstGroup("it's", "accuracy")),
+        ("macro", Metric("wer", sign=-1), Macro("it's", Metric("wer", sign=-1))),
+    ],
+)  # fmt: skip
+def test_groups_by_a_column_are_made_again(kind: str, objective: Any, expected: Any) -> None:
+    """With the fine-tuning as arguments of `curate`, which takes no objective beside a `FineTune`."""
+    from peft import LoraConfig
+
+    grouping = {"kind": kind, "groups": [0, 0, 1, 0], "column": "it's"}
+    tuner = FineTune("me/model", objective, args={"weight_decay": 0.5}, peft_config=LoraConfig(), precision="float32")
+    passed = arguments(with_recipe(tuner=tuner_entry(tuner), utility=UTILITY, grouping=grouping))
+    assert eval(passed["objective"], {"shed_hf": shed_hf}) == expected
+    assert "utility" not in passed
+    assert (passed["model"], passed["weight_decay"], passed["precision"]) == ("'me/model'", "0.5", "'float32'")
+    assert (passed["lora_alpha"], ast.literal_eval(passed["lora_config"])["target_modules"]) == ("8", None)
+    ShedConfig(**{name: ast.literal_eval(value) for name, value in passed.items() if name in TUNING_NAMES})
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_what_passes_is_waited_for(
 ) -> None:
     where, faults, xet = STEPS[step]
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", not xet)
-    monkeypatch.setattr("shed_hf.utils.console.quiet", lambda: False)
+    monkeypatch.setattr("shed_hf.utils.logs.quiet", lambda: False)
     for fault in faults:
         hub.fault(**where, **fault)
     repo, curated = f"alice/through-{step}", result().resample(30, "random", seed=list(STEPS).index(step))
@@ -202,7 +202,7 @@ def test_a_push_given_up_is_made_later_by_the_line_in_the_message(
     hub.clear()
     exec(line, {"shed_hf": shed_hf})
     assert not hub.is_private(repo)
-    assert "a proxy begins" in hub.files(repo, revision="v2")["README.md"].decode()
+    assert "a row of its sample begins" in hub.files(repo, revision="v2")["README.md"].decode()
     assert hub.commits(repo, revision="v2") == ["Mine", "initial commit"]
 
 
@@ -212,7 +212,7 @@ def test_an_interrupted_push_says_where_the_result_is(
     def interrupt(_: BaseException) -> bool:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shed_hf.utils.console.quiet", lambda: False)
+    monkeypatch.setattr("shed_hf.utils.logs.quiet", lambda: False)
     monkeypatch.setattr("shed_hf.hub.retry._is_transient", interrupt)
     hub.fault(path=COMMIT)
     with pytest.raises(KeyboardInterrupt):

@@ -161,7 +161,7 @@ def test_no_fault_of_the_hub_brings_a_token_to_light(
     caplog.set_level(logging.DEBUG)
     for name in ("huggingface_hub", "httpx2", "httpcore2"):
         caplog.set_level(logging.DEBUG, name)
-    monkeypatch.setattr("shed_hf.utils.console.quiet", lambda: False)
+    monkeypatch.setattr("shed_hf.utils.logs.quiet", lambda: False)
     if given is None:
         monkeypatch.setenv("HF_TOKEN", TOKEN)
     small, other = result().resample(3), result().resample(4, seed=FAULTS.index(fault))

@@ -191,7 +191,7 @@ def test_an_infeasible_curation_leaves_its_outcomes_in_the_ledger(tmp_path: Path
 def test_the_result_remembers_groups_on_disk_and_resamples_by_them(
     bound: CuratedDataset, plain: CuratedDataset, tmp_path: Path
 ) -> None:
-    bound.save_to_disk(tmp_path / "bound")
+    bound.save_to_disk(tmp_path / "bound", pages=False)
     loaded = CuratedDataset.load_from_disk(tmp_path / "bound", POOL)
     _assert_equal(bound, loaded)
     assert loaded.resample(16, QOCS(1.0)).rows.tolist() == bound.rows.tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shed_hf.results import embedding_map as module
-from shed_hf.results.embedding_map import EmbeddingMap, embedding_map_of, layout
+from shed_hf.results.embedding_map import Coordinates, EmbeddingMap, embedding_map_of, layout
 from shed_hf.types import EmbeddingMatrix, IntVector
 
 
@@ -57,6 +57,38 @@ def test_equal_rows_and_seed_give_the_same_map() -> None:
     one, two = map_of(50), map_of(50)
     assert one.rows.tolist() == two.rows.tolist()
     np.testing.assert_array_equal(one.coordinates, two.coordinates)
+
+
+def test_a_map_is_laid_out_once_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def counted(vectors: EmbeddingMatrix) -> Coordinates:
+        calls.append(len(vectors))
+        return layout(vectors)
+
+    monkeypatch.setattr(module, "layout", counted)
+    found = map_of(50)
+    assert calls == []
+    np.testing.assert_array_equal(found.coordinates, found.coordinates)
+    assert calls == [50]
+
+
+def test_a_saved_map_is_the_same_map_whether_it_was_laid_out_before_or_not() -> None:
+    asked, never = map_of(40), map_of(40)
+    coordinates = asked.coordinates
+    written, unasked = asked.as_arrays(), never.as_arrays()
+    assert (written["sketch_coordinates"].shape, unasked["sketch_vectors"].shape) == ((40, 2), (40, 8))
+    assert written.keys() & unasked.keys() == {"sketch_rows"}
+    for arrays in (written, unasked):
+        read = EmbeddingMap.from_arrays({**arrays, "labels": np.zeros(3)})
+        np.testing.assert_array_equal(read.rows, asked.rows)
+        np.testing.assert_array_equal(read.coordinates, coordinates)
+
+
+def test_embeddings_in_the_plane_are_their_own_map() -> None:
+    vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
+    found = embedding_map_of(np.arange(3), vectors, np.random.default_rng(0))
+    np.testing.assert_array_equal(EmbeddingMap.from_arrays(found.as_arrays()).coordinates, vectors)
 
 
 def test_rows_that_are_all_equal_are_laid_out_too() -> None:

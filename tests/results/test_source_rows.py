@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
-from shed_hf import CuratedDataset, InputError
-from tests.helpers.curations import PLAIN, curated_of
+from shed_hf import CuratedDataset, InputError, curate
+from tests.helpers.curations import PLAIN, ByTopic, curated_of
 from tests.helpers.loopback_hub import LoopbackHub
 from tests.helpers.rows import make_rows
 
@@ -32,7 +33,7 @@ def loaded(curated: CuratedDataset, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def there_and_back(curated: CuratedDataset, folder: Path) -> CuratedDataset:
-    curated.save_to_disk(folder)
+    curated.save_to_disk(folder, pages=False)
     return CuratedDataset.load_from_disk(folder)
 
 
@@ -78,6 +79,24 @@ def test_a_source_on_the_disk_is_loaded(
     assert found.dataset.to_list() == curated.dataset.to_list()
 
 
+@pytest.mark.parametrize("kind", ["list", "frame", "dataset", "splits", "path"])
+def test_what_was_curated_from_a_file_is_found_in_any_kind_of_source(tmp_path: Path, kind: str) -> None:
+    rows, file = make_rows(60), tmp_path / "rows.jsonl"
+    Dataset.from_list(rows).to_json(file)
+    utility = ByTopic(Dataset.from_list(rows))
+    kept = curate(str(file), 8, embedder="lexical", clusterer="topic", utility=utility, estimator="exact")
+    kept.save_to_disk(tmp_path / "saved", pages=False)
+    source: dict[str, Any] = {
+        "list": rows,
+        "frame": pd.DataFrame(rows),
+        "dataset": Dataset.from_list(rows),
+        "splits": DatasetDict({"train": Dataset.from_list(rows), "test": Dataset.from_list(make_rows(3, seed=8))}),
+        "path": file,
+    }
+    loaded = CuratedDataset.load_from_disk(tmp_path / "saved", source[kind])
+    assert len(loaded.resample(5)) == 5
+
+
 @pytest.mark.parametrize(("kept", "told"), [(119, "119 of the 120"), (60, "60 of the 120"), (1, "1 of the 120")])
 def test_a_source_that_lacks_rows_is_refused_with_their_number(
     pool: Dataset, loaded: CuratedDataset, kept: int, told: str
@@ -112,7 +131,7 @@ def test_rows_of_equal_content_are_each_found_once(tmp_path: Path) -> None:
 def test_columns_of_the_source_survive_whatever_they_are_called(pool: Dataset, tmp_path: Path) -> None:
     named = pool.add_column("shed_note", [f"note {number}" for number in range(120)])
     curated = curated_of(named, 10)
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     again = CuratedDataset.load_from_disk(tmp_path / "saved", source=named).resample(10, PLAIN)
     assert again.dataset.to_list() == curated.dataset.to_list()
 

@@ -50,7 +50,8 @@ def test_what_hurts_is_said_first_even_where_random_rows_hurt_more() -> None:
         ({"items_needed": 300}, "about 300 test items would be needed"),
         ({"n_items": 9}, "9 test items can't tell"),
         ({"over_random": WORSE}, "no gain was seen"),
-        ({}, "random rows differ as much from draw to draw"),
+        ({"beyond_draws": True}, "random rows differ as much from draw to draw"),
+        ({}, "5 seeds and 5 random draws do not tell how many more would be needed"),
     ],
 )
 def test_what_is_not_shown_says_what_would_show_it(changes: dict[str, object], says: str) -> None:
@@ -83,3 +84,12 @@ def test_a_choice_of_all_rows_never_pays() -> None:
 @pytest.mark.parametrize("verdict", [VERDICT, replace(VERDICT, over_full=None, cost=None, dropped={})])
 def test_a_verdict_survives_as_json(verdict: Verdict) -> None:
     assert Verdict.from_json(json.loads(json.dumps(verdict.as_json()))) == verdict
+
+
+def test_a_cost_that_an_earlier_version_wrote_is_of_fine_tunings() -> None:
+    entry = json.loads(json.dumps(VERDICT.as_json()))
+    for name in ("chosen_by", "verified_by"):
+        del entry["cost"][name]
+    assert Verdict.from_json(entry) == VERDICT
+    by_callable = replace(VERDICT, cost=replace(COST, chosen_by="outcome"))
+    assert "choosing took 80 outcomes" in str(by_callable) and "this verdict took 11 fine-tunings" in str(by_callable)

@@ -69,10 +69,10 @@ def test_rows_without_a_value_are_taken_only_where_the_others_are_used_up() -> N
         assert best.tolist() == expected
 
 
-def test_the_first_rows_of_each_cluster_are_taken() -> None:
+def test_the_first_rows_of_each_cluster_are_taken_in_proportion() -> None:
     members = [np.array([4, 2, 9]), np.array([7, 1])]
     taken = TakesQuotas(np.array([2, 1]))(np.zeros(2), members, 3, np.random.default_rng(0))
-    assert taken.tolist() == [4, 2, 7]
+    assert taken.tolist() == [4, 7, 2]
 
 
 def test_only_a_sampler_that_takes_the_best_clusters_first_can_be_bound() -> None:

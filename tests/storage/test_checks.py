@@ -26,7 +26,7 @@ Change = Callable[[Path], Any]
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("integrity") / "saved"
-    curated_of(Dataset.from_list(make_rows(120)), estimator=Permutation(4)).save_to_disk(folder)
+    curated_of(Dataset.from_list(make_rows(120)), estimator=Permutation(4)).save_to_disk(folder, pages=False)
     return folder
 
 
@@ -157,7 +157,9 @@ ALTERED: dict[str, tuple[Change, str]] = {
         r"incomplete: clusters/\*\.parquet is missing",
     ),
     "rows cut": (cut("data/*"), r"data/\*\.parquet can't be read"),
-    "rows disordered": (table("data", lambda t: t.take(list(range(30))[::-1])), "chosen rows that are not ascending"),
+    "rows disordered": (table("data", lambda t: t.take(list(range(30))[::-1])), "not in the order of their ranks"),
+    "ranks disordered": (cell("data", "shed_rank", 7), "not in the order of their ranks"),
+    "rows without ranks": (table("data", lambda t: t.drop_columns("shed_rank")), "neither ranked nor ascending"),
     "a row gone": (table("data", lambda t: t.slice(1)), "a recipe for 30 rows with 29"),
     "a row twice": (table("data", TWICE), "a recipe for 30 rows with 31"),
     "rows without their number": (table("data", lambda t: t.drop_columns("shed_row")), "'shed_row' doesn't exist"),
@@ -214,7 +216,9 @@ INSIDE: dict[str, Change] = {
     "centroids of another space": array("centroids", lambda a: a[:, :2]),
     "dots of other rows": array("sketch_rows", lambda a: a + 500),
     "dots without a place": array("sketch_rows", lambda a: a[:5]),
-    "dots nowhere": array("sketch_coordinates", lambda a: a * NAN),
+    "dots nowhere": array("sketch_vectors", lambda a: a * NAN),
+    "dots in no plane": array("sketch_vectors", lambda a: a[:, :0]),
+    "dots of no vectors": array("sketch_vectors", lambda a: a[:, 0]),
     "words without weights": array("lexical_idf", lambda a: a[:3]),
     "a narrow projection": array("lexical_components", lambda a: a[:3]),
     "words twice": text(WORDS, b'["a", "a"]'),

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, Features, Image, List, Value, load_dataset
 from PIL import Image as Picture
+from safetensors.numpy import load_file
 
 from shed_hf import CuratedDataset, InputError
 from shed_hf.embedding.encoders import SentenceTransformerEncoder
 from shed_hf.estimators import Permutation
+from shed_hf.results import embedding_map
 from shed_hf.storage import curated_folder as bundle
 from shed_hf.storage.curated_folder import ARRAYS, MANIFEST, WORDS
 from tests.helpers.curations import PLAIN, curated_of
@@ -27,7 +29,7 @@ def curated() -> CuratedDataset:
 @pytest.fixture(scope="module")
 def saved(curated: CuratedDataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "topics"
-    curated.save_to_disk(folder)
+    curated.save_to_disk(folder, pages=False)
     return folder
 
 
@@ -59,7 +61,7 @@ def test_load_dataset_reads_the_three_tables(saved: Path, curated: CuratedDatase
 def test_load_dataset_reads_this_folder_and_not_another_of_the_same_name(tmp_path: Path) -> None:
     pools = [Dataset.from_list(make_rows(n, seed=n)) for n in (60, 80)]
     for number, pool in enumerate(pools):
-        curated_of(pool, 10).save_to_disk(tmp_path / str(number) / "result")
+        curated_of(pool, 10).save_to_disk(tmp_path / str(number) / "result", pages=False)
     for name in ("default", "clusters", "utilities"):
         read = [load_dataset(str(tmp_path / str(n) / "result"), name, split="train").to_list() for n in range(2)]
         assert read[0] != read[1]
@@ -70,7 +72,7 @@ def test_everything_known_before_rows_were_chosen_is_read_back(saved: Path, cura
     for name in ("pool_rows", "digests", "values", "stderr"):
         np.testing.assert_array_equal(getattr(two, name), getattr(one, name), strict=True)
     np.testing.assert_array_equal(two.embedding_map.rows, one.embedding_map.rows, strict=True)
-    np.testing.assert_array_equal(two.embedding_map.coordinates, one.embedding_map.coordinates, strict=True)
+    np.testing.assert_array_equal(two.embedding_map.vectors, one.embedding_map.vectors, strict=True)
     np.testing.assert_array_equal(two.clustering.centroids, one.clustering.centroids, strict=True)
     assert [rows.tolist() for rows in two.players.rows] == [rows.tolist() for rows in one.players.rows]
     assert (two.terms, two.excerpts, two.format, two.source) == (one.terms, one.excerpts, one.format, None)
@@ -81,9 +83,22 @@ def test_everything_known_before_rows_were_chosen_is_read_back(saved: Path, cura
 def test_saving_again_or_what_was_loaded_writes_the_same_bytes(
     saved: Path, curated: CuratedDataset, tmp_path: Path
 ) -> None:
-    curated.save_to_disk(tmp_path / "again")
-    CuratedDataset.load_from_disk(saved).save_to_disk(tmp_path / "loaded")
+    curated.save_to_disk(tmp_path / "again", pages=False)
+    CuratedDataset.load_from_disk(saved).save_to_disk(tmp_path / "loaded", pages=False)
     assert files_of(tmp_path / "again") == files_of(tmp_path / "loaded") == files_of(saved)
+
+
+def test_a_map_is_made_by_no_curation_and_kept_once_it_is_made(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "sketch_coordinates" not in load_file(saved / ARRAYS)
+    loaded = CuratedDataset.load_from_disk(saved)
+    coordinates = loaded.valued.embedding_map.coordinates
+    loaded.save_to_disk(tmp_path / "mapped", pages=False)
+    monkeypatch.setattr(embedding_map, "layout", lambda vectors: vectors)  # coordinates are left as they are
+    again = CuratedDataset.load_from_disk(tmp_path / "mapped")
+    np.testing.assert_array_equal(again.valued.embedding_map.coordinates, coordinates)
+    assert again.resample(20, PLAIN, source=make_rows(120)).valued.embedding_map is again.valued.embedding_map
 
 
 def test_a_source_given_at_load_stands_by_the_result(saved: Path, curated: CuratedDataset) -> None:
@@ -98,7 +113,7 @@ def test_a_source_given_at_load_stands_by_the_result(saved: Path, curated: Curat
 def test_an_encoder_of_the_hub_is_named_and_loaded_when_it_is_used(curated: CuratedDataset, tmp_path: Path) -> None:
     valued = replace(curated.valued, encoder=SentenceTransformerEncoder("nobody/nothing"))
     recipe = curated.recipe | {"embedder": {"name": "SentenceTransformerEncoder", "model": "nobody/nothing"}}
-    replace(curated, valued=valued, recipe=recipe).save_to_disk(tmp_path / "saved")
+    replace(curated, valued=valued, recipe=recipe).save_to_disk(tmp_path / "saved", pages=False)
     assert not (tmp_path / "saved" / WORDS).exists()
     assert CuratedDataset.load_from_disk(tmp_path / "saved").valued.encoder == valued.encoder
 
@@ -124,9 +139,9 @@ def test_an_interrupted_save_leaves_nothing_to_be_mistaken_for_a_result(
     monkeypatch.chdir(tmp_path_factory.mktemp("working"))  # where the result is kept
     with monkeypatch.context() as patch, pytest.raises(InputError if isinstance(error, OSError) else type(error)):
         patch.setattr(Dataset, "to_parquet", breaking)
-        curated.save_to_disk(tmp_path / "saved")
+        curated.save_to_disk(tmp_path / "saved", pages=False)
     assert list(tmp_path.iterdir()) == []
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     assert [path.name for path in tmp_path.iterdir()] == ["saved"]
     assert len(CuratedDataset.load_from_disk(tmp_path / "saved")) == 30
 
@@ -135,7 +150,7 @@ def test_large_tables_are_cut_into_shards_and_read_in_order(
     curated: CuratedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bundle, "SHARD_BYTES", 300)
-    curated.save_to_disk(tmp_path / "shards")
+    curated.save_to_disk(tmp_path / "shards", pages=False)
     shards = sorted((tmp_path / "shards" / "data").iterdir())
     assert len(shards) > 10
     assert [path.name for path in shards] == [f"train-{n:05d}-of-{len(shards):05d}.parquet" for n in range(len(shards))]
@@ -150,7 +165,7 @@ def test_a_shard_that_is_missing_is_noticed(
     curated: CuratedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.setattr(bundle, "SHARD_BYTES", 300)
-    curated.save_to_disk(tmp_path / "saved")
+    curated.save_to_disk(tmp_path / "saved", pages=False)
     next((tmp_path / "saved" / place).glob("train-00001-*")).unlink()
     with pytest.raises(InputError, match=str(tmp_path / "saved")):
         CuratedDataset.load_from_disk(tmp_path / "saved")
@@ -174,7 +189,7 @@ def test_features_of_every_kind_survive(tmp_path: Path) -> None:
     features = Features({"instruction": Value("string"), "output": Value("large_string"), **kinds})
     curated = curated_of(Dataset.from_list(more, features=features), 10)
     before = [(row["image"].getpixel((0, 0)), row["nested"], row["kind"], row["when"]) for row in curated.dataset]
-    curated.save_to_disk(tmp_path / "features")
+    curated.save_to_disk(tmp_path / "features", pages=False)
     for path in tmp_path.glob("*.png"):
         path.unlink()
     read = (

@@ -33,7 +33,7 @@ ANSI = "\x1b]0;owned\x07\x1b[31m\x1b[2J\u202e\u2028\nranking: real\r"
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("downloaded") / "saved"
-    curated_of(Dataset.from_list(make_rows(60)), estimator=Permutation(4)).save_to_disk(folder)
+    curated_of(Dataset.from_list(make_rows(60)), estimator=Permutation(4)).save_to_disk(folder, pages=False)
     return folder
 
 

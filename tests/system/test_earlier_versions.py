@@ -25,7 +25,7 @@ def test_a_saved_curation_is_read_and_sampled_again() -> None:
     assert curated.rows.tolist() == EXPECTED["rows"]
     assert curated.estimate.values.tolist() == EXPECTED["values"]
     smaller = curated.resample(6, "qwcs", source=Dataset.from_list(make_rows(60)))
-    assert smaller.rows.tolist() == EXPECTED["resampled"]
+    assert sorted(smaller.rows.tolist()) == EXPECTED["resampled"]
     again = smaller.reestimate("exact").estimate
     np.testing.assert_allclose(again.values, EXPECTED["values"], rtol=1e-5)  # v(N) is the mean over its orders now
     for estimate in (curated.estimate, again):  # all coalitions trained in one order then

@@ -10,6 +10,7 @@ from huggingface_hub import DatasetCard
 from shed_hf import CuratedDataset
 from shed_hf.hub.card import dataset_card, pictures_of
 from shed_hf.hub.privacy import as_published
+from shed_hf.hub.readme import parsed
 from shed_hf.storage.curated_folder import read
 
 EXAMPLE = Path(__file__).parents[2] / "hub_cards" / "example"
@@ -22,11 +23,20 @@ def curated() -> CuratedDataset:
 
 
 def test_the_card_comes_out_as_it_stands(curated: CuratedDataset) -> None:
-    pictures = sorted(path.name for path in (EXAMPLE / "assets").iterdir())
+    names = sorted(path.name for path in (EXAMPLE / "assets").iterdir())
     written = (EXAMPLE / "README.md").read_text(encoding="utf-8")
-    assert sorted(pictures_of(curated)) == pictures
-    assert dataset_card(curated, NAME, {}, list(pictures_of(curated)), None) == written
-    assert dataset_card(curated, NAME, {}, list(pictures_of(curated)), written) == written
+    published, of_source = as_published(curated, excerpts=True), parsed(written)[0]
+    pictures = list(pictures_of(published))
+    assert sorted(pictures) == names
+    assert dataset_card(published, NAME, of_source, pictures, None) == written
+    assert dataset_card(published, NAME, {}, pictures, written) == written
+
+
+def test_its_rows_are_sound_ones_and_were_compared_with_random_rows(curated: CuratedDataset) -> None:
+    assert set(curated.dataset["damage"]) == {""}
+    assert curated.verdict is not None
+    data = parsed((EXAMPLE / "README.md").read_text(encoding="utf-8"))[0]
+    assert data["language"] == ["en"] and data["license"] and data["pretty_name"] == "Everyday tasks shed"
 
 
 def test_the_card_passes_the_hubs_validation() -> None:
@@ -38,6 +48,7 @@ def test_every_configuration_loads_without_shed_hf(curated: CuratedDataset) -> N
         load_dataset(str(EXAMPLE), name, split="train") for name in ("default", "clusters", "utilities")
     )
     assert rows["shed_row"][:] == curated.rows.tolist()
+    assert None not in rows["x"][:] + rows["y"][:]  # the map shows the whole pool
     assert clusters.to_list() == curated.clusters.to_list()
     assert len(utilities) == len(curated.ledger)
 

@@ -1,9 +1,11 @@
 """The README tells the truth: its commands are the ones that are run, its Python runs, its names exist."""
 
+import inspect
 import re
 import shutil
 import subprocess
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,16 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def python_blocks() -> list[str]:
-    return re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+GUIDES = [ROOT / "README.md", ROOT / "examples" / "README.md", ROOT / "hub_cards" / "README.md"]
+DOCUMENTS = [*GUIDES, ROOT / "examples" / "benchmarks" / "README.md"]
+
+
+def python_blocks(document: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(README.split()) <= 1200
 
 
 def test_the_first_screen_has_two_set_up_commands() -> None:
@@ -47,20 +57,21 @@ def test_the_python_runs(hub: LoopbackHub, tiny_model: Path, tmp_path: Path, mon
     whole, planned = shed_hf.curate, shed_hf.plan
     items = datasets.Dataset.from_list(make_rows(12, seed=99))
     at_hand: dict[str, Any] = {"eval_dataset": items, "model": str(tiny_model), "embedder": "lexical"}
+    at_hand["clusterer"] = shed_hf.KMeans(6)
     budgets: list[str | int | None] = []
 
     def offline(dataset: datasets.Dataset, size: float, ledger: str, budget: Any = None) -> shed_hf.CuratedDataset:
         """The same call with models that are at hand, and no more fine-tunings than a test has time for."""
         budgets.append(budget)
-        return whole(dataset, size, ledger=ledger, budget=20, **at_hand)
+        return whole(dataset, size, ledger=ledger, budget=10, **at_hand)
 
-    def plan_offline(dataset: datasets.Dataset, size: float, pilot: int, ledger: str) -> shed_hf.Plan:
-        return planned(dataset, size, pilot=pilot, ledger=ledger, **at_hand)
+    def plan_offline(dataset: datasets.Dataset, size: float, ledger: str, pilot: int = 0) -> shed_hf.Plan:
+        return planned(dataset, size, pilot=min(pilot, 8), ledger=ledger, **at_hand)
 
     monkeypatch.setattr(shed_hf, "curate", offline)
     monkeypatch.setattr(shed_hf, "plan", plan_offline)
     names: dict[str, Any] = {"new_rows": datasets.Dataset.from_list(make_rows(8, seed=7))}
-    for block in python_blocks():
+    for block in (block for document in GUIDES for block in python_blocks(document)):
         for machine in ("one", "two") if "Ledger.merge" in block else ():
             (tmp_path / machine).mkdir()
             shutil.copy(tmp_path / "dolly.ledger", tmp_path / machine / "run.ledger")
@@ -76,16 +87,23 @@ def test_the_python_runs(hub: LoopbackHub, tiny_model: Path, tmp_path: Path, mon
     assert len(names["scorer"].values) == len(names["curated"].clusters)
 
 
-def test_every_argument_of_curate_is_in_the_table() -> None:
-    import inspect
+def test_help_lists_every_argument_of_curate() -> None:
+    listed = inspect.getdoc(shed_hf.curate), inspect.getdoc(shed_hf.ShedConfig)
+    named = {name for text in listed for name in re.findall(r"^    \*{0,2}(\w+): ", text or "", flags=re.MULTILINE)}
+    assert set(inspect.signature(shed_hf.curate).parameters) <= named
+    assert {field.name for field in fields(shed_hf.ShedConfig)} <= named
 
-    named = set(re.findall(r"`(\w+)`", README)) | set(re.findall(r"`?(\w+)=", README))
-    assert set(inspect.signature(shed_hf.curate).parameters) <= named | {"dataset"}
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_that_is_named_exists(document: Path) -> None:
+    for path in re.findall(r"\]\(((?!https)[^)#]+)\)", document.read_text(encoding="utf-8")):
+        assert (document.parent / path).exists(), path
 
 
-def test_every_file_that_is_named_exists() -> None:
-    for path in re.findall(r"\]\(((?!https)[^)#]+)\)", README):
-        assert (ROOT / path).exists(), path
+def test_every_script_that_is_named_exists() -> None:
+    folder = ROOT / "examples" / "benchmarks"
+    named = set(re.findall(r"`(\w+\.py)", (folder / "README.md").read_text(encoding="utf-8")))
+    assert named <= {path.name for path in [*folder.glob("*.py"), *(ROOT / "examples").rglob("*.py")]}
 
 
 def test_what_a_user_installs_needs_no_compiler() -> None:

@@ -22,7 +22,7 @@ model, ledger, out = sys.argv[1:4]
 curated = shed_hf.curate(
     datasets.Dataset.from_list(make_rows(80)), 10, eval_dataset=datasets.Dataset.from_list(make_rows(16, seed=99)),
     model=model, objective="loss", embedder="lexical", clusterer=shed_hf.KMeans(5), proxies_per_cluster=3,
-    estimator=shed_hf.Permutation(n_orders=6), ledger=ledger or None,
+    estimator=shed_hf.Permutation(n_orders=4), ledger=ledger or None,
 )
 with open(out, "w") as file:
     import json

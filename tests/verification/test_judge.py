@@ -75,6 +75,18 @@ def test_no_seeds_are_named_where_draws_differ_more_than_the_gain() -> None:
     assert verdict.kind == "not shown" and verdict.seeds_needed is None
 
 
+def test_that_more_seeds_would_not_help_is_said_only_where_draws_show_it() -> None:
+    hopeless = ": random rows differ as much from draw to draw, and more seeds or items would not change that"
+    few = [found(seed, seeds=2, between=0.3, within=0.01, gain=0.1) for seed in range(12)]
+    many = [found(seed, seeds=12, between=0.3, within=0.01, gain=0.1) for seed in range(8)]
+    assert not any(hopeless in verdict.claim for verdict in few)
+    assert any(hopeless in verdict.claim for verdict in many)
+    unknown = [verdict for verdict in few if verdict.gain > 0 and verdict.seeds_needed is verdict.items_needed is None]
+    assert unknown
+    for verdict in unknown:
+        assert verdict.kind == "no worse" or "2 seeds and 2 random draws do not tell" in verdict.claim
+
+
 def test_equal_rows_in_every_way_are_no_worse() -> None:
     outcomes = np.tile(np.linspace(0, 1, 20), (3, 1))
     verdict = judge(outcomes, outcomes, outcomes[0] - 1, outcomes, rng=np.random.default_rng(0))

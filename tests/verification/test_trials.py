@@ -11,7 +11,7 @@ from torch.distributed import HashStore
 from shed_hf import InputError, Ledger
 from shed_hf.distributed.ranks import MultiProcess, SingleProcess
 from shed_hf.game.utility import PlainUtility
-from shed_hf.verification.subsets_worker import SubsetsWorker
+from shed_hf.verification.subsets_worker import work_on_subsets
 from shed_hf.verification.trials import CODEC, Trial, Trials
 
 DIGESTS = {row: b"%d" % row for row in range(40)}
@@ -46,7 +46,7 @@ def on_two_ranks(of_worker: Trials, path: Path) -> list[Any]:
         try:
             with MultiProcess(store, rank, 2, CODEC) as workers:
                 if rank:
-                    found[1] = SubsetsWorker(of_worker, 1, str(path)).work(workers)
+                    found[1] = work_on_subsets(of_worker, workers, path)
                     return
                 trials = trials_of()
                 with Ledger(path, trials.header()) as ledger:
@@ -76,7 +76,7 @@ def test_two_ranks_find_what_one_does_and_leave_one_ledger(tmp_path: Path) -> No
 @pytest.mark.parametrize("other", [trials_of(seed=1), trials_of(sizes=(11, 20))], ids=["other-seed", "other-rows"])
 def test_a_rank_with_other_trials_is_named(other: Trials, tmp_path: Path) -> None:
     found = on_two_ranks(other, tmp_path / "v.ledger")
-    assert all("rank 1 would measure something else than rank 0" in str(error) for error in found)
+    assert all("rank 1 would measure another game than rank 0" in str(error) for error in found)
 
 
 def test_rows_that_teach_nothing_are_named() -> None:

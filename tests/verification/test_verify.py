@@ -10,7 +10,7 @@ import pytest
 from datasets import Dataset
 from typer.testing import CliRunner
 
-from shed_hf import CuratedDataset, FineTune, InputError, NotBetter, curate, read_ledger
+from shed_hf import CuratedDataset, FineTune, InputError, Macro, NotBetter, Race, curate, read_ledger
 from shed_hf.cli import app
 from shed_hf.hub.card import page
 from shed_hf.results.verdict import Verdict
@@ -50,6 +50,17 @@ def test_rows_of_the_best_topic_are_better_than_random_ones(curated: CuratedData
     assert (verdict.n_items, verdict.n_seeds, verdict.n_draws) == (N_ITEMS, 5, 5)
 
 
+def test_what_a_callable_measures_is_called_no_fine_tuning(
+    curated: CuratedDataset, pool: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
+    verdict = curated.verify(utility=OnTestItems(pool), seeds=2, full=False)
+    assert "a verdict takes 4 outcomes: 2 on the 30 chosen rows" in caplog.text
+    assert verdict.cost is not None and (verdict.cost.chosen_by, verdict.cost.verified_by) == ("outcome", "outcome")
+    assert "fine-tuning" not in str(verdict)
+    assert Verdict.from_json(json.loads(json.dumps(verdict.as_json()))) == verdict
+
+
 def test_rows_that_hurt_are_worse_than_no_tuning(curated: CuratedDataset, pool: Dataset) -> None:
     assert curated.verify(utility=OnTestItems(pool, sign=-1.0)).claim.startswith("worse than not tuning at all")
 
@@ -73,7 +84,7 @@ def test_the_verdict_stays_with_the_result(curated: CuratedDataset, pool: Datase
     assert curated.verdict is None and "verdict" not in repr(curated)
     verdict = curated.verify(utility=OnTestItems(pool))
     assert curated.verdict == verdict and f"verdict: {verdict.claim}" in repr(curated)
-    curated.save_to_disk(tmp_path / "kept")
+    curated.save_to_disk(tmp_path / "kept", pages=False)
     assert CuratedDataset.load_from_disk(tmp_path / "kept").verdict == verdict
     assert curated.resample(0.1).verdict is None  # other rows
 
@@ -132,7 +143,7 @@ def test_all_rows_cannot_be_compared_with_random_ones(pool: Dataset) -> None:
 
 
 def test_without_its_source_a_result_asks_for_it(curated: CuratedDataset, pool: Dataset, tmp_path: Path) -> None:
-    curated.save_to_disk(tmp_path / "kept")
+    curated.save_to_disk(tmp_path / "kept", pages=False)
     loaded = CuratedDataset.load_from_disk(tmp_path / "kept")
     with pytest.raises(InputError, match="pass source="):
         loaded.verify(utility=OnTestItems(pool))
@@ -146,7 +157,7 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     arguments = {"embedder": "lexical", "clusterer": "topic", "merit": None, "proxies_per_cluster": 1, "budget": 3}
     result = curate(pool, 8, eval_dataset=items, model=str(tiny_model), **arguments)
     folder = tmp_path_factory.mktemp("verify") / "kept"
-    result.save_to_disk(folder)
+    result.save_to_disk(folder, pages=False)
     return result, folder
 
 
@@ -157,7 +168,7 @@ def test_a_model_is_tuned_and_measured_on_unseen_items(trained: tuple[CuratedDat
     test = [*seen, *make_rows(30, seed=7)]
     verdict = curated.verify(test, seeds=2, full=False, ledger=tmp_path / "v.ledger")
     assert verdict.unit == "nats a token"
-    assert verdict.n_items + sum(verdict.dropped.values()) == len(test)
+    assert verdict.n_items + sum(count or 0 for count in verdict.dropped.values()) == len(test)
     assert verdict.dropped["repeating rows of the pool"] >= 3 and verdict.dropped["repeating evaluation items"] >= 2
     assert verdict.notes == () and np.isfinite(verdict.gain)
 
@@ -165,6 +176,82 @@ def test_a_model_is_tuned_and_measured_on_unseen_items(trained: tuple[CuratedDat
     again = loaded.verify(test, seeds=2, full=False, ledger=tmp_path / "v.ledger", eval_dataset=make_rows(8, seed=99))
     assert replaced(again) == replaced(verdict)  # the tuner was made again from the recipe, and the ledger is of it
     assert loaded.verdict == again
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_evaluation_items_that_did_not_decide_the_choice_are_refused(trained: tuple[CuratedDataset, Path]) -> None:
+    loaded = CuratedDataset.load_from_disk(trained[1], source=Dataset.from_list(make_rows(40)))
+    for others in (make_rows(8, seed=98), make_rows(7, seed=99), [*make_rows(7, seed=99), make_rows(9, seed=99)[8]]):
+        with pytest.raises(InputError, match="not what the rows were chosen by"):
+            loaded.verify(make_rows(30, seed=7), seeds=2, eval_dataset=others)
+    assert loaded.verdict is None
+    loaded.recipe["evaluation"].pop("digest")
+    with pytest.raises(InputError, match="7 items and is not what"):
+        loaded.verify(make_rows(30, seed=7), seeds=2, eval_dataset=make_rows(7, seed=99))
+    with pytest.warns(UserWarning, match="could not be checked"):
+        verdict = loaded.verify(make_rows(30, seed=7), seeds=2, full=False, eval_dataset=make_rows(8, seed=98))
+    assert any("could not be checked" in note for note in verdict.notes)
+
+
+def test_what_could_not_be_judged_is_refused_before_a_model_is_loaded(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(FineTune, "bind", lambda *_: pytest.fail("a model was loaded"))
+    pool, items = (Dataset.from_list(make_rows(count, seed=seed)) for count, seed in ((40, 0), (15, 99)))
+    refused = {
+        "0 of 3 test items are left": {"test_dataset": make_rows(3)},
+        "1 of 3 test items are left": {"test_dataset": [*make_rows(2, seed=99), make_rows(1, seed=7)[0]]},
+        "test_dataset": {"test_dataset": [{"neither": "known"}] * 20},
+        "there are 15 items": {"method": "race"},
+        "below the 5 that 2 candidates": {"method": Race(["longest", "dsir"], budget=4)},
+        "budget=1 is too small": {"budget": 1},
+    }
+    for message, changes in refused.items():
+        with pytest.raises(InputError, match=message):
+            arguments = {"embedder": "lexical", "eval_dataset": items, "ledger": "run.ledger", **changes}
+            curate(pool, 8, utility=FineTune(str(tiny_model)), **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("of", ["rows", "items"])
+def test_test_items_that_nearly_repeat_what_was_seen_are_refused_before_the_game(
+    tiny_model: Path, tmp_path: Path, of: str
+) -> None:
+    pool, items = make_rows(40), make_rows(8, seed=99)
+    near = [{**row, "instruction": f"{row['instruction']} !"} for row in (pool if of == "rows" else items)]
+    arguments = {"embedder": "lexical", "clusterer": "topic", "merit": None, "budget": 3, "require_better": True}
+    arguments |= {"eval_dataset": items, "test_dataset": near, "model": str(tiny_model)}
+    with pytest.raises(InputError, match=rf"0 of {len(near)} test items are left"):
+        curate(Dataset.from_list(pool), 4, ledger=tmp_path / "run.ledger", **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_groups_of_test_items_count_as_groups_of_evaluation_items_did(tiny_model: Path, tmp_path: Path) -> None:
+    arguments = {"embedder": "lexical", "clusterer": "topic", "merit": None, "proxies_per_cluster": 1, "budget": 3}
+    pool = Dataset.from_list([{**row, "kind": row["topic"]} for row in make_rows(40)])
+    items = [{**row, "instruction": f"{row['instruction']} {n} {n * n}"} for n, row in enumerate(pool.select(range(8)))]
+    objective = Macro("kind", "loss")
+    curated = curate(pool, 8, eval_dataset=items, model=str(tiny_model), objective=objective, **arguments)
+    assert curated.recipe["grouping"]["column"] == "kind"
+    test = [row for n, row in enumerate(make_rows(60, seed=7)) if row["topic"] == "cooking" or not n % 5]
+    test = [{**row, "instruction": f"item{n}a item{n}b item{n}c", "kind": row["topic"]} for n, row in enumerate(test)]
+    path = tmp_path / "v.ledger"
+    verdict = curated.verify(test, seeds=2, full=False, ledger=path)
+    assert not any(verdict.dropped.values())
+    assert "groups of test items count alike" in verdict.notes[0]
+    entries = [entry for entry in read_ledger(path) if any(entry.blocks)]
+    chosen = set(np.searchsorted(curated.pool_rows, curated.rows).tolist())
+    kinds = np.array([row["kind"] for row in test])
+    own, random = [
+        np.mean([entry.outcome for entry in entries if (set(entry.blocks[0]) == chosen) == is_chosen], axis=0)
+        for is_chosen in (True, False)
+    ]
+    by_group = [(own - random)[kinds == kind].mean() for kind in sorted(set(kinds.tolist()))]
+    assert verdict.gain == pytest.approx(np.mean(by_group), rel=1e-4)
+    assert verdict.gain != pytest.approx((own - random).mean(), rel=1e-4)
 
 
 def replaced(verdict: Verdict) -> dict[str, Any]:
@@ -204,10 +291,13 @@ def test_the_card_tells_the_verdict(curated: CuratedDataset, pool: Dataset) -> N
     assert "Are the rows better than random ones?" not in page(curated, "me/rows", [])
     verdict = curated.verify(utility=OnTestItems(pool))
     shown = page(curated, "me/rows", [])
-    assert "## Are the rows better than random ones?" in shown and "Better than random rows by" in shown
-    assert str(verdict.n_items) in shown
-    section = shown.split("## Are the rows better")[1].split("\n## ")[0]
-    assert "…" not in section and "this verdict took 11 fine-tunings" in section
+    assert "<summary>Are the rows better than random ones?</summary>" in shown
+    assert "**Better than random rows by" in shown.split("<details>")[0]
+    untuned, random = verdict.over_untuned.gain, verdict.over_untuned.gain - verdict.over_random.gain
+    assert f"**{untuned:+.4f}** (95%: " in shown and f"5 draws | {random:+.4f} |" in shown
+    assert f"On {verdict.n_items} test items that had no say" in shown
+    section = shown.split("<summary>Are the rows better")[1].split("</details>")[0]
+    assert "…" not in section and "this verdict took 11 outcomes" in section  # a callable may tune nothing
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -9,12 +9,12 @@ from shed_hf.data.evaluation_items import EvaluationItems, items_from
 from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool, read_pool
 from shed_hf.errors import InputError
-from shed_hf.extension.tuner import screened
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import HubEntry
 from shed_hf.utils.console import plural
 from shed_hf.utils.random_streams import Streams
+from shed_hf.verification.tuners import screened
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -30,7 +30,7 @@ def items_again(curated: Curation, tuner: UtilityFactory | None, eval_dataset: A
         curated: The result.
         tuner: What the curation was measured with, to screen rows as it did.
         eval_dataset: The evaluation dataset as `curate` takes it; None where it is at hand or was held out.
-        source: The dataset that was curated, as `curate` takes it; None for the one on the Hub.
+        source: The dataset that was curated, as `curate` takes it; None for the one that is at hand or on the Hub.
 
     Returns:
         The items, in the order in which they were measured.
@@ -96,12 +96,15 @@ def _from_hub(hub: HubEntry) -> "Dataset":
 
 def _held_out(curated: Curation, tuner: UtilityFactory | None, source: Any) -> EvaluationItems:
     recipe, hub = curated.recipe, curated.recipe["source"]["hub"]
-    if source is None and hub is None:
+    split = recipe["source"]["split"] or None
+    whole = curated.valued.whole_source if source is None else load_source(source, split, "source")
+    if whole is None and hub is None:
         raise InputError(
             "the evaluation items were held out of the curated dataset, which is not at hand; pass source= with the "
             f"dataset that was curated ({recipe['source']['rows']} rows), or eval_dataset= with the items"
         )
-    dataset = _from_hub(hub) if source is None and hub is not None else load_source(source, name="source")
+    dataset = _from_hub(hub) if whole is None and hub is not None else whole
+    assert dataset is not None
     n_rows, digest, n_invalid = _original(curated)
     pool = read_pool(dataset.select(range(min(n_rows, len(dataset)))), curated.valued.format, True, "source")
     if pool.digest != digest:

@@ -1,0 +1,195 @@
+"""Options of the shell, made from the fields of a configuration, and the settings that they and a file give."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from shed_hf.config.kinds import FLAG
+from shed_hf.config.setting import Setting
+from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME
+from shed_hf.errors import InputError
+
+if TYPE_CHECKING:
+    from shed_hf.config.recipe_file import Written
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {"constraints": ("--constraint",)}
+"""Names that options had before, or have beside their own."""
+
+KNOWN: Mapping[str, Setting] = {**SETTINGS_BY_NAME, **DESTINATIONS}
+"""All settings that options are made from."""
+
+ALL = tuple(name for name in SETTINGS_BY_NAME if name != "dataset")
+"""What `curate` can be told, beside the dataset, which is an argument."""
+
+Dataset = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="DATASET", help="A Hub id, a folder or a .jsonl, .json, .csv or .parquet file; or --config names it."
+    ),
+]
+
+Config = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|RESULT",
+        help="A recipe file (YAML), or the folder or repository of a result; other options count more.",
+    ),
+]
+
+
+def with_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command an option for each of some settings; it gets those that were passed as ``**given``.
+
+    Args:
+        *names: The settings.
+
+    Returns:
+        A decorator.
+    """
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        arguments = [each for each in own if each.kind is not inspect.Parameter.KEYWORD_ONLY]
+        shell = [each for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY]
+        made: Any = command
+        made.__signature__ = signature.replace(parameters=[*arguments, *map(_option, names), *shell])
+        return command
+
+    return decorate
+
+
+def _option(name: str) -> inspect.Parameter:
+    setting = KNOWN[name]
+    kind: Any = bool | None if setting.kind is FLAG else list[str] | None if setting.kind.repeats else str | None
+    declared = [setting.option, *OTHER_NAMES.get(name, ())]
+    if setting.kind is FLAG:
+        declared = [f"{setting.option}/--no-{setting.option.removeprefix('--')}"]
+    usual = "" if setting.default in (None, False) else str(setting.default)
+    option = typer.Option(
+        *declared,
+        help=setting.help,
+        rich_help_panel=setting.panel,
+        metavar=setting.kind.metavar or None,
+        show_default=usual or False,
+    )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
+    )  # fmt: skip
+
+
+def read_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a command line gives.
+
+    Args:
+        given: What was passed for each option, None and empty lists where nothing was.
+
+    Returns:
+        Values by name.
+
+    Raises:
+        InputError: For a value of another kind, naming the option.
+    """
+    return {name: read_option(name, value) for name, value in given.items() if value is not None and value != []}
+
+
+def read_option(name: str, value: Any, option: str = "") -> Any:
+    """The value of one option.
+
+    Args:
+        name: The setting that it is for, or that it is like.
+        value: What was passed; None and an empty list for nothing.
+        option: What the option is called; by default as the setting.
+
+    Returns:
+        The value; None for nothing.
+
+    Raises:
+        InputError: For a value of another kind, naming the option.
+    """
+    if value is None or value == []:
+        return None
+    try:
+        return KNOWN[name].read(value)
+    except ValueError as error:
+        passed = " ".join(value) if isinstance(value, list) else value
+        raise InputError(f"{option or KNOWN[name].option} {passed!r:.100} is not {error}") from None
+
+
+def made(name: str, value: Any) -> Any:
+    """A part, or tolerances, for functions that take objects.
+
+    Args:
+        name: The setting.
+        value: Its value.
+
+    Returns:
+        What a mapping describes; anything else as it is.
+
+    Raises:
+        InputError: For a mapping that describes no part.
+    """
+    from shed_hf.config.parts import part_from, tolerances_of
+
+    if not isinstance(value, Mapping):
+        return value
+    return tolerances_of(value) if name == "constraints" else part_from(name, value)
+
+
+def settings_from(config: str | None, dataset: str | None, given: Mapping[str, Any]) -> "Written":
+    """The settings of a file and a command line, of which the command line counts more.
+
+    Args:
+        config: What ``--config`` names; None for nothing.
+        dataset: The dataset on the command line; None for none.
+        given: What was passed for each option.
+
+    Returns:
+        The settings.
+
+    Raises:
+        InputError: For what cannot be used, and where there is no dataset.
+        HubError: For a repository that cannot be reached.
+    """
+    from shed_hf.curation.sources import written_in
+
+    return merged(written_in(config), dataset, given)
+
+
+def merged(written: "Written", dataset: str | None, given: Mapping[str, Any]) -> "Written":
+    """The settings that were written down, with those of a command line in their place.
+
+    Args:
+        written: The settings of a file.
+        dataset: The dataset on the command line; None for none.
+        given: What was passed for each option.
+
+    Returns:
+        The settings.
+
+    Raises:
+        InputError: For what cannot be used, and where something is missing.
+    """
+    from shed_hf.config.recipe_file import Written
+
+    passed = read_options({"dataset": dataset, **given})
+    values = {**written.values, **passed}
+    missing = {name: words for name, words in written.not_written.items() if name not in passed}
+    for name, words in missing.items():
+        if name not in SETTINGS_BY_NAME:
+            raise InputError(
+                f"{name} of {written.name} was {words}, which is not written down; call shed_hf.curate from Python "
+                f"with args={written.name!r} and {name}="
+            )
+        raise InputError(f"{name} of {written.name} is not written down ({words}); pass {_as_passed(name)}")
+    if "dataset" not in values:
+        raise InputError("there is no dataset to curate; pass DATASET, or --config that names one")
+    return Written(values, {}, written.name, written.lines)
+
+
+def _as_passed(name: str) -> str:
+    return "DATASET" if name == "dataset" else KNOWN[name].option

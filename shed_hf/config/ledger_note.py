@@ -1,0 +1,103 @@
+"""The settings of a run, written beside its ledger, so that ``shed-hf resume`` can repeat the call."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from shed_hf.config.recipe_file import Written, as_yaml, read_recipe_file
+from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME
+from shed_hf.errors import InputError
+from shed_hf.game.ledger_files import replace_whole
+from shed_hf.utils.console import say
+from shed_hf.utils.text import first_line
+
+_HEAD = "# What `shed-hf resume` repeats; a recipe for `shed-hf curate --config` too.\n"
+
+
+def note_of(ledger: str | os.PathLike[str]) -> Path:
+    """The file beside a ledger that has its run's settings.
+
+    Args:
+        ledger: The ledger's path.
+
+    Returns:
+        The path, whether or not the file is there.
+    """
+    path = Path(ledger)
+    return path.with_name(f"{path.name}.yaml")
+
+
+def write_note(ledger: str | os.PathLike[str], written: Written) -> None:
+    """Write the settings of a run beside its ledger; where that fails a line says so, and the run goes on.
+
+    Paths of files and folders are written so that they are found from any folder.
+
+    Args:
+        ledger: The ledger's path.
+        written: The settings.
+    """
+    values = {name: _from_anywhere(name, value) for name, value in written.values.items()}
+    try:
+        replace_whole(note_of(ledger), [(_HEAD + as_yaml(values, written.not_written)).encode()]).close()
+    except (OSError, ValueError) as error:
+        say(f"the settings are not noted beside the ledger, so shed-hf resume cannot use it ({first_line(error)})")
+
+
+@contextmanager
+def note_goes_with(ledger: str | os.PathLike[str] | None) -> Iterator[None]:
+    """In the end the settings of a run are removed where its ledger is not there, as after a call that was refused.
+
+    Args:
+        ledger: The ledger's path; None for a ledger in memory, which has no settings beside it.
+    """
+    try:
+        yield
+    finally:
+        if ledger is not None and not Path(ledger).exists():
+            with suppress(OSError, ValueError):  # the path may be what the call was refused for
+                note_of(ledger).unlink()
+
+
+_FOUND_BY_PATH = ("dataset", "eval_dataset", "test_dataset", "embedder")
+"""Settings that name something on the Hub, or a file or folder where one is there; not the model, by whose name the
+ledger knows its run."""
+
+
+def _from_anywhere(name: str, value: Any) -> Any:
+    """A setting with the whole path in the place of one that counts from the working folder."""
+    if name in _FOUND_BY_PATH and isinstance(value, Mapping):
+        return {part: _whole(one) if part in ("path", "model") else one for part, one in value.items()}
+    if name in _FOUND_BY_PATH:
+        return _whole(value)
+    return str(Path(value).absolute()) if name in ("ledger", "output") and value is not None else value
+
+
+def _whole(named: Any) -> Any:
+    if not isinstance(named, str):
+        return named
+    path = Path(named).expanduser()
+    return str(path.absolute()) if path.exists() else named
+
+
+def read_note(ledger: str | os.PathLike[str]) -> Written:
+    """The settings of the run that a ledger is of.
+
+    Args:
+        ledger: The ledger's path.
+
+    Returns:
+        The settings, with the ledger's path among them.
+
+    Raises:
+        InputError: Where there are none.
+    """
+    path = note_of(ledger)
+    if not path.is_file():
+        raise InputError(
+            f"{ledger} has no settings beside it ({path} is missing; a curation writes them "
+            f"when it begins); repeat its call with ledger={os.fspath(ledger)!r} instead"
+        )
+    found = read_recipe_file(path, {**SETTINGS_BY_NAME, **DESTINATIONS})
+    return Written({**found.values, "ledger": os.fspath(ledger)}, found.not_written, found.name, found.lines)

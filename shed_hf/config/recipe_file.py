@@ -1,0 +1,185 @@
+"""Reads and writes recipe files, YAML or JSON; what cannot be used is named with its line."""
+
+import difflib
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shed_hf.config.setting import Setting, shown
+from shed_hf.config.yaml_text import dump_text, load_entries
+from shed_hf.errors import InputError
+from shed_hf.errors.safe_text import redacted
+from shed_hf.utils.text import first_line
+
+MOST_BYTES = 2**20
+"""A recipe is a page of text; a larger file is something else."""
+
+NOT_WRITTEN = "not_written"
+"""The key under which a recipe says which arguments could not be written down, and what each was."""
+
+_ELSEWHERE = {
+    "batch_size": "per_device_train_batch_size", "dataset_name": "dataset", "dataset_train_split": "split",
+    "dev_dataset": "eval_dataset", "dtype": "precision", "embedding_model": "embedder", "epochs": "num_train_epochs",
+    "fraction": "size", "hub_model_id": "push_to_hub", "k": "n_clusters", "lr": "learning_rate",
+    "max_seq_length": "max_length", "model_id": "model", "model_name": "model", "model_name_or_path": "model",
+    "n": "size", "n_epochs": "num_train_epochs", "n_proxies": "proxies_per_cluster", "n_rows": "size",
+    "num_clusters": "n_clusters", "num_epochs": "num_train_epochs", "optimizer": "optim", "output_dir": "output",
+    "path": "dataset", "random_state": "seed", "rank": "lora_r", "repo_id": "push_to_hub", "selector": "sampler",
+    "train_dataset": "dataset", "validation_dataset": "eval_dataset",
+}  # fmt: skip
+"""What other libraries, or earlier versions of them, call a setting."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """What somebody wrote down, with where each setting stands.
+
+    Attributes:
+        values: Settings by name, each of its kind.
+        not_written: What each argument was that could not be written down, in words, by name.
+        name: What errors call the place that it was read from.
+        lines: The line of each setting; empty where there are none.
+    """
+
+    values: Mapping[str, Any]
+    not_written: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+
+def read_recipe_file(path: str | os.PathLike[str], known: Mapping[str, Setting]) -> Written:
+    """The settings in a file.
+
+    Args:
+        path: The file: YAML, or JSON, which is YAML.
+        known: The settings there are.
+
+    Returns:
+        The settings, checked.
+
+    Raises:
+        InputError: For a file that cannot be read, and for an unknown key, a key that stands twice, or a value of
+            another kind, with its line.
+    """
+    return parse_recipe(_content(Path(path).expanduser()), str(path), known)
+
+
+def read_entries(path: str | os.PathLike[str]) -> list[tuple[str, int, Any]]:
+    """Key, line and value of every entry of a file, whatever they are.
+
+    Args:
+        path: The file: YAML or JSON.
+
+    Returns:
+        The entries in order.
+
+    Raises:
+        InputError: For a file that cannot be read or is not a mapping, and for a key that stands twice.
+    """
+    return _entries(_content(Path(path).expanduser()), str(path))
+
+
+def parse_recipe(text: str, name: str, known: Mapping[str, Setting]) -> Written:
+    """The settings in a text; see `read_recipe_file`.
+
+    Args:
+        text: YAML or JSON.
+        name: What errors call it.
+        known: The settings there are.
+
+    Returns:
+        The settings, checked.
+
+    Raises:
+        InputError: As `read_recipe_file`.
+    """
+    values: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    not_written: dict[str, str] = {}
+    for key, line, value in _entries(text, name):
+        lines[key] = line
+        if key == NOT_WRITTEN:
+            not_written = _words(value, line, name)
+        elif key not in known:
+            raise InputError(f"line {line} of {name}: {key!r} is not a setting; {meant(key, known)}")
+        else:
+            values[key] = _value(known[key], value, line, name)
+    return Written(values, not_written, name, lines)
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """The name that somebody may have meant, in words.
+
+    Args:
+        name: What was said.
+        known: The names there are.
+
+    Returns:
+        A question, or all names where none is near.
+    """
+    plain = name.strip().lower().replace("-", "_").lstrip("_")
+    elsewhere = _ELSEWHERE.get(plain)
+    near = [elsewhere] if elsewhere in known else difflib.get_close_matches(plain, known, 1, 0.6)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+
+
+def _content(path: Path) -> str:
+    if not path.exists():
+        raise InputError(f"the recipe {path} does not exist; pass a YAML file, or the folder or repository of a result")
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"{path} has more than {MOST_BYTES:,} bytes, which is no recipe; pass a YAML file")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"the recipe {path} cannot be read ({first_line(error)}); pass a YAML file") from error
+
+
+def _entries(text: str, name: str) -> list[tuple[str, int, Any]]:
+    """Key, line and value of every entry of the mapping that the text must be."""
+    found = load_entries(text, name)
+    for key, line, _ in found:
+        if not isinstance(key, str):
+            raise InputError(f"line {line} of {name}: {shown(key)} is not the name of a setting; write it as text")
+    return found
+
+
+def _value(setting: Setting, value: Any, line: int, name: str) -> Any:
+    try:
+        return setting.read(value)
+    except ValueError as error:
+        raise InputError(
+            f"line {line} of {name}: {setting.name} is {shown(value)}, expected {error}; mend it or leave it out"
+        ) from None
+
+
+def _words(value: Any, line: int, name: str) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
+        raise InputError(f"line {line} of {name}: {NOT_WRITTEN} is {shown(value)}, expected names with words")
+    return dict(value)
+
+
+def as_yaml(settings: Mapping[str, Any], not_written: Mapping[str, str]) -> str:
+    """Settings as the text of a recipe file; access tokens are struck from it.
+
+    Args:
+        settings: Values by name.
+        not_written: What could not be written down, in words.
+
+    Returns:
+        YAML.
+    """
+    content = {name: _plain(value) for name, value in settings.items()}
+    if not_written:
+        content[NOT_WRITTEN] = dict(not_written)
+    return redacted(dump_text(content)) if content else ""
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, and mappings as YAML writes them."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple | list) else value

@@ -1,0 +1,313 @@
+"""Files that hold one dataset together: Parquet is looked at file by file, and read in the natural order of names."""
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from shed_hf.data.table_schema import merged
+from shed_hf.errors import InputError
+from shed_hf.utils.console import plural
+from shed_hf.utils.text import first_line
+from shed_hf.utils.warn import warn
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+READERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+"""The readers of `datasets` by the ending of a file's name."""
+
+_HUB = "hf://"
+_AT_ONCE = 8
+"""How many files are looked at at a time: each on the Hub takes some requests."""
+
+_NAMED = 5
+"""How many files a message names."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where files are, as `datasets.load_dataset` takes it.
+
+    Attributes:
+        path: A repository's id, a folder, or a reader's name.
+        data_files: Which of its files, as a pattern; None for all.
+        data_dir: The folder in it that they are in; None for any.
+        revision: The commit or branch; None for the newest.
+    """
+
+    path: str
+    data_files: str | None = None
+    data_dir: str | None = None
+    revision: str | None = None
+
+    def arguments(self) -> dict[str, str]:
+        """What load_dataset is passed."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def place_of(named: str) -> Place | None:
+    """Where an address of the Hub, a pattern of file names or a folder points.
+
+    Args:
+        named: An address such as ``hf://datasets/user/pool/data/*.parquet``, a path with ``*``, ``?`` or ``[…]``, or a
+            folder.
+
+    Returns:
+        The place; None where it is none of these.
+
+    Raises:
+        OSError: For a repository that isn't there or can't be reached.
+    """
+    path = Path(named).expanduser()
+    if named.startswith(_HUB):
+        return _on_hub(named)
+    if path.is_dir():
+        return Place(str(path))
+    if not path.exists() and glob.has_magic(named) and path.suffix in READERS:
+        return Place(READERS[path.suffix], str(path.absolute()))
+    return None
+
+
+def _on_hub(address: str) -> Place:
+    from huggingface_hub import HfFileSystem
+    from huggingface_hub.errors import RevisionNotFoundError
+    from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
+
+    hub: Any = HfFileSystem()
+    address = address.rstrip("/")
+    ending = PurePosixPath(address).suffix
+    try:
+        at = hub.resolve_path(address)
+    except FileNotFoundError as error:
+        if not isinstance(error.__cause__, RevisionNotFoundError):
+            raise
+        raise InputError(f"{address} names no branch, tag or commit that is there; pass one behind @") from error
+    if not (hub.glob(address) if glob.has_magic(address) else hub.exists(address)):
+        raise InputError(f"{address} names no file; pass one that is there, a folder, or a pattern such as *.parquet")
+    if not isinstance(at, HfFileSystemResolvedRepositoryPath) or at.repo_type != "dataset":
+        if ending not in READERS:
+            raise InputError(f"{address} is in no repository of datasets; pass a file or a pattern, such as *.parquet")
+        return Place(READERS[ending], address)
+    inside = at.path_in_repo
+    if not inside:
+        return Place(at.repo_id, revision=at.revision)
+    is_folder = not glob.has_magic(inside) and hub.isdir(address)
+    return Place(at.repo_id, None if is_folder else inside, inside if is_folder else None, at.revision)
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """A key to sort names by, such that ``part-2`` comes before ``part-10``.
+
+    Args:
+        name: A file's name or address.
+
+    Returns:
+        Its parts, numbers as such, and the name itself, for ``01`` and ``1``.
+    """
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
+
+
+def split_of(splits: Collection[str], split: str | None, name: str) -> str:
+    """Which split of several to take.
+
+    Args:
+        splits: The splits that there are.
+        split: The one that is asked for; None where there should be no other.
+        name: What error messages call the dataset.
+
+    Returns:
+        One of ``splits``.
+
+    Raises:
+        InputError: Where it isn't there, or there are several and none is asked for.
+    """
+    chosen = split or (next(iter(splits)) if len(splits) == 1 else "")
+    if chosen not in splits:
+        how = "split=" if name == "dataset" else f"{name}=dataset_dict[…]"
+        raise InputError(f"{name} has the splits {list(splits)}, split={split!r}; pass {how} with one of them")
+    return chosen
+
+
+def load_files(place: Place, split: str | None, name: str, drop_invalid: bool) -> tuple[Any, tuple[str, ...]]:
+    """Load the files at a place; those of Parquet in the natural order of their names.
+
+    Args:
+        place: Where they are.
+        split: Which split of several to load; None for all.
+        name: What error messages call the dataset.
+        drop_invalid: Leave out files that are broken or have other columns than most, instead of raising.
+
+    Returns:
+        The dataset or datasets by split, and the files that were left out, with why.
+
+    Raises:
+        InputError: For files that can't be used, naming them.
+        Exception: Whatever load_dataset raises for others.
+    """
+    import datasets
+
+    builder = datasets.load_dataset_builder(**place.arguments())
+    listed = {str(part): [str(file) for file in files] for part, files in (builder.config.data_files or {}).items()}
+    if builder.name != "parquet":
+        return datasets.load_dataset(**place.arguments(), split=split), ()
+    wanted = re.sub(r"\[.*", "", split or "") or split_of(listed, None, name)
+    shards = _Shards(place, name, listed, [wanted] if wanted in listed else [*listed], drop_invalid)
+    try:
+        return shards.load(split), tuple(shards.unread)
+    except InputError:
+        raise
+    except Exception:  # a damaged file makes its reader raise anything
+        if not shards.leave_out_unreadable():
+            raise
+        return shards.load(split), tuple(shards.unread)
+
+
+class _Shards:
+    """Files of Parquet by split, those that are left out, and what rows of the others have room in."""
+
+    def __init__(
+        self, place: Place, name: str, listed: Mapping[str, Sequence[str]], splits: Sequence[str], drop_invalid: bool
+    ) -> None:
+        self.unread: list[str] = []
+        self._place, self._name, self._drop_invalid = place, name, drop_invalid
+        self._files = {split: sorted(listed[split], key=natural) for split in splits}
+        self._as_listed = self._files == listed
+        self._features: Features | None = None
+        found = dict(zip(self._all, _at_once(_features_in, self._all), strict=True))
+        self._leave_out(self._problems(found))
+
+    @property
+    def _all(self) -> list[str]:
+        return [file for files in self._files.values() for file in files]
+
+    def load(self, split: str | None) -> Any:
+        """Load what is left."""
+        import datasets
+
+        arguments: dict[str, Any] = self._place.arguments()
+        of_folder = not (self._place.data_files or self._place.data_dir)
+        if not (of_folder and self._as_listed and not self.unread and self._features is None):
+            start = f"{_HUB}datasets/{self._place.path}@"
+            files = {
+                part: [file.removeprefix(start).partition("/")[2] if file.startswith(start) else file for file in each]
+                for part, each in self._files.items()
+            }
+            arguments = {**arguments, "data_files": files, "data_dir": None}
+        if self._features is not None:
+            arguments["features"] = self._features
+        return datasets.load_dataset(**arguments, split=split)
+
+    def leave_out_unreadable(self) -> bool:
+        """Read every file through, and leave out those that can't be read; whether there are any."""
+        broken = dict(zip(self._all, _at_once(_why_unreadable, self._all), strict=True))
+        problems = {file: why for file, why in broken.items() if why is not None}
+        self._leave_out(problems)
+        return bool(problems)
+
+    def _problems(self, found: "Mapping[str, Features | str]") -> dict[str, str]:
+        """Files that are broken, or whose columns are not those of most files; sets the features of the others."""
+        known = {file: features for file, features in found.items() if not isinstance(features, str)}
+        problems = {file: why for file, why in found.items() if isinstance(why, str)}
+        if not known:
+            return problems
+        kinds = Counter(map(_kind, known.values()))
+        usual = next(each for each in known.values() if _kind(each) == kinds.most_common(1)[0][0])
+        common = usual
+        for file, features in known.items():
+            why = _difference(features, common)
+            if why is None:
+                common = merged(common, features)
+            else:
+                problems[file] = why
+        first = next(features for file, features in known.items() if file not in problems)
+        self._features = None if common == first else common
+        return problems
+
+    def _leave_out(self, problems: Mapping[str, str]) -> None:
+        if not problems:
+            return
+        folder = _common_folder(self._all)
+        named = [f"{file.removeprefix(folder)} {problems[file]}" for file in self._all if file in problems]
+        left = {part: [file for file in files if file not in problems] for part, files in self._files.items()}
+        some = "; ".join(named[:_NAMED]) + (f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else "")
+        what = f"{len(named)} of the {plural(len(self._all), 'file')} of {self._name} can't be used: {some}"
+        if not self._drop_invalid or not all(left.values()):
+            remedy = ", or leave them out with drop_invalid=True" if all(left.values()) else ""
+            raise InputError(f"{what}; mend or remove them{remedy}")
+        warn(f"{what}; their rows are not among those to choose from")
+        self.unread += named
+        self._files = left
+
+
+def _common_folder(files: Sequence[str]) -> str:
+    """The folder that all files are in, with the slash behind it."""
+    levels = zip(*(file.split("/")[:-1] for file in files), strict=False)
+    return "".join(f"{level[0]}/" for level in takewhile(lambda level: len(set(level)) == 1, levels))
+
+
+def _at_once(look: Any, files: Sequence[str]) -> list[Any]:
+    with ThreadPoolExecutor(min(_AT_ONCE, max(len(files), 1))) as threads:
+        return list(threads.map(look, files))
+
+
+def _opened(file: str) -> Any:
+    from huggingface_hub import HfFileSystem
+
+    return HfFileSystem().open(file, "rb") if file.startswith(_HUB) else Path(file).open("rb")
+
+
+def _features_in(file: str) -> "Features | str":
+    """The columns of a file of Parquet, or what is wrong with it."""
+    import pyarrow.parquet as pq
+    from datasets import Features
+
+    try:
+        with _opened(file) as opened:
+            return Features.from_arrow_schema(pq.read_schema(opened))
+    except (ValueError, TypeError, KeyError, NotImplementedError) as error:  # pyarrow's are kinds of these
+        return _broken(error)
+
+
+def _why_unreadable(file: str) -> str | None:
+    """What is wrong with the rows of a file; None where all can be read."""
+    import pyarrow.parquet as pq
+
+    try:
+        with _opened(file) as opened:
+            for _ in pq.ParquetFile(opened).iter_batches():
+                pass
+    except (ValueError, TypeError, OSError) as error:  # pyarrow's are kinds of these
+        return _broken(error)
+    return None
+
+
+def _broken(error: Exception) -> str:
+    return f"is broken ({first_line(error) or type(error).__name__})"
+
+
+def _kind(features: "Features") -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((column, str(feature)) for column, feature in features.items()))
+
+
+def _difference(features: "Features", usual: "Features") -> str | None:
+    """How the columns of a file differ from those of most files; None where both go into one table."""
+    from datasets import Features
+
+    lacking = [column for column in usual if column not in features]
+    beside = [column for column in features if column not in usual]
+    parts = [f"lacks the column {column!r}" for column in lacking] + [f"has a column {column!r}" for column in beside]
+    if parts:
+        return f"{' and '.join(parts[:_NAMED])}, unlike most files"
+    for column, feature in features.items():
+        try:
+            merged(Features({column: usual[column]}), Features({column: feature}))
+        except (ValueError, TypeError):  # pyarrow's are kinds of these
+            types = [each.arrow_schema.field(column).type for each in (features, usual)]
+            return f"has {types[0]} in the column {column!r}, where most files have {types[1]}"
+    return None

@@ -1,0 +1,61 @@
+"""Figures for notebooks and papers: the same drawings as on the card, as matplotlib's own objects."""
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from shed_hf.errors import InputError
+from shed_hf.hub.card_text import kept_share
+from shed_hf.hub.figures import map_figure, settling_figure, values_figure
+from shed_hf.report.convergence import convergence_of
+from shed_hf.results.cluster_names import cluster_name
+from shed_hf.results.curation import Curation
+from shed_hf.results.units import scale_of
+from shed_hf.utils.console import plural
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PlotKind = Literal["values", "map", "convergence"]
+"""What can be plotted of a result."""
+
+
+def figure_of(curated: Curation, kind: PlotKind) -> "Figure":
+    """A figure of a result.
+
+    Args:
+        curated: The result.
+        kind: ``"values"``, what each cluster is worth; ``"map"``, which rows were kept; ``"convergence"``, how values
+            moved as more was measured.
+
+    Returns:
+        The figure, which a notebook shows and `savefig` writes.
+
+    Raises:
+        InputError: For another kind, and where the result has nothing to draw.
+    """
+    if kind not in get_args(PlotKind):
+        raise InputError(f"kind={kind!r} is unknown; pass one of {list(get_args(PlotKind))}")
+    if kind == "map":
+        plane = curated.valued.embedding_map
+        return map_figure(plane.coordinates, np.isin(plane.rows, curated.rows))
+    if not curated.estimate.played:
+        raise InputError('no game was played, so clusters have no values to plot; plot "map", or pass estimator=')
+    return _values(curated) if kind == "values" else _convergence(curated)
+
+
+def _values(curated: Curation) -> "Figure":
+    valued = curated.valued
+    names = [cluster_name(line["cluster"], line["top_terms"]) for line in curated.clusters]
+    return values_figure(valued.values, valued.stderr, kept_share(curated), names, scale_of(curated.recipe["utility"]))
+
+
+def _convergence(curated: Curation) -> "Figure":
+    found = convergence_of(curated)
+    if found is None:
+        raise InputError(
+            f"the result has {plural(len(curated.ledger), 'outcome')}, too few of coalitions to show how values moved; "
+            "measure more with budget="
+        )
+    valued = ~np.isnan(found.values).any(axis=0)
+    return settling_figure(found.measured, found.values[:, valued], scale_of(curated.recipe["utility"]))

@@ -1,0 +1,111 @@
+"""Writes the report: one HTML file that needs no network and runs nothing but its own script."""
+
+import base64
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from shed_hf.errors import InputError
+from shed_hf.report.content import content_of
+from shed_hf.results.curation import Curation
+
+PARTS = Path(__file__).parent / "page"
+VENDORED = Path(__file__).parent / "vendor" / "d3.min.js"
+
+SCRIPTS = ("elements.js", "subset.js", "comparison.js", "forest.js", "map.js", "rows.js", "convergence.js", "page.js")
+"""The page's own scripts, in the order in which they run, after D3."""
+
+MARK = "<!-- a report by shed_hf -->"
+"""What a report's second line is, so that only reports are written over."""
+
+
+def report_page(curated: Curation, title: str, shown: bool = True) -> str:
+    """The whole page.
+
+    Rows reach it as JSON, in which no markup can begin, and are shown as text. Its Content-Security-Policy lets nothing
+    be loaded, and nothing run but the scripts whose digests it names.
+
+    Args:
+        curated: The result.
+        title: The page's title.
+        shown: Whether texts of rows may be shown.
+
+    Returns:
+        HTML.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(PARTS), undefined=StrictUndefined, autoescape=True)
+    scripts = [VENDORED.read_text(encoding="utf-8"), _own_script()]
+    style = (PARTS / "report.css").read_text(encoding="utf-8")
+    page: str = environment.get_template("report.html.jinja").render(
+        mark=MARK,
+        title=title,
+        policy=_policy(scripts, style),
+        style=style,
+        scripts=scripts,
+        content=as_script_data(content_of(curated, shown)),
+    )
+    return page
+
+
+def write_report(curated: Curation, path: str | os.PathLike[str]) -> Path:
+    """Write the page to a file; an earlier report is replaced, and nothing else is.
+
+    Args:
+        curated: The result.
+        path: Where; parent folders are created.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        InputError: For a path that is not one, a file that is no report, and where nothing can be written.
+    """
+    if not isinstance(path, str | os.PathLike) or not str(path).isprintable() or str(path) == "":
+        raise InputError(f'path={path!r} is not a path; pass that of a new file, such as "report.html"')
+    target = Path(path).resolve()
+    try:
+        if target.is_dir() or (target.exists() and MARK not in target.read_text("utf-8", "replace")[:200]):
+            raise InputError(f"{target} exists already and is no report; pass another path")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+        partial.write_text(report_page(curated, _title(target)), encoding="utf-8")
+        partial.replace(target)
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error}); pass another path") from error
+    return target
+
+
+def as_script_data(content: Any) -> str:
+    """Plain data as JSON that can stand in a script element: ASCII, without a character that markup begins with.
+
+    Args:
+        content: Plain data.
+
+    Returns:
+        JSON.
+    """
+    written = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return written.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _own_script() -> str:
+    """All parts as one script, so that what they share is nobody else's."""
+    parts = "\n".join((PARTS / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def _policy(scripts: list[str], style: str) -> str:
+    allowed = " ".join(_digest(script) for script in scripts)
+    return f"default-src 'none'; script-src {allowed}; style-src {_digest(style)}; base-uri 'none'; form-action 'none'"
+
+
+def _digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _title(target: Path) -> str:
+    return target.parent.name if target.stem in ("report", "index") else target.stem

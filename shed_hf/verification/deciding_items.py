@@ -1,0 +1,95 @@
+"""The evaluation items that decided a choice, as far as a verdict can have them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from shed_hf.data.evaluation_items import EvaluationItems, items_from
+from shed_hf.data.formats import Example
+from shed_hf.data.pool import Pool
+from shed_hf.distributed.launch import is_main
+from shed_hf.errors import InputError
+from shed_hf.game.utility import UtilityFactory
+from shed_hf.results.curation import Curation
+from shed_hf.results.recipe import EvaluationEntry
+from shed_hf.results.tuner_again import tuner_entry_of
+from shed_hf.utils.console import plural
+from shed_hf.utils.text import first_line
+from shed_hf.utils.warn import warn
+from shed_hf.verification.items import items_again
+from shed_hf.verification.tuners import rebuilt
+
+_NOT_COMPARED = "test items were not compared with the evaluation items that decided the choice"
+
+
+def decided_by(
+    curation: Curation,
+    pool: Pool,
+    eval_dataset: Any,
+    tuner: UtilityFactory | None,
+    screened: Callable[[Pool, bool], Pool],
+) -> tuple[Sequence[Example] | None, tuple[str, ...]]:
+    """The evaluation items that decided the choice: those passed, those in memory, or those found again.
+
+    Args:
+        curation: The result, with its source.
+        pool: Its candidate rows.
+        eval_dataset: The evaluation items as they were passed to `curate`; None to find them.
+        tuner: What tunes for the verdict; None for a callable.
+        screened: Leaves out of ``eval_dataset`` what the model cannot be shown, or raises.
+
+    Returns:
+        The items, None where they are not at hand; and what is to be known of them.
+
+    Raises:
+        InputError: For an ``eval_dataset`` that did not decide the choice.
+    """
+    recipe = curation.recipe
+    if eval_dataset is not None:
+        columns, drop = recipe.get("eval_columns", recipe["columns"]), recipe["drop_invalid"]
+        rng = np.random.default_rng(0)  # nothing is held out
+        given = items_from(eval_dataset, pool, columns, drop, rng, lambda rows: screened(rows, drop))
+        return given.examples, _notes_of_items(given, recipe["evaluation"])
+    held, entry = curation.valued.measured_by, recipe["evaluation"]
+    if held is not None and held.items is not None:
+        return held.items.examples, ()
+    if entry is None:
+        return None, (f"{_NOT_COMPARED}: they are not known, its utility brought its own",)
+    try:
+        found = items_again(curation, _tuner_of_choice(curation, tuner), None, None)
+    except InputError as error:
+        return None, (f"{_NOT_COMPARED}: {first_line(error)}",)
+    if entry.get("digest", found.digest) != found.digest:
+        what = "source=" if entry["held_out"] else "eval_dataset="
+        return None, (f"{_NOT_COMPARED}: those found have other content; pass {what} as it was passed to curate",)
+    return found.examples, ()
+
+
+def _tuner_of_choice(curation: Curation, tuner: UtilityFactory | None) -> UtilityFactory | None:
+    """What the choice was measured with, which tells which rows its model could be shown; else the verdict's."""
+    held, entry = curation.valued.measured_by, tuner_entry_of(curation.recipe)
+    if held is not None and held.tuner is not None:
+        return held.tuner
+    try:
+        return tuner if entry is None else rebuilt(entry)
+    except InputError:  # such as an objective that the recipe only names
+        return tuner
+
+
+def _notes_of_items(given: EvaluationItems, recorded: EvaluationEntry | None) -> tuple[str, ...]:
+    """See that evaluation items are those that a recipe was made with; a note where nothing tells."""
+    known = None if recorded is None else recorded.get("digest")
+    if known == given.digest:
+        return ()
+    n_given = plural(len(given.examples), "item")
+    if known is not None or (recorded is not None and recorded["items"] != len(given.examples)):
+        recorded_items = 0 if recorded is None else recorded["items"]
+        raise InputError(
+            f"eval_dataset= has {n_given} and is not what the rows were chosen by ({recorded_items} of other content); "
+            "pass it as it was passed to curate, or leave it out"
+        )
+    note = f"whether the {n_given} of eval_dataset= decided the choice could not be checked: the recipe does not tell"
+    if is_main():
+        warn(note)
+    return (note,)

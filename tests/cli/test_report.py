@@ -1,0 +1,44 @@
+"""`shed-hf report`."""
+
+import json
+from pathlib import Path
+
+import pytest
+from datasets import Dataset
+from typer.testing import CliRunner
+
+from shed_hf.cli import app
+from tests.helpers.curations import curated_of
+from tests.helpers.loopback_hub import LoopbackHub
+from tests.helpers.pages import Page
+from tests.helpers.rows import make_rows
+
+
+def test_a_saved_folder_and_a_repository_become_a_page_and_a_space(
+    tmp_path: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_me_secret")
+    monkeypatch.chdir(tmp_path)
+    curated = curated_of(Dataset.from_list(make_rows(40)), 10)
+    curated.save_to_disk("run", pages=False)
+    curated.push_to_hub("me/reported")
+    shell = CliRunner()
+    first = shell.invoke(app, ["report", "run"])
+    assert (first.exit_code, "report.html; open it in a browser" in first.output) == (0, True), first.output
+    assert Page(Path("report.html").read_text(encoding="utf-8")).content["kept"] == 10
+    second = shell.invoke(
+        app, ["report", "me/reported", "--output", "other.html", "--push-to-hub", "me/run-report", "--json"]
+    )
+    assert second.exit_code == 0, second.output
+    told = json.loads(second.output.splitlines()[-1])
+    assert told == {"report": str(tmp_path / "other.html"), "space": f"{hub.url}/spaces/me/run-report"}
+    assert Page(Path("other.html").read_text(encoding="utf-8")).content["pool"] == 40
+    assert "index.html" in hub.files("me/run-report", "spaces")
+
+
+def test_what_cannot_be_reported_ends_in_one_line(tmp_path: Path) -> None:
+    for arguments in (["report", str(tmp_path)], ["report", "me/x", "--private"]):
+        told = CliRunner().invoke(app, arguments)
+        assert told.exit_code == 1
+        assert "error: " in told.output
+        assert "Traceback" not in told.output

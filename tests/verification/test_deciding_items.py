@@ -1,0 +1,71 @@
+"""Evaluation items that decided a choice, found again for results that were read from a folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset
+
+from shed_hf import CuratedDataset, InputError, curate
+from shed_hf.results.verdict import Verdict
+from tests.helpers.rows import make_rows
+
+
+@pytest.fixture(scope="module")
+def held_out(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, set[str]]:
+    """A folder of a choice by items that were held out, the file that was curated, and the texts of these items."""
+    place = tmp_path_factory.mktemp("held_out")
+    Dataset.from_list(make_rows(80)).to_json(place / "rows.jsonl")
+    arguments = {"estimator": None, "sampler": "longest", "embedder": "lexical", "clusterer": "topic"}
+    result = curate(str(place / "rows.jsonl"), 8, model=str(tiny_model), **arguments)
+    result.save_to_disk(place / "kept", pages=False)
+    measured_by = result.valued.measured_by
+    assert measured_by is not None and measured_by.items is not None
+    return place / "kept", place / "rows.jsonl", {item.text for item in measured_by.items.examples}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("passed_to", ["load_from_disk", "verify"])
+def test_items_that_were_held_out_are_found_again_and_are_no_test_items(
+    held_out: tuple[Path, Path, set[str]], passed_to: str
+) -> None:
+    folder, file, items = held_out
+    source = str(file)
+    loaded = CuratedDataset.load_from_disk(folder, source=source if passed_to == "load_from_disk" else None)
+    passed = {"source": source} if passed_to == "verify" else {}
+    with pytest.raises(
+        InputError, match=rf"0 of 80 test items are left: \d+ repeat rows of the pool and {len(items)} "
+    ):
+        loaded.verify(source, seeds=2, full=False, **passed)
+    if passed_to == "load_from_disk":
+        verdict = loaded.verify([*make_rows(80), *make_rows(20, seed=7)], seeds=2, full=False)
+        assert verdict.dropped["repeating evaluation items"] == len(items) == 8 and verdict.notes == ()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_items_that_cannot_be_found_again_are_said_to_be_uncompared(
+    held_out: tuple[Path, Path, set[str]], tmp_path: Path
+) -> None:
+    folder, _, _ = held_out
+    Dataset.from_list(make_rows(80)[::-1]).to_json(tmp_path / "reversed.jsonl")
+    loaded = CuratedDataset.load_from_disk(folder, source=str(tmp_path / "reversed.jsonl"))
+    verdict = loaded.verify(make_rows(20, seed=7), seeds=2, full=False)
+    assert verdict.dropped["repeating evaluation items"] is None
+    assert "were not compared" in verdict.notes[0] and "pass the very dataset" in verdict.notes[0]
+    assert Verdict.from_json(json.loads(json.dumps(verdict.as_json()))) == verdict
+    assert "were not compared" in str(verdict)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_items_that_rows_were_chosen_by_are_no_test_set_even_where_they_are_not_at_hand(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    items = make_rows(20, seed=9)
+    arguments: dict[str, Any] = {"estimator": None, "sampler": "longest", "embedder": "lexical", "clusterer": "topic"}
+    pool = Dataset.from_list(make_rows(40))
+    kept = curate(pool, 4, eval_dataset=Dataset.from_list(items), model=str(tiny_model), **arguments)
+    kept.save_to_disk(tmp_path / "kept", pages=False)
+    loaded = CuratedDataset.load_from_disk(tmp_path / "kept", source=pool)
+    with pytest.raises(InputError, match="the very items that the rows were chosen by"):
+        loaded.verify(items, seeds=2, full=False)

@@ -128,9 +128,7 @@ class Choice:
         Raises:
             InputError: For items without options.
         """
-        _check_options(items, "choice")
-        _warn_of_repeats(items)
-        return [[item.answering(option) for option in _different(item)] for item in items]
+        return _with_each_option(items, "choice")
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
         """Log softmax over the options, at the right one.
@@ -208,9 +206,7 @@ class NormalisedAccuracy:
         Raises:
             InputError: For items without options.
         """
-        _check_options(items, "normalised-accuracy")
-        _warn_of_repeats(items)
-        return [[item.answering(option) for option in _different(item)] for item in items]
+        return _with_each_option(items, "normalised-accuracy")
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
         """Whether the model is right.
@@ -280,6 +276,12 @@ class Contrast:
 
 
 Objective = LikelihoodObjective | ModelObjective
+
+
+def _with_each_option(items: Sequence[Example], objective: str) -> list[list[Example]]:
+    _check_options(items, objective)
+    _warn_of_repeats(items)
+    return [[item.answering(option) for option in _different(item)] for item in items]
 
 
 def _check_options(items: Sequence[Example], name: str) -> None:

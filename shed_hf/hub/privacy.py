@@ -8,7 +8,7 @@ import numpy as np
 
 from shed_hf.clustering.topic_terms import LOOKED_AT, top_terms
 from shed_hf.embedding.encoders import FittedLexical
-from shed_hf.errors import HubError
+from shed_hf.errors import HubError, InputError
 from shed_hf.game.ledger import Ledger
 from shed_hf.hub.client import client
 from shed_hf.hub.retry import with_retries
@@ -30,6 +30,30 @@ class SourceAccess:
 
     public: bool = False
     card: dict[str, Any] = field(default_factory=dict)
+
+    def shows(self, excerpts: "Excerpts") -> bool:
+        """Whether texts of rows are shown: as was asked, ``"auto"`` only of a public dataset of the Hub.
+
+        Args:
+            excerpts: What was asked.
+
+        Returns:
+            Whether they are.
+        """
+        return self.public if excerpts == "auto" else bool(excerpts)
+
+
+def check_excerpts(excerpts: object) -> None:
+    """Raise for what says nothing of whether texts of rows are shown.
+
+    Args:
+        excerpts: What was asked.
+
+    Raises:
+        InputError: For anything but ``"auto"``, True and False.
+    """
+    if excerpts not in ("auto", True, False):
+        raise InputError(f'excerpts={excerpts!r} is unknown; pass "auto", True or False')
 
 
 def source_access(curated: Curation, token: str | None) -> SourceAccess:

@@ -9,7 +9,7 @@ from typing import Any
 from shed_hf.errors import InputError, ShedError
 from shed_hf.errors.safe_text import safe
 from shed_hf.hub.client import CardBuilder, check_name, client, fetch, publish
-from shed_hf.hub.privacy import Excerpts, SourceAccess, as_published, source_access
+from shed_hf.hub.privacy import Excerpts, SourceAccess, as_published, check_excerpts, source_access
 from shed_hf.hub.token import checked_token
 from shed_hf.results.curation import Curation
 from shed_hf.storage.curated_folder import CONFIGS, MANIFEST, read, write
@@ -52,14 +52,12 @@ def push(
     with _saved_on_failure(
         curated, repo_id, {"private": private, "revision": revision, "commit_message": message, "excerpts": excerpts}
     ):
-        if excerpts not in ("auto", True, False):
-            raise InputError(f'excerpts={excerpts!r} is unknown; pass "auto", True or False')
+        check_excerpts(excerpts)
         checked_token(token)
         check_name(repo_id)
         client(token)
         access = source_access(curated, token)
-        shown = access.public if excerpts == "auto" else bool(excerpts)
-        published = as_published(curated, shown)
+        published = as_published(curated, access.shows(excerpts))
         with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
             return publish(
                 repo_id,

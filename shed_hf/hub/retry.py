@@ -3,12 +3,13 @@
 import re
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from shed_hf.errors import HubError
 from shed_hf.errors.safe_text import one_line
 from shed_hf.utils.console import say
+from shed_hf.utils.hub_problems import came_from, chain_of
 
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
@@ -60,23 +61,11 @@ def with_retries(
     raise AssertionError("the last attempt either returns or raises")
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from; uploads wrap the Hub's answer in errors of their own."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _has(error: BaseException, *kinds: type[BaseException]) -> bool:
-    """Whether an error of these kinds is in the chain."""
-    return any(isinstance(e, kinds) for e in _chain(error))
-
-
 def _answers(error: BaseException) -> "list[HfHubHTTPError]":
     """What the Hub answered, as errors, the outermost first."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    return [e for e in _chain(error) if isinstance(e, HfHubHTTPError) and e.response is not None]
+    return [e for e in chain_of(error) if isinstance(e, HfHubHTTPError) and e.response is not None]
 
 
 def _status(error: BaseException) -> int | None:
@@ -89,7 +78,7 @@ def _is_the_hubs(error: BaseException) -> bool:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     kinds = (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, httpx2.HTTPError, ConnectionError)
-    return type(error) is RuntimeError or _has(error, *kinds)
+    return type(error) is RuntimeError or came_from(error, *kinds)
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -104,7 +93,7 @@ def is_unreachable(error: BaseException) -> bool:
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    return _has(error, OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout)
+    return came_from(error, OfflineModeIsEnabled, httpx2.ConnectError, httpx2.ConnectTimeout)
 
 
 def _is_transient(error: BaseException) -> bool:
@@ -112,17 +101,17 @@ def _is_transient(error: BaseException) -> bool:
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled
 
-    if _has(error, OfflineModeIsEnabled):
+    if came_from(error, OfflineModeIsEnabled):
         return False
     status = _status(error)
     if status is not None:
         return status in _TRANSIENT
-    return _has(error, httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, ConnectionError)
+    return came_from(error, httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, ConnectionError)
 
 
 def _was_retried(error: BaseException) -> bool:
     """Whether the client has tried the same request six times already, within half a minute."""
-    frames = (frame for each in _chain(error) for frame, _ in traceback.walk_tb(each.__traceback__))
+    frames = (frame for each in chain_of(error) for frame, _ in traceback.walk_tb(each.__traceback__))
     return any(frame.f_code.co_name == "_http_backoff_base" for frame in frames)
 
 
@@ -137,7 +126,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _last(error: BaseException) -> str:
-    deepest = list(_chain(error))[-1]
+    deepest = list(chain_of(error))[-1]
     return one_line(f"{type(deepest).__name__}: {deepest}", 200)
 
 
@@ -150,7 +139,7 @@ def _as_hub_error(error: Exception, doing: str, hint: Callable[[], str]) -> HubE
         return HubError(
             f"{doing} failed: {cache}the Hub can't be reached; check the connection, and that HF_HUB_OFFLINE is not set"
         )
-    if _has(error, GatedRepoError):
+    if came_from(error, GatedRepoError):
         return HubError(f"{doing} failed: it is gated, and the token has no access; ask for access on its page")
     advice: dict[int | None, str] = {
         401: "no such repository for this token, or a token that is not valid: log in with `hf auth login`",

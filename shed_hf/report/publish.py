@@ -1,8 +1,7 @@
 """Publishes a report as a static Space, by the same rules of privacy as a dataset."""
 
-from shed_hf.errors import InputError
 from shed_hf.hub.client import check_name, client
-from shed_hf.hub.privacy import Excerpts, as_published, source_access
+from shed_hf.hub.privacy import Excerpts, as_published, check_excerpts, source_access
 from shed_hf.hub.space import publish_page
 from shed_hf.hub.token import checked_token
 from shed_hf.report.page import report_page
@@ -36,12 +35,11 @@ def push_report(
         InputError: For arguments that can't be used, and for a Space whose page shed_hf did not make.
         HubError: When the Hub refuses, or can't be reached.
     """
-    if excerpts not in ("auto", True, False):
-        raise InputError(f'excerpts={excerpts!r} is unknown; pass "auto", True or False')
+    check_excerpts(excerpts)
     checked_token(token)
     title = check_name(repo_id).split("/")[1]
     client(token)
     access = source_access(curated, token)
-    shown = access.public if excerpts == "auto" else bool(excerpts)
+    shown = access.shows(excerpts)
     page = report_page(as_published(curated, shown), title, shown)
     return publish_page(page, repo_id, title, not access.public if private is None else private, message, token)

@@ -34,11 +34,7 @@ def attach_source(curated: Curation, source: Any) -> Curation:
     Raises:
         InputError: When the source can't be loaded, lacks rows of the pool, or lacks columns of the curated rows.
     """
-    try:
-        split = (curated.recipe["source"]["split"] or None) if _may_have_splits(source) else None
-        dataset = load_source(source, split, "source", curated.recipe["drop_invalid"])
-    except OSError as error:  # such as datasets' for a name that is not there
-        raise InputError(f"source={source!r} can't be loaded ({error}); pass the dataset that was curated") from error
+    dataset = load_again(curated, source)
     columns = [column for column in curated.dataset.column_names if column not in COLUMNS]
     lacking = [column for column in columns if column not in dataset.column_names]
     if lacking:
@@ -46,6 +42,26 @@ def attach_source(curated: Curation, source: Any) -> Curation:
     positions = _positions(curated, dataset)
     rows = dataset.select_columns(columns).select(positions)
     return replace(curated, valued=replace(curated.valued, source=rows, whole_source=dataset))
+
+
+def load_again(curated: Curation, source: Any) -> "Dataset":
+    """The dataset that a result was made from, as its recipe read it.
+
+    Args:
+        curated: The result.
+        source: The dataset that was curated, as `curate` takes it.
+
+    Returns:
+        The split that was curated.
+
+    Raises:
+        InputError: When it can't be loaded.
+    """
+    try:
+        split = (curated.recipe["source"]["split"] or None) if _may_have_splits(source) else None
+        return load_source(source, split, "source", curated.recipe["drop_invalid"])
+    except OSError as error:  # such as datasets' for a name that is not there
+        raise InputError(f"source={source!r} can't be loaded ({error}); pass the dataset that was curated") from error
 
 
 def _may_have_splits(source: Any) -> bool:
@@ -78,22 +94,34 @@ def with_source(curated: Curation, source: Any) -> Curation:
             f"the dataset that was curated ({curated.recipe['source']['rows']} rows)"
         )
     try:
-        return attach_source(curated, _loaded(hub))
+        return attach_source(curated, load_hub_entry(hub, "the source ", "source= with the dataset that was curated"))
     except InputError as error:
         changed = "" if hub["untouched"] else "; the rows were changed before they were curated"
         remedy = "" if "pass source=" in str(error) else "; pass source= with the dataset as it was curated"
         raise InputError(f"{error}{changed}{remedy}") from error
 
 
-def _loaded(hub: Mapping[str, Any]) -> "Dataset":
+def load_hub_entry(hub: Mapping[str, Any], named: str, instead: str) -> "Dataset":
+    """A dataset that a recipe names on the Hub, at the revision that was read.
+
+    Args:
+        hub: The recipe's entry.
+        named: What messages say before the repository's name.
+        instead: What to pass where it can't be loaded.
+
+    Returns:
+        The split that was read.
+
+    Raises:
+        InputError: When it can't be loaded.
+    """
     from datasets import load_dataset
 
     try:
         return load_dataset(hub["repo"], hub["config"], split=hub["split"], revision=hub["revision"])
     except (OSError, ValueError) as error:  # datasets' errors for what is not there are these
         raise InputError(
-            f"the source {hub['repo']} at revision {hub['revision'][:8]} can't be loaded ({error}); pass source= with "
-            "the dataset that was curated"
+            f"{named}{hub['repo']} at revision {hub['revision'][:8]} can't be loaded ({error}); pass {instead}"
         ) from error
 
 

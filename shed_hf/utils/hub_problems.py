@@ -24,7 +24,7 @@ def hub_problem(named: str, argument: str, kind: str, error: BaseException, inst
     from huggingface_hub.errors import GatedRepoError
 
     what = f"{argument}={named!r}"
-    if _has(error, GatedRepoError) or _says(error, "is a gated dataset"):
+    if came_from(error, GatedRepoError) or _says(error, "is a gated dataset"):
         return HubError(
             f"{what} is a gated {kind}: ask for access on its page on the Hub, and log in with `hf auth login` or set "
             f"HF_TOKEN; or pass {instead}"
@@ -49,39 +49,55 @@ def hub_problem(named: str, argument: str, kind: str, error: BaseException, inst
     return None
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from, also where a library hides it."""
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came from, also where a library hides it or wraps the Hub's answer in errors of its own.
+
+    Args:
+        error: The error; None for none.
+
+    Yields:
+        The error, then what each came from.
+    """
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _has(error: BaseException, *kinds: type[BaseException]) -> bool:
-    return any(isinstance(each, kinds) for each in _chain(error))
+def came_from(error: BaseException, *kinds: type[BaseException]) -> bool:
+    """Whether an error of these kinds is in the chain.
+
+    Args:
+        error: The error.
+        *kinds: Classes of errors.
+
+    Returns:
+        Whether one is.
+    """
+    return any(isinstance(each, kinds) for each in chain_of(error))
 
 
 def _says(error: BaseException, *words: str) -> bool:
-    return any(word in str(each) for each in _chain(error) for word in words)
+    return any(word in str(each) for each in chain_of(error) for word in words)
 
 
 def _is_missing(error: BaseException) -> bool:
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    return _has(error, RepositoryNotFoundError, DatasetNotFoundError)
+    return came_from(error, RepositoryNotFoundError, DatasetNotFoundError)
 
 
 def _is_offline(error: BaseException) -> bool:
     from huggingface_hub.constants import is_offline_mode
     from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    return is_offline_mode() and _has(error, OfflineModeIsEnabled, LocalEntryNotFoundError, ConnectionError)
+    return is_offline_mode() and came_from(error, OfflineModeIsEnabled, LocalEntryNotFoundError, ConnectionError)
 
 
 def _status(error: BaseException) -> int | None:
     from huggingface_hub.errors import HfHubHTTPError
 
-    answers = [each.response for each in _chain(error) if isinstance(each, HfHubHTTPError)]
+    answers = [each.response for each in chain_of(error) if isinstance(each, HfHubHTTPError)]
     return next((int(answer.status_code) for answer in answers if answer is not None), None)
 
 
@@ -89,4 +105,4 @@ def _is_unreachable(error: BaseException) -> bool:
     import httpx2
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    return _has(error, httpx2.HTTPError, LocalEntryNotFoundError, ConnectionError)
+    return came_from(error, httpx2.HTTPError, LocalEntryNotFoundError, ConnectionError)

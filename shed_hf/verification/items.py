@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.data.evaluation_items import EvaluationItems, items_from
-from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool, read_pool
 from shed_hf.errors import InputError
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import HubEntry
+from shed_hf.results.source_rows import load_again, load_hub_entry
 from shed_hf.utils.console import plural
 from shed_hf.utils.random_streams import Streams
 from shed_hf.verification.tuners import screened
@@ -83,21 +83,12 @@ def _dataset(curated: Curation) -> "Dataset":
 
 
 def _from_hub(hub: HubEntry) -> "Dataset":
-    from datasets import load_dataset
-
-    try:
-        return load_dataset(hub["repo"], hub["config"], split=hub["split"], revision=hub["revision"])
-    except (OSError, ValueError) as error:  # datasets' errors for what is not there are these
-        raise InputError(
-            f"{hub['repo']} at revision {hub['revision'][:8]} can't be loaded ({error}); pass eval_dataset= with the "
-            "items that the curation was evaluated on"
-        ) from error
+    return load_hub_entry(hub, "", "eval_dataset= with the items that the curation was evaluated on")
 
 
 def _held_out(curated: Curation, tuner: UtilityFactory | None, source: Any) -> EvaluationItems:
     recipe, hub = curated.recipe, curated.recipe["source"]["hub"]
-    split = recipe["source"]["split"] or None
-    whole = curated.valued.whole_source if source is None else load_source(source, split, "source")
+    whole = curated.valued.whole_source if source is None else load_again(curated, source)
     if whole is None and hub is None:
         raise InputError(
             "the evaluation items were held out of the curated dataset, which is not at hand; pass source= with the "

@@ -9,6 +9,7 @@ from datasets import Dataset
 
 from shed_hf import CuratedDataset, InputError, curate
 from shed_hf.results.verdict import Verdict
+from shed_hf.verification.items import items_again
 from tests.helpers.rows import make_rows
 
 
@@ -41,6 +42,15 @@ def test_items_that_were_held_out_are_found_again_and_are_no_test_items(
     if passed_to == "load_from_disk":
         verdict = loaded.verify([*make_rows(80), *make_rows(20, seed=7)], seeds=2, full=False)
         assert verdict.dropped["repeating evaluation items"] == len(items) == 8 and verdict.notes == ()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_items_that_were_held_out_of_a_file_are_found_in_its_rows_as_a_list(
+    held_out: tuple[Path, Path, set[str]],
+) -> None:
+    folder, _, texts = held_out
+    found = items_again(CuratedDataset.load_from_disk(folder), None, None, make_rows(80))
+    assert {item.text for item in found.examples} == texts
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

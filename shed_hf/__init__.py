@@ -16,6 +16,7 @@ How the code is laid out; a folder imports only from itself and from lines above
     extension/                   a finished curation goes on: transfer to another model, growth of the pool
     cluster_scorer, curated_dataset    the two public classes: a record, and what can be done with it
     curation/                    curate and plan
+    datatrove/                   steps for pools that outgrow one machine
     comparison/                  compare: ways to choose rows, tuned on alike
     demo/, cli/                  the demo; the shell
 """
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from shed_hf.estimators import (
         BanzhafMSR,
         Exact,
+        Hierarchical,
         InRun,
         LeastSquares,
         Permutation,
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from shed_hf.results.verdict import Verdict
     from shed_hf.sampling.dataset_quantization import DatasetQuantization
     from shed_hf.sampling.dsir import DSIR
+    from shed_hf.sampling.extrapolated import Extrapolated
     from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
     from shed_hf.sampling.row_values import RowValues
     from shed_hf.sampling.samplers import QOCS, QWCS, Random
@@ -110,6 +113,7 @@ _HOMES = {
     "estimators": (
         "BanzhafMSR",
         "Exact",
+        "Hierarchical",
         "InRun",
         "LeastSquares",
         "Permutation",
@@ -135,6 +139,7 @@ _HOMES = {
     "results.verdict": ("Verdict",),
     "sampling.dataset_quantization": ("DatasetQuantization",),
     "sampling.dsir": ("DSIR",),
+    "sampling.extrapolated": ("Extrapolated",),
     "sampling.retrieval": ("CreditCoverage", "Retrieval"),
     "sampling.row_values": ("RowValues",),
     "sampling.samplers": ("QOCS", "QWCS", "Random"),
@@ -163,11 +168,13 @@ __all__ = [
     "Diverged",
     "Evaluation",
     "Exact",
+    "Extrapolated",
     "Features",
     "FineTune",
     "Full",
     "Game",
     "Given",
+    "Hierarchical",
     "HubError",
     "InRun",
     "InputError",

@@ -1,5 +1,6 @@
 """Fixtures: a tiny language model made on the spot, small pools, and a Hub of our own."""
 
+import gc
 import logging
 import os
 import sys
@@ -40,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "system" not in item.path.parts)
 
 
+def pytest_collection_finish() -> None:
+    """Collecting garbage among all that was imported, hundreds of times a run, finds none."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_bars() -> None:
     datasets.disable_progress_bars()
@@ -51,6 +58,16 @@ def _equal_pools_are_laid_out_once() -> Iterator[None]:
     """The map is most of the time of a small curation; `tests/results/test_embedding_map.py` makes every map anew."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(embedding_map, "layout", once(embedding_map.layout))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _coalitions_of_equal_seeds_are_chosen_once() -> Iterator[None]:
+    """Choosing them is most of the time of a game without a model."""
+    from shed_hf.estimators import coalition_design
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coalition_design, "choose_pairs", once(coalition_design.choose_pairs))
         yield
 
 
@@ -77,13 +94,13 @@ def no_token_is_told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptu
     assert "secret" not in "".join([*capsys.readouterr(), caplog.text])
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pool() -> datasets.Dataset:
     """120 instruction rows of four topics."""
     return datasets.Dataset.from_list(make_rows(120))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def items() -> datasets.Dataset:
     """16 further rows of the same topics."""
     return datasets.Dataset.from_list(make_rows(16, seed=99))

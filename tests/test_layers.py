@@ -26,7 +26,7 @@ LAYERS = [
     {"extension"},
     {"cluster_scorer"},
     {"curated_dataset"},
-    {"curation"},
+    {"curation", "datatrove"},
     {"comparison"},
     {"__init__", "demo"},
     {"cli"},

@@ -39,6 +39,9 @@ METHODS: dict[str, Any] = {
     "full": "full",
 }
 
+PATHS = ("out", "folder", "model")
+"""Arguments that say where things are on this machine."""
+
 
 def main() -> None:
     """Compare, print, and write what was measured."""
@@ -64,7 +67,9 @@ def main() -> None:
     plain = {
         "table": str(comparison).splitlines(),
         "lines": json.loads(comparison.to_pandas().to_json(orient="records")),
-        "setting": {name: str(value) for name, value in vars(arguments).items() if name not in ("out", "folder")},
+        "setting": {
+            name: str(value) for name, value in vars(arguments).items() if name not in ("out", "folder", "model")
+        },
         "model": Path(arguments.model).name,
         "pool": folder.name,
         "device": device(),

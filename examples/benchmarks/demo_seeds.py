@@ -6,7 +6,7 @@ tuning), then by the mean gain over random rows. `results/demo_seeds.json` has t
 and, under `tried_before`, those of earlier ones.
 
     python examples/benchmarks/demo_seeds.py --seeds 100 101 102 --learning-rate 3e-3 1e-2 --epochs 2 3
-    python examples/benchmarks/demo_seeds.py --seeds 200 201 202 203 204 --out results/demo_seeds.json   # as it ships
+    python examples/benchmarks/demo_seeds.py --seeds 205 206 207 208 209 --out results/demo_seeds.json   # as it ships
 """
 
 import argparse
@@ -22,7 +22,10 @@ from shed_hf.curation.recipe import versions
 from shed_hf.demo import choice, settings
 from shed_hf.demo.run import run
 
-GRID = ("learning_rate", "epochs", "batch_size", "proxies", "n_items", "n_test", "budget", "sampler")
+GRID = (
+    "learning_rate", "epochs", "batch_size", "proxies", "n_items", "n_test", "budget", "share", "sampler", "tunings",
+    "draws",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -73,7 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=("small", "smollm2"), default="small")
     parser.add_argument("--seeds", type=int, nargs="+", default=[200, 201, 202, 203, 204])
     for name in GRID:
-        kind = {"learning_rate": float, "sampler": str}.get(name, int)
+        kind = {"learning_rate": float, "share": float, "sampler": str}.get(name, int)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, nargs="+", default=None)
     parser.add_argument("--out", type=Path, default=None)
     return parser.parse_args()

@@ -13,6 +13,7 @@ import json
 import math
 import time
 import warnings
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from shed_hf.curation.recipe import device, versions
 from shed_hf.data.pool import Pool, read_pool
 from shed_hf.game.game import Game
 from shed_hf.game.utility import TrainableUtility
+
+SETTINGS = ("size", "clusters", "game_budget", "budget", "tunings", "learning_rate")
 
 KEPT, RANDOM = "kept by the race", "random rows"
 
@@ -61,9 +64,10 @@ def write(races: list[dict[str, Any]], seconds: float, arguments: argparse.Names
     content = {
         "pool": arguments.folder.name,
         "model": Path(arguments.model).name,
-        "setting": {name: getattr(arguments, name) for name in ("size", "clusters", "budget", "tunings")},
+        "setting": {name: getattr(arguments, name) for name in SETTINGS},
         "device": device(),
         "versions": versions(),
+        "date": str(date.today()),
         "seconds": round(seconds, 1),
         "summary": summary(races),
         "races": races,
@@ -80,6 +84,7 @@ def raced(
         arguments.size,
         **settings,
         clusterer=shed_hf.KMeans(arguments.clusters),
+        budget=arguments.game_budget,
         method=shed_hf.Race(budget=arguments.budget),
         seed=seed,
     )
@@ -133,6 +138,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", required=True)
     parser.add_argument("--size", type=float, default=0.1)
     parser.add_argument("--clusters", type=int, default=12)
+    parser.add_argument("--game-budget", type=int, help="of the game that values clusters; by default as in curate")
     parser.add_argument("--budget", type=int, help="of the race; by default four fine-tunings a candidate")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tunings", type=int, default=4)

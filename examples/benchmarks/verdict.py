@@ -1,12 +1,14 @@
 """The verdict's own error rate, and how many seeds a known gain takes.
 
     python examples/benchmarks/verdict.py --sims 2000
+    python examples/benchmarks/verdict.py --groups 500
     python examples/benchmarks/verdict.py --real 20 --model MODEL --data ROWS.jsonl
 
 Simulated outcomes are item + subset + seed + (subset × item) + (seed × item), all normal, or whether that is above 0
 (accuracy). *Random*: the chosen rows are drawn as the random ones are; the share of "better" should be at most 5 %.
 *Gain*: a known gain is added to the chosen rows; how often it is shown, and what the first verdict says of the seeds it
-would take. *Real*: a model is tuned on random subsets, one of which is called chosen, and measured on items apart.
+would take. *Groups*: rows are random, and only the lowest group of items counts. *Real*: a model is tuned on random
+subsets, one of which is called chosen, and measured on items apart.
 """
 
 import argparse
@@ -18,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from shed_hf.curation.recipe import device, versions
-from shed_hf.verification.judge import judge
+from shed_hf.evaluation.item_groups import OverGroups
+from shed_hf.verification.judge import judge, spread_over_random
 from shed_hf.verification.spread import Runs, Spread
 
 OUT = Path(__file__).parent / "results" / "verdict.json"
@@ -92,6 +95,44 @@ def simulated(sims: int) -> dict[str, Any]:
     return {"sims": sims, "random": random, "worst": worst, "gains": gains, "advice": advice}
 
 
+GROUPS = {"three of 20": [20] * 3, "four of 40": [40] * 4, "five of 8": [8] * 5, "of 16, 32 and 64": [16, 32, 64]}
+"""Sizes of the groups of test items."""
+
+
+def lowest_group(sims: int) -> list[dict[str, Any]]:
+    """Shares of "better" and "worse" where rows are random and only the lowest group counts, by the interval alone.
+
+    Groups differ by ``apart`` (standard deviation) before tuning, and every subset moves each group by 0.1 on its own.
+    """
+    rng, found = np.random.default_rng(0), []
+    for name, sizes in GROUPS.items():
+        reduced = OverGroups("worst-group", np.repeat(np.arange(len(sizes)), sizes))
+        for apart in (0.0, 0.3, 2.0):
+            for world in ("draws and seeds differ", "items differ"):
+                signs = [group_gain(rng, reduced, apart, WORLDS[world]) for _ in range(sims)]
+                line = {"groups": name, "apart": apart, "world": world, "sims": sims}
+                found.append({**line, "better": signs.count(1) / sims, "worse": signs.count(-1) / sims})
+    print(f"lowest group: better is said in at most {max(line['better'] for line in found):.3f} of {sims}")
+    return found
+
+
+def group_gain(rng: Any, reduced: OverGroups, apart: float, world: Any, seeds: int = 5) -> int:
+    """1 where chosen rows that are random are said to be better for the lowest group, −1 for worse, 0 for neither."""
+    n_groups = len(np.unique(reduced.groups))
+
+    def by_group(scale: float) -> Any:
+        return rng.normal(0, scale, n_groups)[reduced.groups]
+
+    items = rng.normal(0, 1, len(reduced.groups)) + by_group(apart)
+    chosen = subset(rng, items + by_group(0.1), seeds, world)
+    random = np.concatenate([subset(rng, items + by_group(0.1), 1, world) for _ in range(seeds)])
+    outcomes = np.concatenate([chosen, random])
+    own, others = np.split(reduced.contributions(outcomes), [seeds])
+    half = spread_over_random(own, others, reduced.n_deciding(outcomes)).half_width(0.95, rng)
+    gain = float(own.mean() - others.mean())
+    return 0 if abs(gain) <= half else 1 if gain > 0 else -1
+
+
 def real(n_cases: int, model: str, data: Path, size: int, seeds: int) -> dict[str, Any]:
     """Verdicts on random subsets of real rows, tuned on with a real model."""
     from datasets import Dataset
@@ -135,6 +176,7 @@ def main() -> None:
     """Measure what was asked for, and write it beside what is there."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--sims", type=int, default=0)
+    parser.add_argument("--groups", type=int, default=0)
     parser.add_argument("--real", type=int, default=0)
     parser.add_argument("--model")
     parser.add_argument("--data", type=Path)
@@ -145,6 +187,8 @@ def main() -> None:
     found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     if arguments.sims:
         found["simulated"] = simulated(arguments.sims)
+    if arguments.groups:
+        found["lowest_group"] = lowest_group(arguments.groups)
     if arguments.real:
         given = (arguments.real, arguments.model, arguments.data, arguments.size, arguments.seeds)
         found["real"] = real(*given) | {"device": device()}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shed_hf.cli.config_file import takes_file
-from shed_hf.cli.options import read_option, read_options, with_options
-from shed_hf.cli.shell import AsJson, Debug, app, errors_in_one_line
+from shed_hf.cli.options import check_dataset, read_option, read_options, with_options
+from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.config.shed_config import SETTINGS_BY_NAME, TUNING_NAMES
 from shed_hf.errors import InputError
 
@@ -25,16 +25,16 @@ SHARED = (
 """Settings of `curate` that all methods of a comparison share."""
 
 
-@app.command()
-@takes_file
+@command()
+@takes_file(size="sizes", sampler="methods", method="methods", model="models")
 @with_options(*SHARED, "push_to_hub", "private")
 def compare(
     dataset: Annotated[str, typer.Argument(help="A Hub id, a folder or a .jsonl, .json, .csv or .parquet file.")],
     *,
     test_dataset: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(help="Test items that no method chooses by, like DATASET; NAME=DATASET once for each of several."),
-    ],
+    ] = None,
     sizes: Annotated[
         list[str] | None, typer.Option(help="A number of rows (500) or a share (0.1, 10%); once for each.")
     ] = None,
@@ -42,11 +42,11 @@ def compare(
         list[str] | None,
         typer.Option(help="shed, qwcs, retrieval, rds, dsir, credit, dq, longest, ifd …; once for each."),
     ] = None,
-    models: Annotated[list[str] | None, typer.Option(help="A Hub id or a path; once for each.")] = None,
+    models: Annotated[list[str] | None, typer.Option(help="A Hub id, a path, or small; once for each.")] = None,
     seeds: Annotated[int, typer.Option(help="How many times every choice is tuned on.")] = 5,
     choosing_seeds: Annotated[int, typer.Option(help="How many games methods play that value clusters.")] = 1,
     test_objective: Annotated[
-        list[str] | None, typer.Option(help="loss, choice, accuracy, contrast or macro; once for each.")
+        list[str] | None, typer.Option(help="loss, choice, accuracy, contrast, macro or worst-group; once for each.")
     ] = None,
     test_columns: Annotated[list[str] | None, typer.Option(help="The same for --test-dataset alone.")] = None,
     output: Annotated[str | None, typer.Option(help="The folder to save the comparison to.")] = None,
@@ -82,6 +82,9 @@ def compare(
     with errors_in_one_line(debug):
         shared = read_options(given)
         push_to_hub, private = shared.pop("push_to_hub", None), shared.pop("private", None)
+        check_dataset(dataset)
+        if not test_dataset:
+            raise InputError("there is nothing to compare on; pass --test-dataset with items that no method chooses by")
         arguments = {
             "test_dataset": _tests(test_dataset),
             "sizes": [read_option("size", size, "--sizes") for size in sizes] if sizes else DEFAULT_SIZES,
@@ -130,6 +133,9 @@ def _compare(
     from shed_hf.distributed.launch import is_main
     from shed_hf.hub.client import check_name, client
 
+    tests = arguments["test_dataset"]
+    for test in tests.values() if isinstance(tests, Mapping) else [tests]:
+        check_dataset(test, "test_dataset")
     if output is not None:  # whatever can fail does so before anything is paid for
         check_free(output)
     if plot is not None:

@@ -3,11 +3,12 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 
-from shed_hf.cli.shell import errors_in_one_line
+from shed_hf.cli.shell import DEBUG, LINES, errors_in_one_line
 from shed_hf.config.kinds import DATASET, Kind
 from shed_hf.config.setting import Setting
 from shed_hf.config.shed_config import DATA, DESTINATIONS, SETTINGS_BY_NAME
@@ -21,24 +22,48 @@ _NOT_WRITTEN = {"config", "as_json", "debug"}
 _PLACES = ("output", "push_to_hub", "private", "ledger")
 """Where `curate` keeps what it makes: another command that wrote there would publish unasked, or collide with it."""
 
+AUTO = "auto"
+"""What a recipe says where it leaves a setting open, which is then as the command has it."""
+
 _FOUND = "shed_hf.config_file"
 """Under which name a context has what the file says."""
 
+_LINES = "shed_hf.config_file.lines"
+"""Under which name a context has where the file says it."""
 
-def _take_from_file(whole: frozenset[str], context: typer.Context, path: str | None) -> str | None:
+
+@dataclass(frozen=True)
+class _Reading:
+    """How a command reads a file.
+
+    Attributes:
+        whole: Options that are numbers here, whatever `curate` takes under their names.
+        others: Options that mean something else here than they do to `curate`, each with the option that a file's
+            setting could be meant for.
+    """
+
+    whole: frozenset[str]
+    others: Mapping[str, str]
+
+
+def _take_from_file(reading: _Reading, context: typer.Context, path: str | None) -> str | None:
     """Let what the file says stand for options that are not passed."""
     if path is None:
         return None
     from shed_hf.config.recipe_file import read_recipe_file
 
-    with errors_in_one_line(debug=False):
+    with errors_in_one_line(bool(context.meta.get(DEBUG))):
         options = {str(each.name): each for each in context.command.params if each.name not in _NOT_WRITTEN}
-        own = {name: _setting_of(context, option, name in whole) for name, option in options.items()}
+        own = {
+            name: _setting_of(context, option, name in reading.whole)
+            for name, option in options.items()
+            if name not in reading.others
+        }
         written = read_recipe_file(path, {**SETTINGS_BY_NAME, **DESTINATIONS, **own})
-        _say_what_is_not_taken(written, options)
+        _say_what_is_not_taken(written, {**{name: name for name in _PLACES if name in options}, **reading.others})
         found = {name: own[name].as_said(value) for name, value in written.values.items() if name in own}
-        found = {name: value for name, value in found.items() if value is not None and name not in _PLACES}
-        context.meta[_FOUND] = found
+        found = {name: value for name, value in found.items() if value not in (None, AUTO) and name not in _PLACES}
+        context.meta[_FOUND], context.meta[_LINES] = found, written.places()
         # what must be passed is there already, so that it is not missed; `takes_file` puts the values in
         context.default_map = {
             name: [path] if getattr(options[name], "multiple", False) else path
@@ -87,20 +112,20 @@ def _test_datasets(value: Any) -> Any:
     return [DATASET.read(value)]
 
 
-def _say_what_is_not_taken(written: "Written", options: Mapping[str, Any]) -> None:
+def _say_what_is_not_taken(written: "Written", options: Mapping[str, str]) -> None:
     from shed_hf.utils.console import say
 
-    places = [name for name in _PLACES if name in options and written.values.get(name) is not None]
-    if places:
-        passed = ", ".join(f"--{name.replace('_', '-')}" for name in places)
-        say(f"{', '.join(places)} of {written.name}: taken by curate alone; for this command pass {passed}")
+    said = [name for name in options if written.values.get(name) is not None]
+    if said:
+        passed = ", ".join(dict.fromkeys(f"--{options[name].replace('_', '-')}" for name in said))
+        say(f"{', '.join(said)} of {written.name}: taken by curate alone; for this command pass {passed}")
 
 
-def _option(command: inspect.Signature) -> Any:
+def _option(command: inspect.Signature, others: Mapping[str, str]) -> Any:
     whole = frozenset(name for name, each in command.parameters.items() if int in _types(each.annotation))
 
     def take(context: typer.Context, path: str | None) -> str | None:
-        return _take_from_file(whole, context, path)
+        return _take_from_file(_Reading(whole, others), context, path)
 
     return typer.Option(
         metavar="FILE",
@@ -116,31 +141,51 @@ def _types(annotation: Any) -> tuple[Any, ...]:
     return get_args(plain) or (plain,)
 
 
-def takes_file(command: Callable[..., None]) -> Callable[..., None]:
+def takes_file(**others: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the option ``--config``.
 
     Args:
-        command: The command.
+        **others: Settings that a curation's recipe has for itself, and that mean something else to this command, such
+            as the model: a file's are not taken. Each with the option to pass instead.
 
     Returns:
-        The command with the option, which it isn't told of: what the file says is passed as options are, but as the
+        A decorator. The command isn't told of the option: what the file says is passed as options are, but as the
         values that it has there.
     """
 
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        return _taking(command, others)
+
+    return decorate
+
+
+def _taking(command: Callable[..., None], others: Mapping[str, str]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(context: typer.Context, **given: Any) -> None:
         given.pop("config")
-        for name, value in context.meta.get(_FOUND, {}).items():
-            source = context.get_parameter_source(name)
-            if source is None or source.name != "COMMANDLINE":
-                given[name] = value
-        command(**given)
+        passed = {name for name in given if _is_passed(context, name)}
+        given.update({name: value for name, value in context.meta.get(_FOUND, {}).items() if name not in passed})
+        lines = context.meta.get(_LINES, {})
+        known = LINES.set({name: line for name, line in lines.items() if name.partition(".")[0] not in passed})
+        try:
+            command(**given)
+        finally:
+            LINES.reset(known)
 
     signature = inspect.signature(command, eval_str=True)
     context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     option = inspect.Parameter(
-        "config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, _option(signature)]
+        "config",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[str | None, _option(signature, others)],
     )
     made: Any = run
     made.__signature__ = signature.replace(parameters=[context, *signature.parameters.values(), option])
     return run
+
+
+def _is_passed(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

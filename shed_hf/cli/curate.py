@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from shed_hf.cli.options import ALL, Config, Dataset, merged, settings_from, with_options
+from shed_hf.cli.options import ALL, Config, Dataset, check_dataset, merged, settings_from, with_options
 from shed_hf.cli.results import check_places, keep_and_tell
-from shed_hf.cli.shell import AsJson, Debug, app, errors_in_one_line
+from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
+from shed_hf.config.error_lines import naming_lines
 from shed_hf.config.shed_config import DESTINATIONS
 
 if TYPE_CHECKING:
     from shed_hf.config.recipe_file import Written
 
 
-@app.command()
+@command()
 @with_options(*ALL, *DESTINATIONS)
 def curate(
     dataset: Dataset = None, *, config: Config = None, as_json: AsJson = False, debug: Debug = False, **given: Any
@@ -33,7 +34,7 @@ def curate(
         _curate(settings_from(config, dataset, given), as_json)
 
 
-@app.command()
+@command()
 @with_options(*ALL, *DESTINATIONS)
 def resume(
     ledger_file: Annotated[Path, typer.Argument(metavar="LEDGER", help="The ledger of a run that was stopped.")],
@@ -62,8 +63,14 @@ def resume(
 
 
 def _curate(written: "Written", as_json: bool) -> None:
+    from shed_hf.curation.arguments import request_of
     from shed_hf.curation.curate import curate as curate_dataset
+    from shed_hf.curation.means import check_arguments
 
+    with naming_lines(written.places()):
+        for name in ("dataset", "eval_dataset", "test_dataset"):
+            check_dataset(written.values.get(name), name)
+        check_arguments(request_of("curate", None, "auto", written, {}))
     output, repository, private = (written.values.get(name) for name in DESTINATIONS)
     check_places(output, repository, needed=True)  # whatever can fail does so before anything is paid for
     keep_and_tell(curate_dataset(args=written), (output, repository, private), as_json)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shed_hf.cli.shell import Debug, app, errors_in_one_line
+from shed_hf.cli.shell import Debug, command, errors_in_one_line
 
 
 class DemoModel(StrEnum):
@@ -17,7 +17,7 @@ class DemoModel(StrEnum):
     SMALL = "small"
 
 
-@app.command()
+@command()
 def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     model: Annotated[

@@ -4,13 +4,13 @@ import json
 import os
 import platform
 
-from shed_hf.cli.shell import AsJson, Debug, app, errors_in_one_line
+from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.utils.machine import DECISIVE, accelerators, cpu_cores, installed
 
 PACKAGES = (*DECISIVE, "huggingface-hub", "evaluate", "scipy", "pandas")
 
 
-@app.command()
+@command()
 def env(as_json: AsJson = False, debug: Debug = False) -> None:
     """Print versions and devices, to be copied into a report of a problem.
 

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -41,11 +42,19 @@ Config = Annotated[
 ]
 
 
-def with_options(*names: str) -> Callable[[Command], Command]:
+AS_BEFORE = "as before"
+"""The default of what a command takes over from the result that it goes on with."""
+
+
+def with_options(
+    *names: str, defaults: Mapping[str, str] = MappingProxyType({}), helps: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[Command], Command]:
     """Give a command an option for each of some settings; it gets those that were passed as ``**given``.
 
     Args:
         *names: The settings.
+        defaults: What help says of a default that is not `curate`'s; empty for an option that must be passed.
+        helps: What help says of an option that means something else than it does to `curate`.
 
     Returns:
         A decorator.
@@ -56,23 +65,25 @@ def with_options(*names: str) -> Callable[[Command], Command]:
         own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
         arguments = [each for each in own if each.kind is not inspect.Parameter.KEYWORD_ONLY]
         shell = [each for each in own if each.kind is inspect.Parameter.KEYWORD_ONLY]
+        options = [_option(name, defaults.get(name), helps.get(name)) for name in names]
         made: Any = command
-        made.__signature__ = signature.replace(parameters=[*arguments, *map(_option, names), *shell])
+        made.__signature__ = signature.replace(parameters=[*arguments, *options, *shell])
         return command
 
     return decorate
 
 
-def _option(name: str) -> inspect.Parameter:
+def _option(name: str, default: str | None, help_text: str | None) -> inspect.Parameter:
     setting = KNOWN[name]
     kind: Any = bool | None if setting.kind is FLAG else list[str] | None if setting.kind.repeats else str | None
     declared = [setting.option, *OTHER_NAMES.get(name, ())]
     if setting.kind is FLAG:
         declared = [f"{setting.option}/--no-{setting.option.removeprefix('--')}"]
-    usual = "" if setting.default in (None, False) else str(setting.default)
+    usual = "" if setting.default is None or setting.default is False else str(setting.default)
+    usual = usual if default is None else default
     option = typer.Option(
         *declared,
-        help=setting.help,
+        help=help_text or setting.help,
         rich_help_panel=setting.panel,
         metavar=setting.kind.metavar or None,
         show_default=usual or False,
@@ -80,6 +91,23 @@ def _option(name: str) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]
     )  # fmt: skip
+
+
+def check_dataset(place: Any, name: str = "dataset") -> None:
+    """Refuse a dataset that is not there before what was typed behind it is looked at; the Hub is not asked.
+
+    Args:
+        place: A Hub id, an address, a path, or a mapping with the path; None for nothing.
+        name: What errors call it.
+
+    Raises:
+        InputError: For a file or a folder that is not there, or of another kind.
+    """
+    from shed_hf.data.loading import check_named
+
+    named = place.get("path") if isinstance(place, Mapping) else place
+    if named is not None:
+        check_named(named, name)
 
 
 def read_options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +216,8 @@ def merged(written: "Written", dataset: str | None, given: Mapping[str, Any]) ->
         raise InputError(f"{name} of {written.name} is not written down ({words}); pass {_as_passed(name)}")
     if "dataset" not in values:
         raise InputError("there is no dataset to curate; pass DATASET, or --config that names one")
-    return Written(values, {}, written.name, written.lines)
+    lines = {name: line for name, line in written.lines.items() if name.partition(".")[0] not in passed}
+    return Written(values, {}, written.name, lines)
 
 
 def _as_passed(name: str) -> str:

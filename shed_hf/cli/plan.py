@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from shed_hf.cli.options import ALL, Config, Dataset, settings_from, with_options
-from shed_hf.cli.shell import AsJson, Debug, app, errors_in_one_line
+from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.cli.words import in_shell_words
 
 
-@app.command()
+@command()
 @with_options(*ALL)
 def plan(
     dataset: Dataset = None,

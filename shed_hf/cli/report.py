@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from shed_hf.cli.config_file import takes_file
-from shed_hf.cli.results import load_result
-from shed_hf.cli.shell import AsJson, Debug, app, errors_in_one_line
+from shed_hf.cli.results import check_there, load_result
+from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.errors import InputError
 
 
-@app.command()
-@takes_file
+@command()
+@takes_file()
 def report(
     result: Annotated[str, typer.Argument(help="A folder that curate saved, or a repository that it published.")],
     output: Annotated[str, typer.Option(help="The page to write; an earlier report is replaced.")] = "report.html",
@@ -43,6 +43,7 @@ def report(
     if not is_main():
         return
     with errors_in_one_line(debug):
+        check_there(result)
         if private is not None and push_to_hub is None:
             raise InputError("--private is of a Space; pass its name as --push-to-hub")
         curated = load_result(result, source)

@@ -2,12 +2,19 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from shed_hf.errors import InputError
 
 if TYPE_CHECKING:
     from shed_hf.curated_dataset import CuratedDataset
+
+
+Private = Annotated[
+    bool | None, typer.Option(help="Whether a new repository is private; by default unless the source is public.")
+]
 
 
 def load_result(place: str, source: str | None) -> "CuratedDataset":
@@ -26,9 +33,30 @@ def load_result(place: str, source: str | None) -> "CuratedDataset":
     """
     from shed_hf.curated_dataset import CuratedDataset
 
-    if Path(place).exists() or place.count("/") != 1 or place.startswith((".", "/", "~")):
+    if _is_path(place):
         return CuratedDataset.load_from_disk(place, source)
     return CuratedDataset.from_hub(place, source=source)
+
+
+def check_there(place: str) -> None:
+    """Refuse what is neither a folder nor, maybe, a repository, before what was typed behind it is looked at.
+
+    Args:
+        place: As in `load_result`.
+
+    Raises:
+        InputError: Where nothing is.
+    """
+    if _is_path(place) and not Path(place).expanduser().is_dir():
+        what = "is a file" if Path(place).expanduser().exists() else "does not exist"
+        raise InputError(
+            f"{place} {what}; pass a folder that curate saved, or a repository that it published as namespace/name"
+        )
+
+
+def _is_path(place: str) -> bool:
+    """Whether a result is looked for on the disk."""
+    return Path(place).exists() or place.count("/") != 1 or place.startswith((".", "/", "~"))
 
 
 def check_places(output: str | None, push_to_hub: str | None, needed: bool) -> None:

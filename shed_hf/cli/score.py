@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shed_hf.cli.config_file import takes_file
-from shed_hf.cli.results import load_result
-from shed_hf.cli.shell import AsJson, Debug, app, errors_in_one_line
+from shed_hf.cli.options import check_dataset
+from shed_hf.cli.results import check_there, load_result
+from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 _WRITERS = {".jsonl": "to_json", ".json": "to_json", ".csv": "to_csv", ".parquet": "to_parquet"}
 
 
-@app.command()
-@takes_file
+@command()
+@takes_file()
 def score(
     result: Annotated[str, typer.Argument(help="A folder that curate saved, or a repository that it published.")],
     new_rows: Annotated[str, typer.Argument(help="The rows to score: a Hub id, a folder or a file.")],
-    output: Annotated[Path, typer.Option(help="A .jsonl, .csv or .parquet file, or a folder, to write them to.")],
+    output: Annotated[
+        Path | None, typer.Option(help="A .jsonl, .csv or .parquet file, or a folder, to write them to.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="The split of NEW_ROWS.")] = None,
     as_json: AsJson = False,
     debug: Debug = False,
@@ -45,6 +48,10 @@ def score(
     if not is_main():
         return
     with errors_in_one_line(debug):
+        check_there(result)
+        check_dataset(new_rows, "NEW_ROWS")
+        if output is None:
+            raise InputError("there is no --output to write the rows to; pass a .jsonl, .csv or .parquet file")
         if output.suffix in _WRITERS and output.exists():
             raise InputError(f"{output} is there already; pass another path as --output")
         if output.suffix not in _WRITERS:

@@ -2,13 +2,17 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated
+from contextvars import ContextVar
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from shed_hf.cli.words import in_shell_words, lines_in_shell_words
+from shed_hf.config.error_lines import with_line
 from shed_hf.errors import ShedError
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.warn import plain_warnings
@@ -20,6 +24,35 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+DEBUG = "shed_hf.debug"
+"""Under which name a context says whether errors show their traceback."""
+
+LINES: ContextVar[Mapping[str, str]] = ContextVar("lines", default=MappingProxyType({}))
+"""What errors about settings of the command's file begin with, by name."""
+
+
+class Command(typer.core.TyperCommand):
+    """A command whose ``--debug`` is known before any of its options is read."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As usual; what a file says is read meanwhile.
+
+        Args:
+            ctx: The context of the command.
+            args: The command line.
+
+        Returns:
+            What is left of it.
+        """
+        ctx.meta[DEBUG] = "--debug" in args
+        return super().parse_args(ctx, args)
+
+
+def command() -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes a function a command of the shell."""
+    return app.command(cls=Command)
+
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
@@ -67,7 +100,8 @@ def errors_in_one_line(debug: bool) -> Iterator[None]:
     except Exception as error:  # whatever it is, a shell's user is told in one line
         if debug:
             raise
-        line = in_shell_words(" ".join(str(error).split()))
+        message = with_line(str(error), LINES.get()) or str(error)
+        line = in_shell_words(" ".join(message.split()))
         if not isinstance(error, ShedError):
             line = f"{type(error).__name__}: {line}; this is a bug, or a library failed: run with --debug to see where"
         print(f"error: {line}", file=sys.stderr)

@@ -7,16 +7,17 @@ from typing import Annotated
 import typer
 
 from shed_hf.cli.config_file import takes_file
-from shed_hf.cli.results import check_places, keep, load_result
-from shed_hf.cli.shell import Debug, app, errors_in_one_line
+from shed_hf.cli.results import Private, check_places, check_there, keep, load_result
+from shed_hf.cli.shell import Debug, command, errors_in_one_line
 
 
-@app.command()
-@takes_file
+@command()
+@takes_file(model="model", seed="seed", budget="budget")
 def transfer(
     result: Annotated[str, typer.Argument(help="A folder that curate saved, or a repository that it published.")],
     model: Annotated[
-        str | None, typer.Option(help="The other model: a Hub id or a path; by default the same with another seed.")
+        str | None,
+        typer.Option(help="The other model: a Hub id, a path, or small; by default the same with another seed."),
     ] = None,
     budget: Annotated[int, typer.Option(help="The most fine-tunings, at least 8.")] = 16,
     seed: Annotated[int | None, typer.Option(help="The seed of the training orders.")] = None,
@@ -31,6 +32,7 @@ def transfer(
     ] = None,
     output: Annotated[str | None, typer.Option(help="A folder to save the result to that knows the answer.")] = None,
     push_to_hub: Annotated[str | None, typer.Option(help="The repository to publish it in.")] = None,
+    private: Private = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")] = False,
     debug: Debug = False,
 ) -> None:
@@ -49,12 +51,14 @@ def transfer(
         source: What was curated.
         output: A folder to save the result to, with the answer in it.
         push_to_hub: A repository to publish it in.
+        private: Whether a new repository is private.
         as_json: Whether to print JSON.
         debug: Whether errors show their traceback.
     """
     from shed_hf.distributed.launch import is_main
 
     with errors_in_one_line(debug):
+        check_there(result)
         check_places(output, push_to_hub, needed=False)
         curated = load_result(result, source)
         found = curated.transfer(
@@ -62,4 +66,4 @@ def transfer(
         )
         if is_main():
             print(json.dumps(found.as_json()) if as_json else str(found))
-        keep(curated, output, push_to_hub)
+        keep(curated, output, push_to_hub, private)

@@ -6,23 +6,25 @@ from typing import Annotated
 import typer
 
 from shed_hf.cli.config_file import takes_file
-from shed_hf.cli.options import made, read_option
-from shed_hf.cli.results import check_places, keep_and_tell, load_result
-from shed_hf.cli.shell import AsJson, Debug, app, errors_in_one_line
+from shed_hf.cli.options import check_dataset, made, read_option
+from shed_hf.cli.results import Private, check_places, check_there, keep_and_tell, load_result
+from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
+from shed_hf.config.shed_config import WAYS_TO_CHOOSE
 
 
-@app.command()
-@takes_file
+@command()
+@takes_file(budget="budget")
 def update(
     result: Annotated[str, typer.Argument(help="A folder that curate saved, or a repository that it published.")],
     new_rows: Annotated[str, typer.Argument(help="The new rows: a Hub id, a folder or a file.")],
     output: Annotated[str | None, typer.Option(help="The folder to save the new result to.")] = None,
     push_to_hub: Annotated[str | None, typer.Option(help="The repository to publish the new result in.")] = None,
+    private: Private = None,
     budget: Annotated[int, typer.Option(help="The most fine-tunings of coalitions.")] = 20,
     size: Annotated[
         str | None, typer.Option(help="How much to keep: 500, 0.1 or 10%; by default as many rows as before.")
     ] = None,
-    sampler: Annotated[str | None, typer.Option(help="qocs, qwcs or random; by default as before.")] = None,
+    sampler: Annotated[str | None, typer.Option(help=f"{WAYS_TO_CHOOSE} By default as before.")] = None,
     merit: Annotated[str, typer.Option(help="The order of rows within clusters: auto, as before, or none.")] = "auto",
     ledger: Annotated[Path | None, typer.Option(help="Where outcomes are written, and resumed from.")] = None,
     eval_dataset: Annotated[
@@ -45,6 +47,7 @@ def update(
         new_rows: A Hub id, a folder or a file.
         output: The folder to save the new result to.
         push_to_hub: The repository to publish it in.
+        private: Whether a new repository is private.
         budget: The most fine-tunings of coalitions.
         size: A number of rows or a share; None for as many as before.
         sampler: A sampler's name; None for the same.
@@ -57,6 +60,8 @@ def update(
         debug: Whether errors show their traceback.
     """
     with errors_in_one_line(debug):
+        check_there(result)
+        check_dataset(new_rows, "NEW_ROWS")
         check_places(output, push_to_hub, needed=True)
         grown = load_result(result, source).update(
             new_rows,
@@ -69,4 +74,4 @@ def update(
             source=source,
             drop_invalid=drop_invalid,
         )
-        keep_and_tell(grown, (output, push_to_hub, None), as_json)
+        keep_and_tell(grown, (output, push_to_hub, private), as_json)

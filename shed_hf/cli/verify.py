@@ -7,21 +7,24 @@ from typing import Annotated, Any
 import typer
 
 from shed_hf.cli.config_file import takes_file
-from shed_hf.cli.options import read_option
-from shed_hf.cli.results import load_result
-from shed_hf.cli.shell import Debug, app, errors_in_one_line
+from shed_hf.cli.options import check_dataset, read_option
+from shed_hf.cli.results import check_there, load_result
+from shed_hf.cli.shell import Debug, command, errors_in_one_line
+from shed_hf.errors import InputError
 
 
-@app.command()
-@takes_file
+@command()
+@takes_file(model="model")
 def verify(
     curated: Annotated[str, typer.Argument(help="A folder that was saved, or a repository of the Hub.")],
-    test_dataset: Annotated[str, typer.Option(help="Rows that had no part in the choice: a Hub id, folder or file.")],
+    test_dataset: Annotated[
+        str | None, typer.Option(help="Rows that had no part in the choice: a Hub id, folder or file.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="The dataset that was curated, if not on the Hub.")] = None,
     eval_dataset: Annotated[str | None, typer.Option(help="The evaluation items that decided the choice.")] = None,
     seeds: Annotated[int, typer.Option(help="How many times the chosen rows are tuned on.")] = 5,
     draws: Annotated[int | None, typer.Option(help="How many random subsets; by default as many.")] = None,
-    model: Annotated[str | None, typer.Option(help="Another model to tune: a Hub id or a path.")] = None,
+    model: Annotated[str | None, typer.Option(help="Another model to tune: a Hub id, a path, or small.")] = None,
     full: Annotated[
         bool | None, typer.Option(help="Tune on all candidates as well; by default where that is affordable.")
     ] = None,
@@ -77,6 +80,10 @@ def _verify(name: str, source: str | None, arguments: dict[str, Any], output: st
     from shed_hf.distributed.launch import is_main
     from shed_hf.storage.curated_folder import check_free
 
+    check_there(name)
+    if arguments["test_dataset"] is None:
+        raise InputError("there is nothing to measure on; pass --test-dataset with rows that had no part in the choice")
+    check_dataset(arguments["test_dataset"], "test_dataset")
     if output is not None:
         check_free(output)
     curated = load_result(name, source)

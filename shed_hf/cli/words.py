@@ -13,7 +13,12 @@ _OTHERS = ("choosing_seeds", "draws", "methods", "models", "pilot", "seeds", "si
            "test_objective")  # fmt: skip
 """Arguments beside the settings that are options of some command too."""
 
-_NAMES = {*SETTINGS_BY_NAME, *DESTINATIONS, *_OTHERS}
+_ARGUMENTS = {
+    "dataset": "DATASET", "new_rows": "NEW_ROWS", "NEW_ROWS": "NEW_ROWS", "repo_id": "--push-to-hub",
+}  # fmt: skip
+"""Arguments that a command line has by their place, or under another name."""
+
+_NAMES = {*SETTINGS_BY_NAME, *DESTINATIONS, *_OTHERS, *_ARGUMENTS}
 
 _OUTSIDE = r"""(?<![\w(.,'"=/-])(?<!, )"""
 """Not inside of a call such as ``Race(budget=20)``, nor of a path."""
@@ -32,6 +37,9 @@ _CALLS = (
     (re.compile(r"curated\.verify\(test_dataset\)"), "shed-hf verify --test-dataset"),
     (re.compile(r"curated\.resample\(([\d.]+)\)"), r"shed-hf resample --size \1"),
     (re.compile(r"[a-z_]+=, in the shell (?=--)"), ""),
+    (re.compile(r", or (?:labels or an object|an object|objects|Race\(…\)|Metric\(…\)[\w ]*)(?=[;.]|$)"), ""),
+    (re.compile(r", or several, or None(?=[;.]|$)"), ", once for each of several"),
+    (re.compile(r", or a number for every row, or None(?=[;.]|$)"), ", or none"),
 )
 """Calls in Python with what a shell has in their place."""
 
@@ -40,6 +48,9 @@ _ARGUMENT = re.compile(
     r"=(?!=)(None\b|True\b|False\b)?(?=(\S?))"
 )
 """An argument with its sign and None, True or False behind it, but not inside of a call such as ``Race(budget=20)``."""
+
+_CHANGED = re.compile(rf"(?<=[:;] )({'|'.join(sorted(_NAMES, key=len, reverse=True))})(?= was [^;]*, is now )")
+"""An argument that a ledger's run had at another value."""
 
 _SETTINGS = {**SETTINGS_BY_NAME, **DESTINATIONS}
 
@@ -55,7 +66,12 @@ def in_shell_words(message: str) -> str:
     """
     for call, option in _CALLS:
         message = call.sub(option, message)
+    message = _CHANGED.sub(lambda found: _shown(found[1]), message)
     return _ARGUMENT.sub(_option, message)
+
+
+def _shown(name: str) -> str:
+    return _ARGUMENTS.get(name) or f"--{name.replace('_', '-')}"
 
 
 def _option(found: re.Match[str]) -> str:
@@ -63,7 +79,7 @@ def _option(found: re.Match[str]) -> str:
     setting = _SETTINGS.get(name)
     if setting is not None and setting.kind is FLAG and word in ("True", "False"):
         return setting.option if word == "True" else setting.option.replace("--", "--no-", 1)
-    shown = "DATASET" if name == "dataset" else f"--{name.replace('_', '-')}"
+    shown = _shown(name)
     if word is not None:
         return f"{shown} {(word == 'None' and setting is not None and setting.none) or word}"
     return f"{shown} " if following and following not in ".;,:" else shown

@@ -1,7 +1,8 @@
 """The rows that methods choose, for one model."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from shed_hf.comparison.methods import FULL, RANDOM, ByCallable, ByGame, ByResul
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.prepare import PreparedCuration
 from shed_hf.curation.row_choice import signals_of, sources_of
-from shed_hf.curation.row_signals import check_signals
+from shed_hf.curation.row_signals import check_signals, passed_by
 from shed_hf.embedding.decontamination import Candidates
 from shed_hf.errors import InputError, ShedError
 from shed_hf.sampling.given_rows import GivenRows
@@ -54,38 +55,34 @@ class Chooser:
             embedding_seconds: How long the rows took to embed, which is charged where vectors are used.
         """
         watch = Stopwatch()
-        try:
+        with self._failures_noted(Cell(name, 0, -1)):
             check_signals(selector, prepared.problem)
             signals = signals_of(selector, sources_of(prepared))
             fixed = selector.wanted(len(signals))
-        except Exception as error:  # a caller's own part can raise anything, and other methods are kept
-            self._failed(Cell(name, 0, -1), error)
-            return
-        shared, choosing = watch.seconds, 0.0
-        for size in self._sizes(name) if fixed is None else (fixed,):
-            choosing = max(choosing, self._of_size(name, selector, signals, size))
-        embeds = bool({"embeddings", "item_embeddings"} & selector.needs)
-        seconds = shared + choosing + (embedding_seconds if embeds else 0.0)
-        self.choices.costs[name] = ChoosingCost(int("credits" in selector.needs), round(seconds, 4))
+            shared, choosing = watch.seconds, 0.0
+            for size in self._sizes(name) if fixed is None else (fixed,):
+                choosing = max(choosing, self._of_size(name, selector, signals, size))
+            embeds = bool({"embeddings", "item_embeddings"} & selector.needs)
+            n_credited = passed_by(selector, prepared.problem, len(signals)).credited
+            seconds = shared + choosing + (embedding_seconds if embeds else 0.0)
+            self.choices.costs[name] = ChoosingCost(int(n_credited > 0), round(seconds, 4))
 
     def _of_size(self, name: str, selector: RowSelector, signals: RowSignals, size: int) -> float:
         """Choose rows for every seed, once where nothing is left to chance; returns the longest choice's seconds."""
         longest, same = 0.0, None
         for seed in range(self._n_seeds(name)):
             cell, watch = Cell(name, size, seed), Stopwatch()
-            if same is None:
+            if same is not None:
+                self.choices.rows[cell] = same
+                continue
+            with self._failures_noted(cell):
                 rng = self.design.rng(cell)
                 before = rng.bit_generator.state
-                try:
-                    selection = select_rows(selector, signals, size, rng)
-                except Exception as error:  # a caller's own part can raise anything, and other methods are kept
-                    self._failed(cell, error)
-                    continue
-                rows = np.sort(signals.rows[selection.places])
+                selection = select_rows(selector, signals, size, rng)
+                self.choices.rows[cell] = rows = np.sort(signals.rows[selection.places])
                 self.choices.notes.extend(f"{name}: {note}" for note in selection.notes)
                 same = rows if rng.bit_generator.state == before else None
                 longest = max(longest, watch.seconds)
-            self.choices.rows[cell] = rows
         return longest
 
     def by_callable(self, name: str, method: ByCallable, source: "Dataset", candidates: Candidates) -> None:
@@ -100,13 +97,10 @@ class Chooser:
         rows, seconds = source.select(candidates.rows), []
         for cell in self._cells(name):
             watch = Stopwatch()
-            try:
+            with self._failures_noted(cell):
                 places = _checked(method.function(rows, cell.size, self.design.rng(cell)), cell.size, len(rows), name)
-            except Exception as error:  # a caller's own part can raise anything, and other methods are kept
-                self._failed(cell, error)
-                continue
-            seconds.append(watch.seconds)
-            self.choices.rows[cell] = np.sort(candidates.rows[places])
+                seconds.append(watch.seconds)
+                self.choices.rows[cell] = np.sort(candidates.rows[places])
         self.choices.costs[name] = ChoosingCost(0, round(max(seconds, default=0.0), 4))
 
     def by_games(self, games: dict[str, ByGame], play: "Callable[..., CuratedDataset]") -> None:
@@ -120,16 +114,12 @@ class Chooser:
             costs = []
             for number in range(self.design.choosing_seeds):
                 seeds = range(number, self.design.seeds, self.design.choosing_seeds)
-                try:
-                    first = games[names[0]]
+                first, seed = games[names[0]], -1 if self.design.choosing_seeds == 1 else number
+                with self._failures_noted(*(Cell(name, 0, seed) for name in names)):
                     curated = play({**first.arguments, "sampler": first.sampler}, number)
-                except Exception as error:  # a caller's own part can raise anything, and other methods are kept
+                    costs.append(_cost_of(curated))
                     for name in names:
-                        self._failed(Cell(name, 0, -1 if self.design.choosing_seeds == 1 else number), error)
-                    continue
-                costs.append(_cost_of(curated))
-                for name in names:
-                    self._resampled(name, curated, games[name].sampler, seeds)
+                        self._resampled(name, curated, games[name].sampler, seeds)
             for name in names:
                 self.choices.costs[name] = _largest(costs)
 
@@ -144,17 +134,14 @@ class Chooser:
         """
         curated = method.curated
         for size in self.design.sizes:
-            try:
+            with self._failures_noted(Cell(name, size, -1)):
                 sized = curated
                 if size != len(curated):
                     at_hand = None if curated.valued.source is not None else source
                     sized = curated.resample(size, sampler_of(curated.recipe["sampler"]), source=at_hand)
                 chosen = select_rows(GivenRows(sized), signals, size, np.random.default_rng(self.design.seed))
-            except Exception as error:  # a caller's own part can raise anything, and other methods are kept
-                self._failed(Cell(name, size, -1), error)
-                continue
-            for seed in range(self.design.seeds):
-                self.choices.rows[Cell(name, size, seed)] = np.sort(signals.rows[chosen.places])
+                for seed in range(self.design.seeds):
+                    self.choices.rows[Cell(name, size, seed)] = np.sort(signals.rows[chosen.places])
         self.choices.costs[name] = _cost_of(curated)
 
     def by_size(self, name: str, method: BySize, play: "Callable[..., CuratedDataset]") -> None:
@@ -168,28 +155,22 @@ class Chooser:
         costs = []
         for number in range(self.design.choosing_seeds):
             for size in self.design.sizes:
-                try:
+                with self._failures_noted(Cell(name, size, -1 if self.design.choosing_seeds == 1 else number)):
                     curated = play(dict(method.arguments), number, size)
-                except Exception as error:  # a caller's own part can raise anything, and other methods are kept
-                    self._failed(Cell(name, size, -1 if self.design.choosing_seeds == 1 else number), error)
-                    continue
-                costs.append(_cost_of(curated))
-                for seed in range(number, self.design.seeds, self.design.choosing_seeds):
-                    self.choices.rows[Cell(name, size, seed)] = np.sort(curated.rows)
+                    costs.append(_cost_of(curated))
+                    for seed in range(number, self.design.seeds, self.design.choosing_seeds):
+                        self.choices.rows[Cell(name, size, seed)] = np.sort(curated.rows)
         self.choices.costs[name] = _largest(costs)
 
     def _resampled(self, name: str, curated: CuratedDataset, sampler: Sampler, seeds: Sequence[int]) -> None:
         """The rows that `CuratedDataset.resample` keeps, without the tables that it makes of them."""
         for size in self.design.sizes:
-            try:
+            with self._failures_noted(Cell(name, size, -1)):
                 valued, rng = curated.valued, Streams(curated.recipe["sampling_seed"]).for_rows
                 values = np.append(valued.values, np.nan)
                 rows = np.sort(choose(sampler, values, valued.members, size, rng, valued.merits))
-            except Exception as error:  # a caller's own part can raise anything, and other methods are kept
-                self._failed(Cell(name, size, -1), error)
-                continue
-            for seed in seeds:
-                self.choices.rows[Cell(name, size, seed)] = rows
+                for seed in seeds:
+                    self.choices.rows[Cell(name, size, seed)] = rows
 
     def _sizes(self, name: str) -> list[int]:
         """The sizes asked for; for random rows also those that other methods brought themselves."""
@@ -202,9 +183,15 @@ class Chooser:
     def _n_seeds(self, name: str) -> int:
         return self.design.full_seeds if name == FULL else self.design.seeds
 
-    def _failed(self, cell: Cell, error: Exception) -> None:
-        kind = "" if isinstance(error, ShedError) else f"{type(error).__name__}: "
-        self.choices.failures.append(Failure(*cell, "choosing", kind + (first_line(error) or "no message")))
+    @contextmanager
+    def _failures_noted(self, *cells: Cell) -> Iterator[None]:
+        """An exception ends what is inside and is noted for some cells; other methods are kept."""
+        try:
+            yield
+        except Exception as error:  # a caller's own part can raise anything
+            kind = "" if isinstance(error, ShedError) else f"{type(error).__name__}: "
+            told = kind + (first_line(error) or "no message")
+            self.choices.failures.extend(Failure(*cell, "choosing", told) for cell in cells)
 
 
 def choose_by_rows(design: Design, prepared: PreparedCuration, embedding_seconds: float) -> Choices:

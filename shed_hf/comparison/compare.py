@@ -9,8 +9,9 @@ from shed_hf.comparison.design import Design
 from shed_hf.comparison.ledgers import LedgerFamily
 from shed_hf.comparison.methods import DEFAULT_METHODS, FULL, check_methods, methods_from, names_asked
 from shed_hf.comparison.models import models_from
-from shed_hf.comparison.of_model import OfModel, Tests, compare_with
+from shed_hf.comparison.of_model import OfModel, check_model, compare_with
 from shed_hf.comparison.recipe import recipe_of
+from shed_hf.comparison.test_sets import Tests
 from shed_hf.curation.arguments import defaults
 from shed_hf.data.loading import load_source
 from shed_hf.data.spooling import if_stream
@@ -62,7 +63,8 @@ def compare(
     Args:
         dataset: The rows to choose from, as in `curate`.
         test_dataset: What tuned models are measured on, as `curate` takes a dataset: items that no method chooses by.
-            A dict from names to datasets for several tasks, all measured in the same tunings.
+            A dict from names to datasets for several tasks, all measured in the same tunings; a mapping with ``path``
+            and else only ``name``, ``split`` and ``revision`` is one dataset.
         sizes: How many rows are chosen: numbers, shares in (0, 1] or percentages; 2, 5 and 10 % by default.
         methods: What is compared: ``"shed"``, ``"random"``, ``"full"``, samplers and selectors of `curate` by name
             (``"qwcs"``, ``"retrieval"``, ``"rds"``, ``"dsir"``, ``"credit"`` for ``"credit-coverage"``, ``"dq"`` for
@@ -78,10 +80,12 @@ def compare(
             seeds use the same game.
         eval_dataset: What methods choose by, as in `curate`; by default rows held out of ``dataset``.
         utility: How models are tuned, as in `curate`; with a callable, pass ``test_utility``.
-        test_utility: A utility that measures row sets on test items, in place of ``test_dataset``.
+        test_utility: A utility that measures row sets on test items, in place of ``test_dataset``; the mean of its
+            outcomes is compared.
         test_objective: What is measured on test items: an objective of `curate` or ``Macro(…)``, a list of them, or a
             dict of these by task. By default accuracy and log-likelihood over the options where items have options,
-            else the log-likelihood of completions.
+            else the log-likelihood of completions; over groups of test items where ``objective`` is ``"macro"`` or
+            ``"worst-group"``.
         test_columns: The test datasets' columns, as ``columns`` in `curate`; or a dict of these by task.
         seed: The seed of every random draw; 0 by default.
         ledger: The path that the names of ledgers begin with, in which every outcome is written the moment it is
@@ -107,8 +111,11 @@ def compare(
     check_methods(design.methods, common)
     tests = tests.loaded()
     of_models: dict[str, OfModel] = {}
+    tuned = models_from(models, utility)
+    for name, given in list(tuned.items())[1:]:
+        check_model(name, {**common, **given}, design, tests)
     with LedgerFamily(ledger, is_main()) as ledgers:
-        for name, given in models_from(models, utility).items():
+        for name, given in tuned.items():
             of_models[name] = compare_with(name, {**common, **given}, design, tests, ledgers)
     notes = [*_of_few_seeds(design.seeds), *(note for one in of_models.values() for note in one.notes)]
     return Comparison(

@@ -41,7 +41,7 @@ class Line:
             of methods.
         verdict: ``"better"`` than random rows, ``"worse"`` than these or than no tuning, ``"no worse"`` or ``"not
             shown"``; see `shed_hf.results.verdict.Verdict`. Empty for lines that have none.
-        items: How many items were measured.
+        items: How many items were measured; where only the lowest group counts, those of the smallest group that was.
         choosing_fine_tunings: The training runs behind the choice, for all sizes.
         choosing_seconds: The seconds behind it, on one rank after another.
         tuning_seconds: The mean seconds of one tuning, evaluation included.
@@ -97,6 +97,7 @@ def lines_of(
     for column in columns:
         outcomes = _by_line(tuned, column)
         untuned = column.of(tuned.untuned[None])[0]
+        n_deciding = column.n_deciding(np.stack([tuned.untuned, *tuned.outcomes.values()]))
         compared = len({name for name, _ in outcomes} - {RANDOM, FULL})
         for size in sorted({size for name, size in outcomes if name != FULL}):
             random = outcomes.get((RANDOM, size))
@@ -106,7 +107,7 @@ def lines_of(
                 **{name: one for (name, of), one in outcomes.items() if of == size or name == FULL},
             }
             for name, own in named.items():
-                over = _Over(name, own, random, untuned, max(compared, 1), rng)
+                over = _Over(name, own, random, untuned, n_deciding, max(compared, 1), rng)
                 found.append(_line(model, column, name, size, over, tuned, costs.get(name, ChoosingCost())))
     return found
 
@@ -127,6 +128,7 @@ class _Over:
     own: FloatMatrix
     random: FloatMatrix | None
     untuned: FloatMatrix
+    n_deciding: int
     ways_tried: int
     rng: np.random.Generator
 
@@ -140,8 +142,9 @@ class _Over:
         if len(self.own) < 2:
             return _NONE, NO_VERDICT, float("nan")
         same = deepcopy(self.rng)  # so that p and interval are of the same variances
-        verdict = judge(self.own, random, self.untuned, ways_tried=self.ways_tried, rng=self.rng)
-        p = spread_over_random(self.own, random).p_value(verdict.gain, same)
+        rests_on, ways_tried = self.n_deciding, self.ways_tried
+        verdict = judge(self.own, random, self.untuned, ways_tried=ways_tried, n_deciding=rests_on, rng=self.rng)
+        p = spread_over_random(self.own, random, rests_on).p_value(verdict.gain, same)
         return verdict.over_random, verdict.kind, p
 
     def _over_what_is_not_drawn(self, random: FloatMatrix) -> tuple[Difference, str, float]:
@@ -149,7 +152,7 @@ class _Over:
         differences = self.own.mean(axis=0) - random.mean(axis=0)
         items = float(differences.var(ddof=1)) / len(differences)
         runs = len(self.own) if self.name == FULL else 0
-        spread = Spread(items, len(differences), Runs.of(random), others=runs)
+        spread = Spread(items, self.n_deciding, Runs.of(random), others=runs)
         gain, same = float(differences.mean()), deepcopy(self.rng)
         half = spread.half_width(0.95, self.rng)
         return Difference(gain, gain - half, gain + half, spread.stderr), NO_VERDICT, spread.p_value(gain, same)
@@ -179,7 +182,7 @@ def _line(model: str, column: Column, name: str, size: int, over: _Over, tuned: 
         high=difference.high,
         p=p,
         verdict=kind,
-        items=over.own.shape[1],
+        items=over.n_deciding,
         choosing_fine_tunings=cost.fine_tunings,
         choosing_seconds=cost.seconds,
         tuning_seconds=0.0 if name == UNTUNED else float(np.mean(seconds)),

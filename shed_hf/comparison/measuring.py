@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from shed_hf.comparison.design import Cell, Failure
+from shed_hf.config.ledger_refusal import telling_what_changed
 from shed_hf.curation.wire import CODEC
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.launch import workers_of_launch
@@ -147,7 +148,8 @@ class _Held:
 
     def opened(self, header: dict[str, Any]) -> Ledger:
         if self.path is not None:
-            return Ledger(self.path, header)
+            with telling_what_changed():
+                return Ledger(self.path, header)
         if self.memory is None:
             self.memory = Ledger(None, header)
             self.hold(self.memory)

@@ -19,6 +19,7 @@ from shed_hf.sampling.samplers import QOCS, Random, Sampler
 from shed_hf.sampling.selectors import Full, Need, RowSelector, RowSignals, Selection, TakesAnySize
 from shed_hf.utils.checks import check_known, check_takes
 from shed_hf.utils.naming import bare_name, plain, to_recipe_entry
+from shed_hf.utils.nearest import unknown_name
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -295,7 +296,7 @@ def _of_name(asked: str) -> Method:
     if name == SHED:
         return ByGame(QOCS())
     if name not in SAMPLERS and name not in SELECTORS and name not in PRESETS:
-        raise InputError(f"methods= has {asked!r}, which is unknown; pass some of {_names()}, or objects")
+        raise InputError(unknown_name("methods", asked, _names(), "objects"))
     return _of_sampler(name)
 
 

@@ -63,13 +63,18 @@ def _arguments(one: Any, utility: Any) -> dict[str, Any]:
             f"models= goes with a utility that tunes them, and utility= is a {type(utility).__name__}; pass "
             "utility=FineTune(…), or leave models out"
         )
+    if utility.tokenizer is not None:
+        raise InputError(
+            "utility= has a tokenizer=, which is that of one model, and every one of models= has its own; pass those "
+            'with settings of their own as models={"name": FineTune(model, tokenizer=…)}'
+        )
     return {"model": None, "utility": replace(utility, model=one)}
 
 
 def _name_of(one: Any) -> str:
     """The last part of a model's name or path."""
     if isinstance(one, str) and one == "fine-tune":
-        from shed_hf.finetuning.fine_tune import DEFAULT_MODEL
+        from shed_hf.finetuning.known_models import DEFAULT_MODEL
 
         one = DEFAULT_MODEL
     elif isinstance(one, UtilityFactory):

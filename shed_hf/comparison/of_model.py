@@ -18,22 +18,19 @@ from shed_hf.comparison.overlap import Seen
 from shed_hf.comparison.tasks import (
     Column,
     Task,
-    argument_of,
     columns_of,
     items_of,
-    named_sets,
     objective_of,
-    tasks_from,
     without_repeating,
 )
+from shed_hf.comparison.test_sets import NO_TUNER, ReadTasks, Tests
 from shed_hf.curation.arguments import request_from
 from shed_hf.curation.curate import curate_as
 from shed_hf.curation.prepare import PreparedCuration, prepare
-from shed_hf.curation.problem import Problem
+from shed_hf.curation.problem import Problem, read_request
 from shed_hf.curation.request import Request
 from shed_hf.curation.wire import CODEC
 from shed_hf.curation.worker import load_worker, work_until_the_end
-from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.launch import is_main, workers_of_launch
 from shed_hf.distributed.ranks import MultiProcess
@@ -46,51 +43,12 @@ from shed_hf.types import BoolVector, IntVector
 from shed_hf.utils.console import Stopwatch, plural, say
 from shed_hf.utils.naming import plain
 from shed_hf.utils.progress import progress
+from shed_hf.utils.quiet import silent
+from shed_hf.utils.random_streams import Streams
 from shed_hf.utils.warn import warn
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-
-@dataclass(frozen=True, eq=False)
-class Tests:
-    """What all methods are compared on.
-
-    Attributes:
-        dataset: Test items, or a dict of them by task.
-        utility: What measures row sets on test items, in place of a dataset.
-        objective: What is measured on test items.
-        columns: Where the parts of a test item are.
-    """
-
-    dataset: Any
-    utility: Any
-    objective: Any
-    columns: Any
-
-    def check(self) -> None:
-        """Check that there is something to test on, and one thing only.
-
-        Raises:
-            InputError: Where there is not.
-        """
-        if (self.dataset is None) == (self.utility is None):
-            raise InputError(
-                "pass test_dataset= with items that no method chooses by, or test_utility= with what measures rows on "
-                "such items, and not both"
-            )
-
-    def loaded(self) -> "Tests":
-        """The same with every test set loaded, before anything else is.
-
-        Raises:
-            InputError: For one that can't be.
-        """
-        if self.dataset is None:
-            return self
-        sets = named_sets(self.dataset)
-        found = {name: load_source(one, name=argument_of(name)) for name, one in sets.items()}
-        return replace(self, dataset=found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +74,26 @@ class OfModel:
     columns: list[Column]
     left_out: dict[str, int]
     n_tunings: int
+
+
+def check_model(name: str, arguments: dict[str, Any], design: Design, tests: Tests) -> None:
+    """Read what a model would be shown, so that it is refused before another one was tuned for nothing.
+
+    Args:
+        name: The model's name.
+        arguments: The arguments of `curate` that all methods share.
+        design: What is compared.
+        tests: What it is compared on.
+
+    Raises:
+        InputError: Where this model can't be compared with, such as for rows that its chat template refuses.
+    """
+    request = request_from({**arguments, "size": design.sizes[0]})
+    try:
+        with silent():
+            read_request(request, Streams(request.seed), ReadTasks(tests, request))
+    except InputError as error:
+        raise InputError(f"the model {name!r} can't be compared with: {error}") from error
 
 
 def compare_with(name: str, arguments: dict[str, Any], design: Design, tests: Tests, ledgers: LedgerFamily) -> OfModel:
@@ -149,7 +127,7 @@ def compare_with(name: str, arguments: dict[str, Any], design: Design, tests: Te
         lines=lines_of(name, design, tuned, columns, costs),
         runs=runs_of(name, tuned, columns),
         failures=failures,
-        notes=[*choices.notes, *_of_columns(columns)],
+        notes=[*choices.notes, *_of_columns(columns, tuned)],
         utility=utility.describe(),
         columns=columns,
         left_out=chosen.left_out,
@@ -201,15 +179,14 @@ def _decided_by(design: Design, request: Request) -> dict[str, str]:
 
 def _chosen(request: Request, design: Design, tests: Tests, costs: Callable[[], dict[str, ChoosingCost]]) -> _Chosen:
     """Rank 0 embeds, chooses and looks for repeats with the help of all ranks, which then know the same."""
+    read = ReadTasks(tests, request)
     with workers_of_launch(CODEC) as workers:
         if isinstance(workers, MultiProcess) and not workers.is_main:
-            worker = load_worker(request, workers)
-            tasks = _tasks(tests, request, worker.problem)
-            return _told(work_until_the_end(worker, workers), worker.problem, tasks)
+            worker = load_worker(request, workers, read)
+            return _told(work_until_the_end(worker, workers), worker.problem, read.tasks)
         watch = Stopwatch()
-        prepared = prepare(_to_look_at_rows(request), workers)
-        tasks = _tasks(tests, request, prepared.problem)
-        found = replace(_choose(design, prepared, tasks, watch.seconds), known_costs=costs())
+        prepared = prepare(_to_look_at_rows(request), workers, read)
+        found = replace(_choose(design, prepared, read.tasks, watch.seconds), known_costs=costs())
         workers.end(
             {
                 "known costs": {name: [cost.fine_tunings, cost.seconds] for name, cost in found.known_costs.items()},
@@ -219,12 +196,6 @@ def _chosen(request: Request, design: Design, tests: Tests, costs: Callable[[], 
             }
         )
     return found
-
-
-def _tasks(tests: Tests, request: Request, problem: Problem) -> list[Task]:
-    if tests.dataset is None:
-        return []
-    return tasks_from(tests.dataset, tests.objective, tests.columns, request, problem)
 
 
 def _to_look_at_rows(request: Request) -> Request:
@@ -304,10 +275,7 @@ def _measuring(tuner: UtilityFactory | None, objective: Objective) -> UtilityFac
 
     if isinstance(tuner, FineTune):
         return replace(tuner, objective=objective)
-    raise InputError(
-        "test_dataset= is measured by FineTune(…), and utility= is something else, which knows no other items than its "
-        "own; pass test_utility= with what measures rows on test items"
-    )
+    raise InputError(NO_TUNER)
 
 
 def _measured(name: str, choices: Choices, utility: TrainableUtility, chosen: _Chosen, ledgers: LedgerFamily) -> Tuned:
@@ -323,16 +291,20 @@ def _measured(name: str, choices: Choices, utility: TrainableUtility, chosen: _C
         return measure(subsets, path, lambda ledger: ledgers.hold(ledger_name, ledger), shown.count)
 
 
-def _of_columns(columns: Sequence[Column]) -> list[str]:
+def _of_columns(columns: Sequence[Column], tuned: Tuned) -> list[str]:
     """What to keep in mind of the test items."""
-    notes = []
-    for column in {column.task: column for column in columns}.values():
+    outcomes = np.stack([tuned.untuned, *tuned.outcomes.values()])
+    left_out, few = [], []
+    for column in columns:
         dropped = [f"{count} {reason}" for reason, count in column.dropped.items() if count]
         if dropped:
-            notes.append(f"{column.task}: test items left out: {', '.join(dropped)}")
-        if len(column.places) < LEAST_ITEMS:
-            few = f"{column.task}: {plural(len(column.places), 'test item')} can't tell a gain on further items from"
-            notes.append(f"{few} luck; at least {LEAST_ITEMS} are needed")
-            if is_main():
-                warn(notes[-1])
-    return notes
+            left_out.append(f"{column.task}: test items left out: {', '.join(dropped)}")
+        n_items = column.n_deciding(outcomes)
+        if n_items < LEAST_ITEMS:
+            counted = plural(n_items, "test item") + ("" if n_items == len(column.places) else " of the lowest group")
+            told = f"{counted} can't tell a gain on further items from luck; at least {LEAST_ITEMS} are needed"
+            few.append(f"{column.task}: {told}")
+    if is_main():
+        for note in dict.fromkeys(few):
+            warn(note)
+    return list(dict.fromkeys([*left_out, *few]))

@@ -11,11 +11,10 @@ from shed_hf.comparison.record import ComparisonRecord
 from shed_hf.comparison.storage import FILES, MANIFEST, read, write
 from shed_hf.comparison.table import groups_of, heading, remarks_of, rows_of
 from shed_hf.errors import InputError
-from shed_hf.hub.client import check_name, client, fetch, publish
+from shed_hf.hub.client import check_push, fetch, publish
 from shed_hf.hub.markdown import escaped
 from shed_hf.hub.privacy import access_of, without_paths
 from shed_hf.hub.readme import TAGS, dataset_readme, template
-from shed_hf.hub.token import checked_token
 from shed_hf.utils.console import plural
 from shed_hf.utils.redaction import without_secrets
 
@@ -49,9 +48,7 @@ def push(
         InputError: For arguments or a repository that can't be used.
         HubError: When the Hub refuses, or can't be reached.
     """
-    checked_token(token)
-    check_name(repo_id)
-    client(token)
+    check_push(repo_id, token)
     access = access_of(comparison.recipe["source"]["hub"], token)
     published = published_form(comparison)
     with tempfile.TemporaryDirectory(prefix="shed_hf_") as name:

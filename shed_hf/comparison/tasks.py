@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shed_hf.comparison.figures import Figure, figures_from
 from shed_hf.comparison.overlap import Seen, repeating
-from shed_hf.curation.problem import Problem, screened
+from shed_hf.curation.problem import screened
 from shed_hf.data.evaluation_items import EvaluationItems, items_from
 from shed_hf.data.formats import Example
+from shed_hf.data.loading import is_place
+from shed_hf.data.pool import Pool
 from shed_hf.errors import InputError
-from shed_hf.evaluation.item_groups import Grouped, split
+from shed_hf.evaluation.item_groups import OverGroups, split
 from shed_hf.evaluation.objectives import LikelihoodObjective, Objective
-from shed_hf.evaluation.registry import objective_from
 from shed_hf.evaluation.tasks import TaskItem, TaskObjective
-from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector
+from shed_hf.game.utility import UtilityFactory
+from shed_hf.types import BoolVector, FloatMatrix, IntVector
 from shed_hf.utils.naming import bare_name
+from shed_hf.verification.unseen_items import equal_to
 
 if TYPE_CHECKING:
     from shed_hf.curation.request import Request
@@ -27,21 +31,6 @@ TEST = "test"
 
 REPEATING = "repeating rows of the pool or evaluation items"
 TOO_LONG = "too long for the model"
-
-
-@dataclass(frozen=True, eq=False)
-class Figure:
-    """One number that is measured of every item of a task.
-
-    Attributes:
-        name: What it is called in the table.
-        objective: What measures an item.
-        grouping: How items are averaged; None for their mean.
-    """
-
-    name: str
-    objective: Objective
-    grouping: Grouped | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,14 +63,14 @@ class Column:
         task: The name of the task.
         figure: The name of the figure.
         places: The positions of its outcomes ``(n_items,)``.
-        weights: What every item counts, with a mean of 1; None where all count alike.
+        grouping: The groups of its items, where these count as groups; None for the mean over items.
         dropped: How many test items were left out, by reason.
     """
 
     task: str
     figure: str
     places: IntVector
-    weights: FloatVector | None = None
+    grouping: OverGroups | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, outcomes: FloatMatrix) -> FloatMatrix:
@@ -94,20 +83,35 @@ class Column:
             ``(m, n_items)``.
         """
         own = outcomes[:, self.places]
-        return own if self.weights is None else own * self.weights
+        return own if self.grouping is None else self.grouping.contributions(own)
+
+    def n_deciding(self, outcomes: FloatMatrix) -> int:
+        """How many items the figure rests on at least: fewer than all where only the lowest group counts.
+
+        Args:
+            outcomes: All outcomes of some tunings ``(m, n_outcomes)``.
+        """
+        return len(self.places) if self.grouping is None else self.grouping.n_deciding(outcomes[:, self.places])
 
 
 def tasks_from(
-    test_dataset: Any, objective: Any, test_columns: Any, request: "Request", problem: Problem
+    test_dataset: Any,
+    objective: Any,
+    test_columns: Any,
+    request: "Request",
+    pool: Pool,
+    tuner: UtilityFactory | None,
 ) -> list[Task]:
     """Read the test sets.
 
     Args:
         test_dataset: A dataset as `curate` takes it, or a dict from names of tasks to datasets.
-        objective: What is measured: an objective, a list of them, or a dict of these by task; None for the usual ones.
+        objective: What is measured: an objective, a list of them, or a dict of these by task; None for the usual ones,
+            over groups where the objective of the curations is.
         test_columns: Where the parts of an item are; for single tasks by their name.
         request: The arguments of the curations.
-        problem: The pool, and what tunes on it.
+        pool: The rows to choose from.
+        tuner: What fine-tunes; None where nothing is known of it.
 
     Returns:
         The tasks, with all of their items.
@@ -122,7 +126,7 @@ def tasks_from(
             f"test_objective= names the task {unknown[0]!r}, which test_dataset= lacks; it has {list(sets)}"
         )
     return [
-        _task(name, dataset, objective, _for_task(test_columns, name), request, problem)
+        _task(name, dataset, objective, _for_task(test_columns, name), request, pool, tuner)
         for name, dataset in sets.items()
     ]
 
@@ -142,19 +146,40 @@ def without_repeating(tasks: Sequence[Task], seen: Seen) -> list[Task]:
     """
     left = [replace(task, kept=~repeating(task.items.examples, seen)) for task in tasks]
     for task in left:
-        if not task.kept.any():
-            raise InputError(
-                f"all {len(task.kept)} items of the task {task.name!r} repeat rows of the pool or evaluation items; "
-                "pass others as test_dataset="
-            )
+        _check_some_left(task.name, ~task.kept)
     return left
+
+
+def check_not_all_equal(tasks: Sequence[Task], pool: Pool, evaluation: Sequence[Example]) -> None:
+    """See, before a model is loaded, that no task consists of rows and evaluation items themselves.
+
+    Args:
+        tasks: The tasks.
+        pool: The rows to choose from.
+        evaluation: The evaluation items.
+
+    Raises:
+        InputError: Where no item of a task is left.
+    """
+    for task in tasks:
+        in_rows, in_items = equal_to(task.items.examples, pool, evaluation)
+        _check_some_left(task.name, in_rows | in_items)
+
+
+def _check_some_left(task: str, repeats: BoolVector) -> None:
+    if repeats.all():
+        raise InputError(
+            f"all {len(repeats)} items of the task {task!r} repeat rows of the pool or evaluation items; pass others "
+            "as test_dataset="
+        )
 
 
 def named_sets(test_dataset: Any) -> dict[str, Any]:
     """The test sets by the names of their tasks.
 
     Args:
-        test_dataset: A dataset, or a dict from names to datasets.
+        test_dataset: A dataset, or a dict from names to datasets. A mapping with ``path`` and else only ``name``,
+            ``split`` and ``revision``, all of them text, is one dataset, as it is for `curate`.
 
     Returns:
         Datasets by name; a single one is called `TEST`.
@@ -164,7 +189,7 @@ def named_sets(test_dataset: Any) -> dict[str, Any]:
     """
     from datasets import DatasetDict
 
-    if not isinstance(test_dataset, Mapping) or isinstance(test_dataset, DatasetDict):
+    if not isinstance(test_dataset, Mapping) or isinstance(test_dataset, DatasetDict) or is_place(test_dataset):
         return {TEST: test_dataset}
     wrong = [name for name in test_dataset if not isinstance(name, str) or not name.strip()]
     if wrong or not test_dataset:
@@ -187,62 +212,31 @@ def _for_task(given: Any, task: str) -> Any:
     return given[task] if isinstance(given, Mapping) and isinstance(given.get(task), Mapping) else given
 
 
-def _task(name: str, dataset: Any, objective: Any, columns: Any, request: "Request", problem: Problem) -> Task:
+def _task(
+    name: str,
+    dataset: Any,
+    objective: Any,
+    columns: Any,
+    request: "Request",
+    pool: Pool,
+    tuner: UtilityFactory | None,
+) -> Task:
     argument = argument_of(name)
     items = items_from(
         dataset,
-        problem.pool,
+        pool,
         request.columns,
         request.drop_invalid,
         np.random.default_rng(request.seed),
-        lambda pool: screened(pool, columns, request, problem.tuner, argument),
+        lambda rows: screened(rows, columns, request, tuner, argument),
         columns,
         argument,
     )
     everything = np.ones(len(items.examples), dtype=np.bool_)
-    return Task(name, items, figures_from(objective, name, items.examples), everything)
-
-
-def figures_from(asked: Any, task: str, items: Sequence[Example]) -> tuple[Figure, ...]:
-    """What is measured on the items of a task.
-
-    Args:
-        asked: An objective, a list of them, or a dict of these by task; None for accuracy and log-likelihood over
-            options where all items have options, else the log-likelihood of completions.
-        task: The task's name.
-        items: Its items.
-
-    Returns:
-        The figures, the one that counts first.
-
-    Raises:
-        InputError: For what is no objective, two of one name, and groups of which only the worst counts.
-    """
-    if isinstance(asked, Mapping):
-        asked = asked.get(task)
-    if asked is None:
-        asked = ["accuracy", "choice"] if all(item.options for item in items) else ["loss"]
-    figures = tuple(_figure(one, items) for one in (asked if isinstance(asked, list | tuple) else [asked]))
-    names = [figure.name for figure in figures]
-    if not figures or len(set(names)) < len(names):
-        raise InputError(f"test_objective= names {names} for {task!r}; name at least one, and each once")
-    return figures
-
-
-def _figure(asked: Any, items: Sequence[Example]) -> Figure:
-    single, grouped = split(asked)
-    objective = objective_from(single, items)
-    if grouped is not None and grouped.kind != "macro":
-        raise InputError(
-            f"test_objective={asked!r} is no mean over items, so no gain can be judged by it; pass one of single items "
-            "or Macro(…)"
-        )
-    name = single if isinstance(single, str) else bare_name(objective) if single is not None else _usual(objective)
-    return Figure(name if grouped is None else f"macro {name}", objective, grouped)
-
-
-def _usual(objective: Objective) -> str:
-    return type(objective).__name__.lower()
+    figures = figures_from(objective, name, items.examples, split(request.objective)[1])
+    for grouping in (figure.grouping for figure in figures if figure.grouping is not None):
+        grouping.check_labels(items, argument, ', or pass test_objective= with a mean over items, such as "loss"')
+    return Task(name, items, figures, everything)
 
 
 def items_of(tasks: Sequence[Task]) -> list[Example]:
@@ -307,15 +301,8 @@ def columns_of(tasks: Sequence[Task], measured: IntVector) -> list[Column]:
         dropped = {REPEATING: task.n_repeating, TOO_LONG: len(usable) - len(own)}
         for number, figure in enumerate(task.figures):
             places = first_outcome + np.arange(len(own)) * len(task.figures) + number
-            weights = _weights(figure, task, usable[own])
-            columns.append(Column(task.name, figure.name, places, weights, dropped))
+            grouping = None if figure.grouping is None else figure.grouping.over(task.items, usable[own])
+            columns.append(Column(task.name, figure.name, places, grouping, dropped))
         first_item += len(usable)
         first_outcome += len(own) * len(task.figures)
     return columns
-
-
-def _weights(figure: Figure, task: Task, kept: IntVector) -> FloatVector | None:
-    if figure.grouping is None:
-        return None
-    weights = figure.grouping.over(task.items, kept).weights()
-    return None if weights is None else weights * len(weights)

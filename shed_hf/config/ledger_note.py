@@ -8,9 +8,12 @@ from typing import Any
 
 from shed_hf.config.recipe_file import Written, as_yaml, read_recipe_file
 from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME
-from shed_hf.errors import InputError
+from shed_hf.errors import InputError, LedgerError
+from shed_hf.finetuning.known_models import SHORT_NAMES
 from shed_hf.game.ledger_files import replace_whole
+from shed_hf.game.ledger_header import recorded_header
 from shed_hf.utils.console import say
+from shed_hf.utils.nearest import nearest
 from shed_hf.utils.text import first_line
 
 _HEAD = "# What `shed-hf resume` repeats; a recipe for `shed-hf curate --config` too.\n"
@@ -60,13 +63,19 @@ def note_goes_with(ledger: str | os.PathLike[str] | None) -> Iterator[None]:
                 note_of(ledger).unlink()
 
 
-_FOUND_BY_PATH = ("dataset", "eval_dataset", "test_dataset", "embedder")
-"""Settings that name something on the Hub, or a file or folder where one is there; not the model, by whose name the
-ledger knows its run."""
+_FOUND_BY_PATH = ("dataset", "eval_dataset", "test_dataset", "embedder", "model")
+"""Settings that name something on the Hub, or a file or folder where one is there."""
+
+_FILES_OF_TRAINING = ("chat_template_path",)
+"""Fields of `trl.SFTConfig` that name a file."""
 
 
 def _from_anywhere(name: str, value: Any) -> Any:
     """A setting with the whole path in the place of one that counts from the working folder."""
+    if name == "model" and value in SHORT_NAMES:
+        return value
+    if name == "sft_config" and value is not None:
+        return {part: _whole(one) if part in _FILES_OF_TRAINING else one for part, one in value.items()}
     if name in _FOUND_BY_PATH and isinstance(value, Mapping):
         return {part: _whole(one) if part in ("path", "model") else one for part, one in value.items()}
     if name in _FOUND_BY_PATH:
@@ -81,6 +90,19 @@ def _whole(named: Any) -> Any:
     return str(path.absolute()) if path.exists() else named
 
 
+def _check_there(ledger: Path) -> None:
+    """Refuse what is no ledger; one that was begun and has no outcome yet may be missing beside its settings."""
+    if ledger.is_file():
+        if recorded_header(ledger) is None:
+            raise LedgerError(f"{ledger} is not a ledger that can be read; pass the file that was named as ledger=")
+    elif not note_of(ledger).is_file():
+        folder = ledger.parent
+        beside = [each.name for each in folder.iterdir() if note_of(each).is_file()] if folder.is_dir() else []
+        near = nearest(ledger.name, beside)
+        meant = "" if near is None else f"did you mean {str(ledger.with_name(near))!r}? "
+        raise InputError(f"ledger {str(ledger)!r} does not exist; {meant}pass the file that was named as ledger=")
+
+
 def read_note(ledger: str | os.PathLike[str]) -> Written:
     """The settings of the run that a ledger is of.
 
@@ -91,9 +113,11 @@ def read_note(ledger: str | os.PathLike[str]) -> Written:
         The settings, with the ledger's path among them.
 
     Raises:
-        InputError: Where there are none.
+        InputError: Where there are none, and where there is no such ledger.
+        LedgerError: For a file that is something else than a ledger.
     """
     path = note_of(ledger)
+    _check_there(Path(ledger))
     if not path.is_file():
         raise InputError(
             f"{ledger} has no settings beside it ({path} is missing; a curation writes them "

@@ -1,7 +1,8 @@
 """Parts of a curation, such as samplers and estimators, as text: short names, or a class with its fields."""
 
+import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from shed_hf.evaluation.metrics import Metric
 from shed_hf.evaluation.registry import OBJECTIVES
 from shed_hf.sampling.registry import PRESETS, SAMPLERS, SELECTORS
 from shed_hf.utils.naming import to_recipe_entry
+from shed_hf.utils.nearest import did_you_mean, unknown_name
 from shed_hf.utils.old_entries import with_old_defaults
 from shed_hf.utils.text import first_line
 
@@ -41,12 +43,13 @@ _COUNTED = ("kmeans", "agglomerative")
 """Words for more than their classes: as many clusters as fit the pool, where `KMeans()` makes the paper's 3·√n."""
 
 
-def part_from(argument: str, entry: Mapping[str, Any]) -> Any:
+def part_from(argument: str, entry: Mapping[str, Any], called: str = "") -> Any:
     """The part that a mapping describes.
 
     Args:
         argument: The argument it is for, such as ``sampler``.
         entry: The class as ``name``, and fields that differ from their defaults, or all of them.
+        called: What errors call it; by default as the argument.
 
     Returns:
         The part.
@@ -58,13 +61,43 @@ def part_from(argument: str, entry: Mapping[str, Any]) -> Any:
     parts: list[Callable[..., Any]] = [*by_name.values(), *_UNNAMED.get(argument, ())]
     kinds = {**{getattr(kind, "__name__", ""): kind for kind in parts}, **by_name}
     if name not in kinds:
-        raise InputError(f"{argument} has the name {name!r}, which is unknown; pass one of {', '.join(sorted(kinds))}")
-    fields = {field: _field(argument, value) for field, value in entry.items()}
-    del fields["name"]
+        classes = sorted(kind for kind in kinds.keys() - by_name.keys() if kind.isidentifier())
+        raise InputError(unknown_name(f"{called or argument}.name", name, [*sorted(by_name), *classes]))
+    fields = {
+        field: _field(argument, value, f"{called or argument}.{field}")
+        for field, value in entry.items()
+        if field != "name"
+    }
+    _check_fields(called or argument, name, kinds[name], fields)
     try:
         return kinds[name](**fields)
     except TypeError as error:
-        raise InputError(f"{argument}: {name} cannot be made of {fields!r:.100} ({first_line(error)})") from error
+        raise InputError(
+            f"{called or argument}: {name} cannot be made of {fields!r:.100} ({first_line(error)})"
+        ) from error
+
+
+def _check_fields(called: str, name: str, kind: Callable[..., Any], fields: Mapping[str, Any]) -> None:
+    check_fields(called, name, fields, list(inspect.signature(kind).parameters) if isinstance(kind, type) else [])
+
+
+def check_fields(called: str, name: str, fields: Iterable[str], known: Collection[str]) -> None:
+    """Refuse fields that a part does not have, naming the nearest.
+
+    Args:
+        called: What errors call the part, such as ``sampler``.
+        name: The name of its class.
+        fields: The fields that it is given.
+        known: The fields that it has.
+
+    Raises:
+        InputError: Naming the first that it does not have.
+    """
+    for field in fields:
+        if field not in known:
+            meant = did_you_mean(field, known)
+            there = f"there are {', '.join(known)}" if known else "leave it out, for the name says it all"
+            raise InputError(f"{called}.{field} is no field of {name}; {meant}{there}")
 
 
 def tolerances_of(setting: Mapping[str, float | str]) -> dict[str, Tolerance]:
@@ -83,10 +116,10 @@ def tolerances_of(setting: Mapping[str, float | str]) -> dict[str, Tolerance]:
     return found
 
 
-def _field(argument: str, value: Any) -> Any:
+def _field(argument: str, value: Any, called: str) -> Any:
     """A field of a part, which may be a part itself: what is measured of each item, in an objective over groups."""
     if argument == "objective" and isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        return part_from(argument, value)
+        return part_from(argument, value, called)
     return tuple(value) if isinstance(value, list) else value
 
 

@@ -1,6 +1,5 @@
 """Reads and writes recipe files, YAML or JSON; what cannot be used is named with its line."""
 
-import difflib
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -8,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from shed_hf.config.setting import Setting, shown
-from shed_hf.config.yaml_text import dump_text, load_entries
+from shed_hf.config.yaml_text import Entry, dump_text, load_entries
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import redacted
+from shed_hf.utils.nearest import nearest
 from shed_hf.utils.text import first_line
 
 MOST_BYTES = 2**20
@@ -40,13 +40,25 @@ class Written:
         values: Settings by name, each of its kind.
         not_written: What each argument was that could not be written down, in words, by name.
         name: What errors call the place that it was read from.
-        lines: The line of each setting; empty where there are none.
+        lines: The line of each setting, and of each field of one, as in ``sampler.most``; empty where there are none.
     """
 
     values: Mapping[str, Any]
     not_written: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
+
+    def places(self, passed: Collection[str] = ()) -> dict[str, str]:
+        """What errors about settings begin with.
+
+        Args:
+            passed: Settings that were passed otherwise, which count more.
+
+        Returns:
+            Such as ``line 2 of recipe.yaml: `` by the name of the setting, or of the field.
+        """
+        own = {name: line for name, line in self.lines.items() if name.partition(".")[0] not in passed}
+        return {name: f"line {line} of {self.name}: " for name, line in own.items()}
 
 
 def read_recipe_file(path: str | os.PathLike[str], known: Mapping[str, Setting]) -> Written:
@@ -66,21 +78,6 @@ def read_recipe_file(path: str | os.PathLike[str], known: Mapping[str, Setting])
     return parse_recipe(_content(Path(path).expanduser()), str(path), known)
 
 
-def read_entries(path: str | os.PathLike[str]) -> list[tuple[str, int, Any]]:
-    """Key, line and value of every entry of a file, whatever they are.
-
-    Args:
-        path: The file: YAML or JSON.
-
-    Returns:
-        The entries in order.
-
-    Raises:
-        InputError: For a file that cannot be read or is not a mapping, and for a key that stands twice.
-    """
-    return _entries(_content(Path(path).expanduser()), str(path))
-
-
 def parse_recipe(text: str, name: str, known: Mapping[str, Setting]) -> Written:
     """The settings in a text; see `read_recipe_file`.
 
@@ -98,14 +95,15 @@ def parse_recipe(text: str, name: str, known: Mapping[str, Setting]) -> Written:
     values: dict[str, Any] = {}
     lines: dict[str, int] = {}
     not_written: dict[str, str] = {}
-    for key, line, value in _entries(text, name):
-        lines[key] = line
+    for entry in _entries(text, name):
+        key, line = entry.key, entry.line
+        lines |= {key: line, **{f"{key}.{inner}": where for inner, where in entry.inner_lines.items()}}
         if key == NOT_WRITTEN:
-            not_written = _words(value, line, name)
+            not_written = _words(entry.value, line, name)
         elif key not in known:
             raise InputError(f"line {line} of {name}: {key!r} is not a setting; {meant(key, known)}")
         else:
-            values[key] = _value(known[key], value, line, name)
+            values[key] = _value(known[key], entry.value, line, name)
     return Written(values, not_written, name, lines)
 
 
@@ -121,8 +119,8 @@ def meant(name: str, known: Collection[str]) -> str:
     """
     plain = name.strip().lower().replace("-", "_").lstrip("_")
     elsewhere = _ELSEWHERE.get(plain)
-    near = [elsewhere] if elsewhere in known else difflib.get_close_matches(plain, known, 1, 0.6)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    near = elsewhere if elsewhere in known else nearest(name, known)
+    return f"there are {', '.join(known)}" if near is None else f"did you mean {near}?"
 
 
 def _content(path: Path) -> str:
@@ -138,12 +136,14 @@ def _content(path: Path) -> str:
         raise InputError(f"the recipe {path} cannot be read ({first_line(error)}); pass a YAML file") from error
 
 
-def _entries(text: str, name: str) -> list[tuple[str, int, Any]]:
-    """Key, line and value of every entry of the mapping that the text must be."""
+def _entries(text: str, name: str) -> list[Entry]:
+    """The entries of the mapping that the text must be."""
     found = load_entries(text, name)
-    for key, line, _ in found:
-        if not isinstance(key, str):
-            raise InputError(f"line {line} of {name}: {shown(key)} is not the name of a setting; write it as text")
+    for entry in found:
+        if not isinstance(entry.key, str):
+            raise InputError(
+                f"line {entry.line} of {name}: {shown(entry.key)} is not the name of a setting; write it as text"
+            )
     return found
 
 

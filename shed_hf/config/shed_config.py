@@ -33,6 +33,12 @@ Place: TypeAlias = str | Mapping[str, str]
 """A dataset: a Hub id, a folder or a file, or a mapping with ``path``, ``name``, ``split`` and ``revision``."""
 
 
+WAYS_TO_CHOOSE = (
+    "By clusters: qocs, qwcs, random. By single rows: row-values, retrieval, rds, credit-coverage, extrapolated, dsir, "
+    "dataset-quantization, longest, ifd, full."
+)
+"""The short names of samplers and row selectors, for help."""
+
 DATA: Panel = "Data"
 WHAT_TO_KEEP: Panel = "What to keep"
 COST: Panel = "Cost"
@@ -78,11 +84,13 @@ class ShedConfig:
             filling more than a quarter, or 2 / clusters where there are fewer than eight), ``"qwcs"`` (at random,
             clusters of higher value more often), ``"random"``, or a sampler such as ``QOCS(most=0.5)``. Single rows,
             whatever the clusters are worth, choose ``"retrieval"``, ``"rds"`` (retrieval by the hidden states of the
-            model that is fine-tuned), ``"credit-coverage"``, ``"dsir"``, ``"dataset-quantization"``, ``"longest"``,
-            ``"ifd"``, ``"full"``, a selector such as ``Retrieval(by="mean")``, or ``Given(rows)``; the game then only
-            says what the clusters are worth.
+            model that is fine-tuned), ``"extrapolated"`` (for large pools: the same states of a sample of rows, learned
+            for the others from embeddings), ``"credit-coverage"``, ``"dsir"``, ``"dataset-quantization"``,
+            ``"longest"``, ``"ifd"``, ``"full"``, a selector such as ``Retrieval(by="mean")``, or ``Given(rows)``;
+            the game then only says what the clusters are worth.
         merit: Which rows of a cluster are taken first: ``"credit"`` (what the row did for the evaluation in one
-            training run over all rows), ``"ifd"``, ``"loss"``, or None for random ones; `curate` also takes a number
+            training run over all rows), ``"learned-credit"`` (the same of 4,000 rows, learned for the others from
+            embeddings), ``"ifd"``, ``"loss"``, or None for random ones; `curate` also takes a number
             for every row. ``"auto"``, the default, is credit where the utility gives it, there are at most 20,000 rows
             and the sampler takes rows from clusters, else None.
         constraints: Columns of the evaluation rows, or of ``dataset`` where rows of it are held out, that name each
@@ -96,8 +104,9 @@ class ShedConfig:
             `NotBetter`; the comparison is then made whatever it takes.
         budget: The most fine-tunings to spend, or the time that measuring may take, as in ``"30min"`` or ``"4h"``; by
             default the estimator's own number. A race has its own: ``Race(budget=…)``.
-        n_coalitions: How many sets of clusters ``estimator="least-squares"`` or ``"banzhaf"`` measures, each a
-            fine-tuning; by default as many as the number of clusters needs. ``budget`` is a limit, this is a number.
+        n_coalitions: How many sets of clusters ``estimator="least-squares"``, ``"hierarchical"`` or ``"banzhaf"``
+            measures, each a fine-tuning; by default as many as the number of clusters needs. ``budget`` is a limit,
+            this is a number.
         proxies_per_cluster: How many rows stand for a cluster in one set of proxies: 4 by default, None for all of
             them; the paper has 1.
         proxy_sets: How many disjoint sets of proxies a cluster sends, a player each: 1 by default. Where they disagree,
@@ -120,10 +129,12 @@ class ShedConfig:
             `curate` also takes a clusterer such as ``KMeans(12)`` or ``KMeans()``, which makes the paper's 3·√n, and a
             label for every row.
         n_clusters: How many clusters ``clusterer="kmeans"`` or ``"agglomerative"`` makes; by default one for about 20
-            rows, at least 4, at most 64, and no more than the budget can tell apart.
+            rows, at least 4, at most 64, and no more than the budget can tell apart; four times as many for
+            ``estimator="hierarchical"``.
         features: What the model makes of a row, to cluster by beside its embedding: ``"loss"``, ``"ifd"`` (how much the
             prompt lowers the completion's loss), ``"length"``, several of them, or `Features`. None by default.
-        estimator: ``"least-squares"``, the default, ``"regression-adjusted"``, ``"banzhaf"``, ``"in-run"``,
+        estimator: ``"least-squares"``, the default, ``"hierarchical"`` (many small clusters, valued in groups that are
+            split where that may change the choice), ``"regression-adjusted"``, ``"banzhaf"``, ``"in-run"``,
             ``"permutation"``, ``"exact"``, ``"shed"`` (the paper's), or an estimator such as
             ``Permutation(n_orders=20)``. None to play no game, where ``sampler`` chooses rows by itself: clusters then
             have no values, and the cost is the sampler's.
@@ -132,9 +143,9 @@ class ShedConfig:
             `curate`, ``Metric(…)``, ``Judged(…)``, ``Macro(column, objective)`` or a callable. By default ``"choice"``
             where items have options, else ``"loss"``. Only with ``utility="fine-tune"``.
         seed: A whole number, the seed of every random draw; 0 by default.
-        model: The causal language model to fine-tune: a Hub id or a path;
-            ``HuggingFaceTB/SmolLM2-135M-Instruct`` by default. `curate` also takes a loaded model. This and what
-            follows go with ``utility="fine-tune"``; what is None is as `FineTune` has it. They are fields of TRL's
+        model: The causal language model to fine-tune: a Hub id, a path, or ``"small"`` for the one that ships with the
+            package; ``HuggingFaceTB/SmolLM2-135M-Instruct`` by default. `curate` also takes a loaded model. This and
+            what follows go with ``utility="fine-tune"``; what is None is as `FineTune` has it. They are fields of TRL's
             `SFTConfig` and of peft's `LoraConfig` under the names that TRL's scripts give them.
         precision: What the weights are loaded in: ``"float32"``, ``"bfloat16"``, ``"stored"`` for what the model's
             files have, or ``"auto"``, the default: the faster of the first two on this device.
@@ -185,15 +196,14 @@ class ShedConfig:
         "auto",
         WHAT_TO_KEEP,
         PART,
-        "By clusters: qocs, qwcs, random. By single rows: row-values, retrieval, rds, credit-coverage, dsir, "
-        "dataset-quantization, longest, ifd, full. auto: rds, or credit-coverage where options are compared; "
-        "without a model qocs.",
+        f"{WAYS_TO_CHOOSE} auto: rds, or credit-coverage where options are compared; of more than 20,000 rows, "
+        "and without a model, qocs (without a game retrieval).",
     )
     merit: str | None = setting(
         "auto",
         WHAT_TO_KEEP,
         TEXT,
-        "Which rows of a cluster come first: auto, credit, ifd, loss; none for random ones.",
+        "Which rows of a cluster come first: auto, credit, learned-credit, ifd, loss; none for random ones.",
         none="none",
     )
     constraints: Mapping[str, float | str] | None = setting(
@@ -239,8 +249,8 @@ class ShedConfig:
         "least-squares",
         METHOD,
         PART,
-        "What values clusters: least-squares, regression-adjusted, banzhaf, in-run, permutation, exact, shed; none for "
-        "no game.",
+        "What values clusters: least-squares, hierarchical, regression-adjusted, banzhaf, in-run, permutation, exact, "
+        "shed; none for no game.",
         none="none",
     )
     objective: Part | None = setting(
@@ -250,7 +260,9 @@ class ShedConfig:
         "What is measured: loss, choice, accuracy, normalised-accuracy, contrast, macro or worst-group.",
     )
     seed: int = setting(0, METHOD, WHOLE_OR_ZERO, "The seed of every draw.")
-    model: str | None = setting(None, TUNING, TEXT, "The model to fine-tune: a Hub id or a path.")
+    model: str | None = setting(
+        None, TUNING, TEXT, "The model to fine-tune: a Hub id, a path, or small, which ships with shed-hf."
+    )
     precision: str = setting(
         "auto", TUNING, TEXT, "auto, float32, bfloat16, or stored for what the model's files have."
     )

@@ -1,6 +1,8 @@
 """YAML as recipes and options of the shell have it: numbers as in YAML 1.2, and each key once."""
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from shed_hf.errors import InputError
@@ -53,8 +55,25 @@ def load_text(text: str) -> Any:
         raise ValueError(_problem(error)) from error
 
 
-def load_entries(text: str, name: str) -> list[tuple[Any, int, Any]]:
-    """Key, line and value of every entry of the mapping that a text must be.
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a mapping.
+
+    Attributes:
+        key: The key.
+        line: The line that it stands in, from 1.
+        value: The value.
+        inner_lines: The lines of the keys inside a value that is a mapping, by their names with dots between them.
+    """
+
+    key: Any
+    line: int
+    value: Any
+    inner_lines: Mapping[str, int]
+
+
+def load_entries(text: str, name: str) -> list[Entry]:
+    """The entries of the mapping that a text must be.
 
     Args:
         text: YAML or JSON.
@@ -86,9 +105,21 @@ def load_entries(text: str, name: str) -> list[tuple[Any, int, Any]]:
         raise InputError(f"{name} is not YAML ({_problem(error)}); write a line for each setting") from error
 
 
-def _entry(loader: Any, key: Any, value: Any) -> tuple[Any, int, Any]:
-    made = (loader.construct_object(part, deep=True) for part in (key, value))
-    return next(made), key.start_mark.line + 1, next(made)
+def _entry(loader: Any, key: Any, value: Any) -> Entry:
+    made = [loader.construct_object(part, deep=True) for part in (key, value)]
+    inner = dict(_inner_lines(value, "", set()))
+    return Entry(made[0], key.start_mark.line + 1, made[1], inner)
+
+
+def _inner_lines(node: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, int]]:
+    """Keys of mappings inside each other; what aliases repeat is gone through once."""
+    if node.id != "mapping" or id(node) in seen:
+        return
+    seen.add(id(node))
+    for key, value in node.value:
+        if key.id == "scalar":
+            yield f"{prefix}{key.value}", key.start_mark.line + 1
+            yield from _inner_lines(value, f"{prefix}{key.value}.", seen)
 
 
 def _check_keys(root: Any, name: str) -> None:

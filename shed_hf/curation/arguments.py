@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shed_hf.clustering.clusterers import CLUSTERERS, Agglomerative, Clusterer, Given, KMeans
-from shed_hf.config.parts import part_from, tolerances_of
+from shed_hf.config.error_lines import naming_lines
+from shed_hf.config.parts import check_fields, part_from, tolerances_of
 from shed_hf.config.recipe_file import Written, meant
 from shed_hf.config.setting import shown
 from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME, TUNING_NAMES, Part, ShedConfig
@@ -22,7 +23,8 @@ from shed_hf.embedding.encoders import Encoder
 from shed_hf.embedding.row_features import Features
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
-from shed_hf.estimators import BanzhafMSR, Estimator, LeastSquares
+from shed_hf.estimators import BanzhafMSR, Estimator, Hierarchical, LeastSquares
+from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.registry import estimator_from
 from shed_hf.evaluation.constraints import Constraints
 from shed_hf.evaluation.item_groups import Grouped
@@ -149,8 +151,9 @@ def request_of(function: str, dataset: Any, size: Any, args: Args, given: Mappin
     _check_complete(written, passed)
     merged = {**written.values, **passed}
     arguments = {"size": AUTO, **{name: value for name, value in merged.items() if name not in DESTINATIONS}}
-    lines = {name: f"line {line} of {written.name}: " for name, line in written.lines.items() if name not in passed}
-    return request_from(arguments, as_written(merged), lines)
+    lines = written.places(passed)
+    with naming_lines(lines, making_parts=True):
+        return replace(request_from(arguments, as_written(merged)), lines=lines)
 
 
 def _is_auto(size: Any) -> bool:
@@ -184,15 +187,12 @@ def _check_complete(written: Written, passed: Mapping[str, Any]) -> None:
         raise InputError("there is no dataset to curate; pass one as dataset=, or args= that name one")
 
 
-def request_from(
-    arguments: Mapping[str, Any], written: Written | None = None, lines: Mapping[str, str] | None = None
-) -> Request:
+def request_from(arguments: Mapping[str, Any], written: Written | None = None) -> Request:
     """The request of arguments that were put together.
 
     Args:
         arguments: All arguments that are not at their default, ``dataset`` and ``size`` among them.
         written: What of them could be written down, to be noted beside the ledger; None to note nothing.
-        lines: What errors begin with for those that stand in a file, by name; None for no file.
 
     Returns:
         The request, with objects in the place of mappings, ``n_clusters`` and ``n_coalitions``.
@@ -205,14 +205,14 @@ def request_from(
     n_clusters, n_coalitions = (_setting_of(name, merged.pop(name)) for name in ("n_clusters", "n_coalitions"))
     for name in ("embedder", "clusterer", "features", "estimator", "objective", "sampler"):
         if isinstance(merged[name], Mapping):
-            with _placed(name, merged[name], lines):
+            with _naming_the_argument(name, merged[name]):
                 merged[name] = part_from(name, _setting_of(name, merged[name]))
     if n_clusters is not None:
         merged["clusterer"] = _clusterer(merged["clusterer"], n_clusters)
     if n_coalitions is not None:
         merged["estimator"] = _estimator(merged["estimator"], n_coalitions)
     if isinstance(merged["method"], Mapping):
-        with _placed("method", merged["method"], lines):
+        with _naming_the_argument("method", merged["method"]):
             merged["method"] = _race(_setting_of("method", merged["method"]))
     merged["constraints"] = _tolerances(merged["constraints"])
     changed = {name: value for name, value in tuning.items() if value != SETTINGS_BY_NAME[name].default}
@@ -246,15 +246,15 @@ def _setting_of(name: str, value: Any) -> Any:
 
 
 @contextmanager
-def _placed(name: str, entry: Mapping[str, Any], lines: Mapping[str, str] | None) -> Iterator[None]:
-    """Errors of a part name the argument before its field, and the line that it stands in."""
+def _naming_the_argument(name: str, entry: Mapping[str, Any]) -> Iterator[None]:
+    """Errors of a part name the argument before its field."""
     try:
         yield
     except InputError as error:
         message = str(error)
         field = message.partition("=")[0]
         own = f"{name}." if field in entry else "" if message.startswith(name) else f"{name}: "
-        raise InputError(f"{(lines or {}).get(name, '')}{own}{message}") from error
+        raise InputError(f"{own}{message}") from error
 
 
 def _clusterer(clusterer: Any, n_clusters: int) -> Clusterer:
@@ -268,21 +268,26 @@ def _clusterer(clusterer: Any, n_clusters: int) -> Clusterer:
 
 
 def _estimator(estimator: Any, n_coalitions: int) -> Estimator:
-    made = estimator_from(estimator) if isinstance(estimator, str) else estimator
-    if not isinstance(made, LeastSquares | BanzhafMSR):
+    made = estimator_from(estimator) if isinstance(estimator, str) or estimator is None else estimator
+    if not plays(made):
         raise InputError(
-            f'n_coalitions={n_coalitions} goes with estimator="least-squares" or "banzhaf", and estimator is '
-            f"{shown(estimator)}; leave it out, and pass budget={n_coalitions} as the most fine-tunings"
+            f"n_coalitions={n_coalitions} is about a game, and estimator=None plays none; leave one of them out"
+        )
+    if not isinstance(made, LeastSquares | Hierarchical | BanzhafMSR):
+        raise InputError(
+            f'n_coalitions={n_coalitions} goes with estimator="least-squares", "hierarchical" or "banzhaf", and '
+            f"estimator is {shown(estimator)}; leave it out, and pass budget={n_coalitions} as the most fine-tunings"
         )
     return replace(made, n_coalitions=n_coalitions)
 
 
 def _race(entry: Mapping[str, Any]) -> Race:
     fields = {name: value for name, value in entry.items() if name != "name"}
-    if entry["name"].lower() != "race" or not fields.keys() <= {"candidates", "budget", "level"}:
+    if entry["name"].lower() != "race":
         raise InputError(
             f"method is {dict(entry)!r:.100}; as a mapping it has the name Race, candidates, budget, level"
         )
+    check_fields("method", "Race", fields, ("candidates", "budget", "level"))
     if isinstance(fields.get("candidates"), Sequence) and not isinstance(fields["candidates"], str):
         fields["candidates"] = [
             part_from("sampler", each) if isinstance(each, Mapping) and "name" in each else each

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Unpack
 
+from shed_hf.config.error_lines import naming_lines
 from shed_hf.config.ledger_note import note_goes_with
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.arguments import Args, CurateArguments, request_of
@@ -16,7 +17,7 @@ from shed_hf.curation.row_choice import choose_by_outcomes, choose_by_row
 from shed_hf.curation.shorter import advice_on_time
 from shed_hf.curation.trackers import Trackers, tracker_names, tracking
 from shed_hf.curation.valuation import value
-from shed_hf.curation.verdict import check_test_dataset, with_verdict
+from shed_hf.curation.verdict import check_test_dataset, say_how_to_compare, with_verdict
 from shed_hf.curation.wire import CODEC
 from shed_hf.curation.worker import work_for_curation, work_for_plan
 from shed_hf.distributed.launch import workers_of_launch
@@ -84,7 +85,9 @@ def curate(
     watch = Stopwatch()
     with only_own_output():
         request = request_of("curate", dataset, size, args, arguments)
-        return curate_as(request, watch)
+        curated = curate_as(request, watch)
+        say_how_to_compare(curated, request)
+        return curated
 
 
 def curate_as(request: Request, watch: Stopwatch | None = None) -> CuratedDataset:
@@ -100,9 +103,9 @@ def curate_as(request: Request, watch: Stopwatch | None = None) -> CuratedDatase
     Raises:
         ShedError: As `curate`.
     """
-    with only_own_output():
-        request = request.with_streams_read()
+    with only_own_output(), naming_lines(request.lines):
         check_test_dataset(request)
+        request = request.with_items_loaded()
         return with_verdict(_curated(request, watch or Stopwatch()), request)
 
 
@@ -128,9 +131,9 @@ def _by_sampler(prepared: PreparedCuration, trackers: Trackers, watch: Stopwatch
         game = prepared.game(ledger)
         estimate = _values(prepared, game, trackers)
         selection = selection or choose_by_outcomes(prepared, game, estimate)
-        merit = prepared.merit.of_rows(prepared.streams.for_merit)
-        valued = _valued(prepared, estimate, ledger.in_order(game.asked), selection, merit)
-        recipe = make_recipe(prepared, game, watch.seconds, selection)
+        merit = prepared.merit.measured(prepared.streams.for_merit)
+        valued = _valued(prepared, estimate, ledger.in_order(game.asked), selection, merit.values)
+        recipe = make_recipe(prepared, game, watch.seconds, selection, learned_merit=merit.learned)
         return choose_rows(valued, recipe, prepared.sampler, prepared.streams.for_rows)
 
 
@@ -140,9 +143,10 @@ def _by_race(prepared: PreparedCuration, trackers: Trackers, watch: Stopwatch) -
         entered = enter_race(prepared, prepared.game(ledger))
         game = prepared.game(ledger, entered.halves.ranking)
         estimate = _values(prepared, game, trackers)
-        valued = _valued(prepared, estimate, ledger.in_order(game.asked), None, entered.signals.merit)
+        merit = entered.signals.merit
+        valued = _valued(prepared, estimate, ledger.in_order(game.asked), None, merit.values)
         finished = entered.run(valued, ledger)
-        recipe = make_recipe(prepared, game, watch.seconds, None, finished.game)
+        recipe = make_recipe(prepared, game, watch.seconds, None, finished.game, merit.learned)
         return finished.decided(valued, recipe, ledger, game.asked)
 
 
@@ -198,7 +202,7 @@ def plan(
 
 
 def _planned(request: Request, pilot: int) -> Plan:
-    with workers_of_launch(CODEC) as workers:
+    with naming_lines(request.lines), workers_of_launch(CODEC) as workers:
         if isinstance(workers, MultiProcess) and not workers.is_main:
             return work_for_plan(request, workers)
         prepared = prepare(request, workers)

@@ -8,10 +8,12 @@ import numpy as np
 
 from shed_hf.curation.first_look import harm_note
 from shed_hf.curation.prepare import PreparedCuration
-from shed_hf.curation.row_signals import READING, credits_rows, reads_rows
+from shed_hf.curation.row_signals import READING
+from shed_hf.curation.rows_passed import rows_passed
 from shed_hf.errors import InputError
-from shed_hf.estimators import LeastSquares
+from shed_hf.estimators import Hierarchical, LeastSquares
 from shed_hf.estimators.budget import Speed, fine_tunings_of
+from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.outcomes import outcomes_in_ledger
 from shed_hf.estimators.row_spread import checked_on_halves, left_of
@@ -19,9 +21,7 @@ from shed_hf.game.coalitions import entries_of
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.execution import Execution, execution_of
 from shed_hf.game.game import Game
-from shed_hf.game.utility import ChecksCredit, EstimatesFlops, measurement_of
-from shed_hf.sampling.row_ranking import MOST_ROWS
-from shed_hf.sampling.selectors import RowSelector
+from shed_hf.game.utility import EstimatesFlops, measurement_of
 from shed_hf.utils.console import duration, plural
 
 SMALL, LARGER = 16, 64
@@ -35,15 +35,16 @@ LEAST_PILOT = 8
 class Plan:
     """What a curation would take.
 
-    Where rows are ranked or chosen by credit, one training run over all of them is counted in ``rows_trained``,
-    ``tokens``, ``flops`` and ``seconds`` beside the game. Where they are chosen by the model's hidden states, which
-    reads every row once, a third of such a run is counted in ``flops`` and ``seconds``.
+    Where rows are ranked or chosen by credit, a training run over all of them, or over the sample that it is learned
+    from, is counted in ``rows_trained``, ``tokens``, ``flops`` and ``seconds`` beside the game. Where they are chosen
+    by the model's hidden states, for which every row, or the sample, is read once, a third of such a run is counted in
+    ``flops`` and ``seconds``.
 
     Attributes:
         players: The number of players.
         rows_per_player: The mean number of rows that a player brings.
         fine_tunings: The most fine-tunings that the game asks for.
-        in_ledger: How many outcomes of this game the ledger holds already.
+        in_ledger: How many outcomes of this game the ledger held before.
         rows_trained: Rows trained on, summed over all fine-tunings.
         tokens: Tokens trained on; 0 where the utility can't tell.
         flops: Floating-point operations; 0 where the utility can't tell.
@@ -56,6 +57,7 @@ class Plan:
             ``fine_tunings``; 0 without one.
         harm: That tuning on one sample of every cluster makes the model worse, with what to do then; empty where it
             does not, and without a pilot, which is what shows it.
+        measured_now: How many were measured for the plan itself, to time them and as its pilot.
         measurement: What one of them is called: ``"outcome"`` where a callable measures, which may tune nothing.
     """
 
@@ -73,11 +75,12 @@ class Plan:
     race_fine_tunings: int = 0
     harm: str = ""
     measurement: str = "fine-tuning"
+    measured_now: int = 0
 
     def __str__(self) -> str:
         lines = [
             f"{plural(self.players, 'cluster sample')} of {self.rows_per_player:.3g} rows (players); at most "
-            f"{plural(self.fine_tunings, self.measurement)}{self._race}, {self.in_ledger} measured already",
+            f"{plural(self.fine_tunings, self.measurement)}{self._race}{self._measured}",
             f"{self.rows_trained:,} rows trained" + (f", {self.tokens:,} tokens" if self.tokens else "")
             + (f", {self.flops:.2g} FLOPs" if self.flops else ""),
             f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**30:.2f} GiB",
@@ -93,6 +96,11 @@ class Plan:
             return f"{what}: unknown; pass pilot=16 to measure a little beforehand"
         half, same, double = (self.reliability[share] for share in ("half", "same", "double"))
         return f"{what}: {same:.2f}; {half:.2f} for half the {self.measurement}s, {double:.2f} for twice as many"
+
+    @property
+    def _measured(self) -> str:
+        held = f", {self.in_ledger} in the ledger already" if self.in_ledger else ""
+        return held + (f"; {self.measured_now} measured now, for this plan" if self.measured_now else "")
 
     @property
     def _race(self) -> str:
@@ -135,9 +143,9 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         or pilot < 0
     ):
         raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
-    rows = np.concatenate(game.players)
-    n_read = len(prepared.candidates.rows) if reads_rows(prepared.sampler, prepared.problem) else 0
-    if plays(prepared.estimator) or prepared.race is not None or _credits_rows(prepared) or n_read:
+    rows, in_ledger = np.concatenate(game.players), len(entries_of(game.ledger, game.players))
+    passed = rows_passed(prepared)
+    if plays(prepared.estimator) or prepared.race is not None or passed.credited or passed.read:
         compare_ranks(game)
         speed = _timed(game)
     else:
@@ -147,21 +155,20 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     cost, left = checked.cost(game.n_players, budget), left_of(prepared.estimator, game, budget)
     if pilot:  # the first coalitions that the run itself will ask for
         _measure_pilot(prepared, game, int(pilot), left)
-    credited = prepared.candidates.rows if _credits_rows(prepared) else rows[:0]
     share, race = cost.players_trained / game.n_players, _race_cost(prepared)
-    tokens = share * game.utility.n_tokens(rows) + race.tokens
-    tokens += game.utility.n_tokens(credited) if len(credited) else 0
-    read = READING * game.utility.n_tokens(prepared.candidates.rows) if n_read else 0.0
+    of_row = _tokens_of_row(prepared) if passed.credited or passed.read else 0.0
+    tokens = share * game.utility.n_tokens(rows) + race.tokens + passed.credited * of_row
+    read = READING * passed.read * of_row
     return Plan(
         players=game.n_players,
         rows_per_player=len(rows) / game.n_players,
         fine_tunings=cost.fine_tunings,
-        in_ledger=len(entries_of(game.ledger, game.players)),
-        rows_trained=round(share * len(rows)) + race.rows + len(credited),
+        in_ledger=in_ledger,
+        rows_trained=round(share * len(rows)) + race.rows + passed.credited,
         tokens=round(tokens),
         flops=_flops(game, tokens + read, cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings),
         seconds=speed.seconds(cost, game.n_players)
-        + (race.rows + len(credited) + READING * n_read) * speed.training / len(rows)
+        + (race.rows + passed.credited + READING * passed.read) * speed.training / len(rows)
         + race.fine_tunings * speed.evaluating,
         memory_bytes=_memory(),
         reliability=_predicted(game, _coalitions_planned(prepared, game, left)),
@@ -169,6 +176,7 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         race_fine_tunings=race.fine_tunings,
         harm=harm_note(game) if pilot else "",
         measurement=measurement_of(game.utility),
+        measured_now=len(entries_of(game.ledger, game.players)) - in_ledger,
     )
 
 
@@ -176,36 +184,33 @@ def _flops(game: Game, tokens: float, n_outcomes: int) -> float:
     return game.utility.flops(tokens, n_outcomes) if isinstance(game.utility, EstimatesFlops) else 0.0
 
 
+def _tokens_of_row(prepared: PreparedCuration) -> float:
+    """The mean over the rows that may be chosen."""
+    rows = prepared.candidates.rows
+    return prepared.problem.utility.n_tokens(rows) / len(rows)
+
+
 def _race_cost(prepared: PreparedCuration) -> RaceCost:
     """As if every candidate took part, with rows of the usual length."""
     if prepared.race is None:
         return RaceCost()
-    rows, n = prepared.candidates.rows, prepared.race.fine_tunings(len(prepared.race.named(prepared.sampler)))
-    return RaceCost(n, n * prepared.size, n * prepared.size * prepared.problem.utility.n_tokens(rows) / len(rows))
+    n = prepared.race.fine_tunings(len(prepared.race.named(prepared.sampler)))
+    return RaceCost(n, n * prepared.size, n * prepared.size * _tokens_of_row(prepared))
 
 
 def _measure_pilot(prepared: PreparedCuration, game: Game, pilot: int, budget: int | None) -> None:
-    """Measures the first coalitions that the regression will ask for, or as many as it would for a larger budget."""
+    """Measures the first coalitions that the run will ask for; of a regression more, for a pilot beyond its budget."""
     wanted = pilot // 2 * 2
+    if isinstance(prepared.estimator, Hierarchical):
+        prepared.estimator.measure_first(game, prepared.streams.for_values, budget, wanted)
+        return
     estimator = prepared.estimator if isinstance(prepared.estimator, LeastSquares) else LeastSquares()
     if 2 * estimator.n_pairs(game.n_players, budget) < wanted:
         estimator, budget = LeastSquares(max(wanted, 2)), None
-    _, coalitions = estimator.begin(game, prepared.streams.for_values, budget)
+    _, n_pairs = estimator.begin(game, budget)
+    coalitions = draw_pairs(game.n_players, n_pairs, prepared.streams.for_values)
     if len(coalitions):
         game.outcomes(coalitions[:wanted])
-
-
-def _credits_rows(prepared: PreparedCuration) -> bool:
-    """Whether a training run over all rows follows what each does."""
-    race, problem = prepared.race, prepared.problem
-    if prepared.merit.kind == "credit":
-        return True
-    if race is None:
-        return credits_rows(prepared.sampler, problem)
-    usual = race.candidates is None and len(prepared.candidates.rows) > MOST_ROWS
-    samplers = race.named(prepared.sampler).values()
-    asked = any(isinstance(each, RowSelector) and "credits" in each.needs for each in samplers) and not usual
-    return asked and isinstance(problem.utility, ChecksCredit) and problem.utility.can_credit()
 
 
 def _timed(game: Game) -> Speed:

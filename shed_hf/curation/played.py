@@ -78,7 +78,7 @@ def played_from(
         item_weights=np.full(n_items, 1 / max(n_items, 1)) if item_weights is None else item_weights,
         kept_items=kept_items,
         harm=harm_of(estimate),
-        unproven="" if verdict.passes else f"{verdict.claim} ({verdict.failed or verdict.in_short})",
+        unproven="" if verdict.passes else f"{verdict.claim} ({verdict.failed or verdict.in_brief})",
         continued=continued,
     )
 

@@ -6,26 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from shed_hf.clustering.clusterers import Clusterer, Given, cluster, clusterer_from
+from shed_hf.clustering.clusterers import Clusterer, cluster, clusterer_from
 from shed_hf.clustering.clusters import Clustering
 from shed_hf.clustering.topic_terms import describe_clusters
 from shed_hf.config.ledger_note import write_note
+from shed_hf.config.ledger_refusal import telling_what_changed
 from shed_hf.curation.cluster_count import ClusterCount, with_usual_count
-from shed_hf.curation.problem import Problem, bind, warm_up
-from shed_hf.curation.race import Race, check_ranks_by_half, race_from
+from shed_hf.curation.means import Means, check_cost, means_of
+from shed_hf.curation.problem import BeforeLoading, Problem, bind
+from shed_hf.curation.race import Race
 from shed_hf.curation.request import Request
-from shed_hf.curation.row_signals import check_group_outcomes, check_signals, check_values, sure_candidates
+from shed_hf.curation.row_signals import check_group_outcomes, check_signals, check_values
 from shed_hf.curation.unused_merit import warn_of_unused
 from shed_hf.curation.usual_sampler import is_open, usual_sampler
+from shed_hf.curation.warming_up import warm_up
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import Workers
 from shed_hf.embedding.decontamination import Candidates, decontaminate
-from shed_hf.embedding.row_features import Features, features_from, with_features
+from shed_hf.embedding.row_features import Features, with_features
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
-from shed_hf.estimators.budget import Budget, FineTunings, parse_budget
+from shed_hf.estimators.budget import Budget
+from shed_hf.estimators.hierarchical import keeping
 from shed_hf.estimators.no_game import plays
-from shed_hf.estimators.registry import estimator_from
 from shed_hf.game.game import Aggregate, Game, StoppingRule
 from shed_hf.game.game_worker import gather_outcomes
 from shed_hf.game.ledger import Ledger
@@ -33,9 +36,8 @@ from shed_hf.game.players import Players, send_players
 from shed_hf.game.recorded_settings import BEGUN_WITH
 from shed_hf.game.utility import SupportsWarmUp
 from shed_hf.results.constrained_choice import check_can_constrain
-from shed_hf.sampling.registry import AUTO, AnySampler, rows_to_choose, sampler_from
+from shed_hf.sampling.registry import AnySampler, rows_to_choose
 from shed_hf.sampling.row_ranking import Merit, check_merit, merit_of
-from shed_hf.sampling.samplers import QOCS
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.sampling.stability import selection_rule
 from shed_hf.types import IntVector
@@ -107,10 +109,11 @@ class PreparedCuration:
         """
         header = self.problem.header()
         begun = {} if self.usual_count is None else {BEGUN_WITH: self.usual_count.count}
-        ledger = Ledger(self.request.ledger, {**header, **(begun if plays(self.estimator) else {})})
+        with telling_what_changed(self.request.written):
+            ledger = Ledger(self.request.ledger, {**header, **(begun if plays(self.estimator) else {})})
         if self.request.ledger is not None and self.request.written is not None:
             write_note(self.request.ledger, self.request.written)
-        told = {**header, "arguments": self.request.plain_arguments()}
+        told = {**header, **self.problem.asked_for(self.request)}
         gather_outcomes(ledger, told, self.players.rows, self.workers)
         return ledger
 
@@ -162,12 +165,13 @@ class PreparedCuration:
         return rule
 
 
-def prepare(request: Request, workers: Workers) -> PreparedCuration:
+def prepare(request: Request, workers: Workers, before_loading: BeforeLoading | None = None) -> PreparedCuration:
     """Read, embed and cluster the rows, and bind the utility to them.
 
     Args:
         request: The arguments of `curate`.
         workers: The processes that embed rows and measure.
+        before_loading: As in `bind`.
 
     Returns:
         Everything that the game needs.
@@ -175,16 +179,17 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
     Raises:
         InputError: For whatever cannot be used.
     """
-    streams, means = Streams(request.seed), _means(request)
+    streams, means = Streams(request.seed), means_of(request)
     with progress("reading rows"):
-        problem = bind(request, streams, workers)
+        problem = bind(request, streams, workers, before_loading)
     means = _settled(means, request, problem)
     sampler, estimator, budget, pool = means.sampler, means.estimator, means.budget, problem.pool
     candidates = _candidates(request, problem, workers)
     size = rows_to_choose(sampler, request.size, len(pool), len(candidates.rows), candidates.left_out_in_words)
     found = _clustered(request, means, problem, candidates, streams, workers)
     players = send_players(found.nearest, request.proxies_per_cluster, request.proxy_sets, problem.utility)
-    _check_budget(estimator, budget, len(players.rows))
+    estimator = keeping(estimator, size / len(candidates.rows))
+    check_cost(estimator, budget, len(players.rows))
     return PreparedCuration(
         request=request,
         streams=streams,
@@ -207,33 +212,7 @@ def prepare(request: Request, workers: Workers) -> PreparedCuration:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Means:
-    """What the arguments name, as objects; the sampler is settled once the pool is known."""
-
-    estimator: Estimator
-    sampler: AnySampler
-    features: Features | None
-    budget: Budget | None
-    race: Race | None
-
-
-def _means(request: Request) -> _Means:
-    """Refuses what the arguments alone rule out, before anything is loaded."""
-    estimator = estimator_from(request.estimator)
-    sampler: AnySampler = QOCS() if is_open(request.sampler) else sampler_from(request.sampler, [AUTO])
-    features = features_from(request.features)
-    budget, race = parse_budget(request.budget), race_from(request.method)
-    if race is not None:
-        race.check_budget(sure_candidates(race, sampler, request))
-        check_ranks_by_half(estimator)
-    if not is_open(request.sampler):
-        check_values(estimator, sampler, request)
-    _check_budget(estimator, budget, 1)
-    return _Means(estimator=estimator, sampler=sampler, features=features, budget=budget, race=race)
-
-
-def _settled(means: _Means, request: Request, problem: Problem) -> _Means:
+def _settled(means: Means, request: Request, problem: Problem) -> Means:
     """With the sampler that is usual for the pool where it was left open; refuses what the pool rules out."""
     if is_open(request.sampler):
         means = replace(means, sampler=usual_sampler(request, problem, means.estimator, means.race))
@@ -271,7 +250,7 @@ class _Clustered:
 
 
 def _clustered(
-    request: Request, means: _Means, problem: Problem, candidates: Candidates, streams: Streams, workers: Workers
+    request: Request, means: Means, problem: Problem, candidates: Candidates, streams: Streams, workers: Workers
 ) -> _Clustered:
     pool, features = problem.pool, means.features
     asked = clusterer_from(request.clusterer, lambda name: _column(pool, name), candidates.rows, len(pool))
@@ -279,13 +258,10 @@ def _clustered(
     clusterer, count = with_usual_count(
         request.clusterer, asked, n_rows, means.estimator, means.budget, request.proxy_sets, ledger
     )
-    if features is not None and isinstance(clusterer, Given):
-        raise InputError(
-            f"features={list(features.names)} are for a clusterer that looks at them, and the labels are given; pass "
-            'features=None, or a clusterer such as "kmeans"'
-        )
     asked_merit = _merit_asked(request.merit, means.sampler)
-    merit = merit_of(asked_merit, features, problem.utility, candidates.rows, len(pool), workers)
+    merit = merit_of(
+        asked_merit, features, problem.utility, candidates.rows, len(pool), workers, lambda: candidates.embeddings
+    )
     wide = (
         None
         if features is None
@@ -308,12 +284,6 @@ def _warn_of_single_item(problem: Problem) -> None:
         )
 
 
-def _check_budget(estimator: Estimator, budget: Budget | None, n_players: int) -> None:
-    """Refuse what no game of as many players could be valued by, before anything is measured."""
-    if plays(estimator) and isinstance(budget, FineTunings):
-        estimator.cost(n_players, budget.count)
-
-
 def _merit_asked(merit: Any, sampler: AnySampler) -> Any:
     """Where single rows are chosen, no order within clusters is paid for unless it is asked for."""
     return None if isinstance(merit, str) and merit == "auto" and isinstance(sampler, RowSelector) else merit
@@ -328,8 +298,6 @@ def _warm_up(
 ) -> IntVector:
     """Train θ₀ on ``count`` rows that no player brings, on every rank, and tell which."""
     utility = problem.utility
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 0:
-        raise InputError(f"warmup={count!r} is not a whole number >= 0; pass how many rows to train on beforehand")
     if not count:
         return np.empty(0, dtype=np.int64)
     if not isinstance(utility, SupportsWarmUp):

@@ -1,12 +1,14 @@
 """The pool, the evaluation items and the utility bound to them: what every rank that measures must hold."""
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from shed_hf.curation.asked_model import NoModel, asks_for_model
+from shed_hf.curation.early_checks import check_counts, check_pool
+from shed_hf.curation.item_constraints import constraints_of
 from shed_hf.curation.race import check_items, race_from
 from shed_hf.data.evaluation_items import EvaluationItems, MeasuredItems, items_from
 from shed_hf.data.loading import load
@@ -15,7 +17,7 @@ from shed_hf.data.preambles import preambles_of
 from shed_hf.data.unread_columns import refuse_media, warn_of_unread_text
 from shed_hf.distributed.ranks import SingleProcess, Workers
 from shed_hf.errors import InputError
-from shed_hf.evaluation.constraints import GroupConstraint, constraints_over, tolerances_from
+from shed_hf.evaluation.constraints import GroupConstraint
 from shed_hf.evaluation.item_groups import Grouped, MeanOver, OverGroups, split
 from shed_hf.evaluation.objectives import Objective
 from shed_hf.game.game import Aggregate
@@ -25,14 +27,11 @@ from shed_hf.game.utility import (
     AlignsWithPool,
     HasEvaluation,
     ScreensRows,
-    SupportsWarmUp,
     TrainableUtility,
     UtilityFactory,
     as_trainable_utility,
 )
 from shed_hf.results.tables import check_columns
-from shed_hf.sampling.registry import size_asked
-from shed_hf.types import IntVector
 from shed_hf.utils.random_streams import Streams
 from shed_hf.verification.unseen_items import check_some_left
 
@@ -81,6 +80,18 @@ class Problem:
         """
         return {"dataset": self.pool.digest, "order": order_entry(self.training_seed), **self.utility.describe()}
 
+    def asked_for(self, request: "Request") -> dict[str, Any]:
+        """What ranks must have alike beside the header.
+
+        Args:
+            request: The arguments of this rank.
+
+        Returns:
+            The plain arguments, and what the test items hold.
+        """
+        test = None if self.test_items is None else self.test_items.digest
+        return {"arguments": request.plain_arguments(), "test_dataset": test}
+
     def aggregate(self) -> Aggregate | None:
         """What makes utilities of outcomes, which also checks that they are of the items that are grouped.
 
@@ -100,16 +111,41 @@ class Problem:
         )
 
 
-def bind(request: "Request", streams: Streams, workers: Workers | None = None) -> Problem:
-    """Read the pool and the items, and bind the utility to them.
+BeforeLoading: TypeAlias = Callable[[Pool, EvaluationItems | None, UtilityFactory | None], None]
+"""Looks at the rows, the evaluation items and what will tune before a model is loaded, and raises what it refuses."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReadRequest:
+    """What is known before a model is loaded.
+
+    Attributes:
+        source: The dataset as it was given.
+        pool: Its rows, read.
+        tuner: What will be bound to them; None for a utility that needs neither rows nor items.
+        items: What is evaluated on; None where only the utility knows.
+        test_items: What the chosen rows are compared with random ones on; None for no comparison.
+        unread: Files of the dataset, and ends of streams, that were left out unread, with why.
+    """
+
+    source: "Dataset"
+    pool: Pool
+    tuner: UtilityFactory | None
+    items: EvaluationItems | None
+    test_items: EvaluationItems | None
+    unread: tuple[str, ...]
+
+
+def read_request(request: "Request", streams: Streams, before_loading: BeforeLoading | None = None) -> ReadRequest:
+    """Read the pool and the items, and refuse what the model that will be loaded cannot be shown.
 
     Args:
         request: The arguments of `curate`.
-        streams: One random generator per purpose, seeded alike on every rank.
-        workers: The ranks of the launch; by default this process alone.
+        streams: One random generator per purpose.
+        before_loading: Called with what was read; None for nothing.
 
     Returns:
-        The problem.
+        What was read.
 
     Raises:
         InputError: For whatever cannot be used.
@@ -119,32 +155,64 @@ def bind(request: "Request", streams: Streams, workers: Workers | None = None) -
     check_columns(source)
     pool = read_pool(source, request.columns, request.drop_invalid)
     check_answers(pool)
-    size_asked(request.size, len(source))
+    check_pool(request, pool)
+    check_counts(request, pool, 0)
 
-    objective, grouped = split(request.objective)
-    tuner = _tuner(request, objective)
+    tuner = _tuner(request, split(request.objective)[0])
     warn_of_unread_text(pool, request.columns, read_elsewhere=[request.clusterer])
+    given = None if request.eval_dataset is None else _items(request, pool, tuner, streams)  # before a model is asked
     pool = screened(pool, request.columns, request, tuner, "dataset")
-    items = _items(request, pool, tuner, streams)
+    items = _items(request, pool, tuner, streams) if given is None else given
     if items is not None:
         pool = pool.with_preambles(items.preambles)
+    check_counts(request, pool, 0 if items is None else len(items.held_out))
     test_items = _refuse_before_loading(request, pool, items, tuner)
+    if before_loading is not None:
+        before_loading(pool, items, tuner)
+    return ReadRequest(source=source, pool=pool, tuner=tuner, items=items, test_items=test_items, unread=loaded.unread)
+
+
+def bind(
+    request: "Request",
+    streams: Streams,
+    workers: Workers | None = None,
+    before_loading: BeforeLoading | None = None,
+) -> Problem:
+    """Read the pool and the items, and bind the utility to them.
+
+    Args:
+        request: The arguments of `curate`.
+        streams: One random generator per purpose, seeded alike on every rank.
+        workers: The ranks of the launch; by default this process alone.
+        before_loading: Called when rows and items were read, before the model is loaded; None for nothing.
+
+    Returns:
+        The problem.
+
+    Raises:
+        InputError: For whatever cannot be used.
+    """
+    read, grouped = read_request(request, streams, before_loading), split(request.objective)[1]
     training_seed = int(streams.for_training.integers(2**31))
-    tuner = in_shared_precision(tuner, request.ledger, SingleProcess() if workers is None else workers)
-    utility = _utility(tuner, request.utility, pool, items, training_seed)
+    tuner = read.tuner
+    if tuner is not None and not asks_for_model(request):
+        utility: TrainableUtility = NoModel()
+    else:
+        tuner = in_shared_precision(tuner, request.ledger, SingleProcess() if workers is None else workers)
+        utility = _utility(tuner, request.utility, read.pool, read.items, training_seed)
     problem = Problem(
-        source=source,
-        pool=pool,
+        source=read.source,
+        pool=read.pool,
         tuner=tuner,
-        items=items,
+        items=read.items,
         utility=utility,
-        grouping=None if grouped is None else _over(grouped, items, utility),
+        grouping=None if grouped is None else _over(grouped, read.items, utility),
         training_seed=training_seed,
         own_utility=None if tuner is not None else request.utility,
-        test_items=test_items,
-        unread=loaded.unread,
+        test_items=read.test_items,
+        unread=read.unread,
     )
-    return replace(problem, constraints=_constraints(request, problem))
+    return replace(problem, constraints=constraints_of(request, problem.measured_items(), utility))
 
 
 def _refuse_before_loading(
@@ -170,33 +238,10 @@ def _refuse_before_loading(
         name="test_dataset",
     )
     check_some_left(test.examples, pool, [] if items is None else items.examples)
+    grouped = split(request.objective)[1]
+    if grouped is not None:
+        grouped.check_labels(test, "test_dataset")
     return test
-
-
-def _constraints(request: "Request", problem: Problem) -> tuple[GroupConstraint, ...]:
-    """The groups of items that the request is about."""
-    tolerances, measured = tolerances_from(request.constraints), problem.measured_items()
-    if not tolerances:
-        return ()
-    if measured is None:
-        raise InputError(
-            f"constraints={request.constraints!r} group evaluation items, and this utility brings none that are known; "
-            "pass eval_dataset= with the items it evaluates on, in their order"
-        )
-    _check_same_items(measured, problem.utility)
-    return constraints_over(tolerances, measured)
-
-
-def _check_same_items(measured: MeasuredItems, utility: TrainableUtility) -> None:
-    """Check that the items with the columns are those that the utility evaluates on."""
-    if not isinstance(utility, HasEvaluation) or measured.kept is None:
-        return
-    given, evaluated = measured.items.examples, list(utility.evaluation.items)
-    if int(measured.kept.max(initial=-1)) >= len(given) or [given[place] for place in measured.kept] != evaluated:
-        raise InputError(
-            f"eval_dataset= has {len(given)} rows, which are not the items that the utility evaluates on; pass those, "
-            "in their order, so that the groups of constraints= are theirs"
-        )
 
 
 def _tuner(request: "Request", objective: str | Objective | None) -> "UtilityFactory | None":
@@ -207,8 +252,8 @@ def _tuner(request: "Request", objective: str | Objective | None) -> "UtilityFac
             raise InputError(
                 f'utility={utility!r} is unknown; pass "fine-tune", FineTune(…), or a callable row_sets -> (m, n_items)'
             )
-        from shed_hf.finetuning.fine_tune import DEFAULT_MODEL
         from shed_hf.finetuning.from_settings import fine_tune_from
+        from shed_hf.finetuning.known_models import DEFAULT_MODEL
 
         return fine_tune_from(DEFAULT_MODEL if model is None else model, objective, request.tuning)
     given = {"model": model, "objective": objective}
@@ -266,7 +311,8 @@ def screened(
     """
     if tuner is not None:
         refuse_media(pool, columns, name)
-    return tuner.screen(pool, request.drop_invalid, name) if isinstance(tuner, ScreensRows) else pool
+    asked = asks_for_model(request)
+    return tuner.screen(pool, request.drop_invalid, name) if asked and isinstance(tuner, ScreensRows) else pool
 
 
 def _utility(
@@ -285,23 +331,3 @@ def _over(grouped: Grouped, items: EvaluationItems | None, utility: TrainableUti
             "eval_dataset= with the items it evaluates on, in their order"
         )
     return grouped.over(items, utility.evaluation.kept if isinstance(utility, HasEvaluation) else None)
-
-
-def warm_up(problem: Problem, rows: IntVector) -> None:
-    """Make θ₀, where every fine-tuning starts, the model after training on some rows.
-
-    The ledger's header then names these rows by their content.
-
-    Args:
-        problem: The problem whose utility is trained.
-        rows: The ids of the rows to train on, in order.
-
-    Raises:
-        InputError: For a utility that has no model to train.
-    """
-    content = hashlib.blake2b(problem.pool.digests[rows].tobytes(), digest_size=16).hexdigest()
-    if not isinstance(problem.utility, SupportsWarmUp):
-        raise InputError(
-            f"warmup={len(rows)} trains the model before the game, and this utility has none; pass warmup=0"
-        )
-    problem.utility.warm_up(rows, content)

@@ -17,6 +17,7 @@ from shed_hf.sampling.successive_halving import schedule
 from shed_hf.utils.checks import check_whole, is_finite_number
 from shed_hf.utils.console import plural
 from shed_hf.utils.naming import bare_name, to_recipe_entry
+from shed_hf.utils.nearest import unknown_name
 
 METHODS = ("shapley", "race")
 """Short names of the ways of deciding what is kept."""
@@ -141,8 +142,11 @@ class Race:
         }
 
 
-_NOT_USUAL = ("qwcs", "random", "full", "row-values")
-"""Samplers that take part only where they are named, as random rows do anyway and all rows never."""
+_NOT_USUAL = ("qwcs", "random", "full", "row-values", "extrapolated")
+"""Samplers that take part only where they are named, as random rows do anyway and all rows never.
+
+What is learned from a sample stands in for signals that others take from all rows, and of few rows is the same.
+"""
 
 
 def check_items(n_items: int) -> None:
@@ -176,7 +180,7 @@ def race_from(method: "str | Race") -> Race | None:
     if isinstance(method, Race):
         return method
     if not isinstance(method, str) or method not in METHODS:
-        raise InputError(f"method={method!r} is unknown; pass one of {list(METHODS)}, or Race(…)")
+        raise InputError(unknown_name("method", method, METHODS, "Race(…)"))
     return Race() if method == "race" else None
 
 

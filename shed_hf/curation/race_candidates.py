@@ -8,15 +8,15 @@ import numpy as np
 
 from shed_hf.curation.race import Race, check_items
 from shed_hf.curation.row_choice import signal, sources_of
-from shed_hf.curation.row_signals import check_signals
+from shed_hf.curation.row_signals import check_signals, needs_of
 from shed_hf.errors import InputError
 from shed_hf.evaluation.item_halves import OnItems, groups_of_items, in_halves
 from shed_hf.game.game import Game
 from shed_hf.game.utility import HasEvaluation, SupportsCreditPerItem
 from shed_hf.sampling.registry import AnySampler, rows_to_choose
-from shed_hf.sampling.row_ranking import MOST_ROWS
+from shed_hf.sampling.row_ranking import LEARNED_CREDIT, MOST_ROWS, MeasuredMerit
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, Selection, select_rows
-from shed_hf.types import FloatVector, IntVector
+from shed_hf.types import FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.random_streams import Streams
 from shed_hf.utils.text import first_line
 
@@ -53,11 +53,8 @@ class SignalsOnHalf:
 
     def __post_init__(self) -> None:
         self._parts: dict[Need, Any] = {}
-
-    @property
-    def trained_for_credits(self) -> bool:
-        """Whether a training run over all rows was made."""
-        return "credits" in self._parts
+        self.credit_runs: list[IntVector] = []
+        """The ids of the rows of every training run that was made for credits."""
 
     def part(self, need: Need) -> Any:
         """A field of `RowSignals`; of evaluation items those that rank.
@@ -76,7 +73,7 @@ class SignalsOnHalf:
         return self._parts[need]
 
     def of(self, selector: RowSelector) -> RowSignals:
-        """What a selector needs.
+        """What a selector reads.
 
         Args:
             selector: What chooses rows.
@@ -88,25 +85,43 @@ class SignalsOnHalf:
             InputError: Where this curation cannot have one of them.
         """
         rows = self.prepared.candidates.rows
-        return RowSignals(rows=rows, **{need: self.part(need) for need in sorted(selector.needs)})
+        return RowSignals(
+            rows=rows, **{need: self.part(need) for need in sorted(needs_of(selector, self.prepared.problem))}
+        )
 
     @cached_property
-    def merit(self) -> FloatVector | None:
-        """The merit of every row, of credits the mean over the items that rank; None for random order."""
-        merit, ranking = self.prepared.merit, self.halves.ranking
+    def merit(self) -> MeasuredMerit:
+        """The merit of every row, of credits the mean over the items that rank."""
+        merit, rng = self.prepared.merit, self.prepared.streams.for_merit
+        if merit.kind == LEARNED_CREDIT:
+            credits_of = self.part("credits_of")
+            return merit.measured(rng, lambda places: self._mean(credits_of(places)))
         if merit.kind != "credit":
-            return merit.of_rows(self.prepared.streams.for_merit)
+            return merit.measured(rng)
         if self.prepared.request.merit == "auto" and not isinstance(merit.utility, SupportsCreditPerItem):
-            return None
+            return MeasuredMerit(None)
+        return MeasuredMerit(self._mean(self.part("credits")), None, self.prepared.candidates.rows)
+
+    def _mean(self, credits: FloatMatrix) -> FloatVector:
+        """Of credits for the items that rank, each of which counts as in the utility."""
+        ranking = self.halves.ranking
         weights = ranking.weights()
-        credits = self.part("credits")
         return np.asarray(credits.mean(axis=1) if weights is None else credits @ weights[ranking.items])
 
     def _on_half(self, need: Need, content: Any) -> Any:
-        ranking, kept = self.halves.ranking.items, self.halves.kept
+        ranking, kept, rows = self.halves.ranking.items, self.halves.kept, self.prepared.candidates.rows
         if need == "credits":
+            self.credit_runs.append(rows)
             return content[:, ranking]
-        if need not in ("item_embeddings", "item_texts", "item_hidden_states"):
+        if need == "credits_of":
+
+            def credits_of(places: IntVector) -> FloatMatrix:
+                credits = content(places)[:, ranking]
+                self.credit_runs.append(rows[places])
+                return np.asarray(credits)
+
+            return credits_of
+        if need not in ("item_embeddings", "item_texts", "item_hidden_states", "nearness_of"):
             return content
         if kept is None:
             raise InputError(
@@ -114,6 +129,8 @@ class SignalsOnHalf:
                 f"{len(content)} evaluation items they are"
             )
         places = kept[ranking]
+        if need == "nearness_of":
+            return lambda rows: content(rows)[:, places]
         return [content[place] for place in places.tolist()] if need == "item_texts" else content[places]
 
 

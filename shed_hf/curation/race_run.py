@@ -8,18 +8,22 @@ import numpy as np
 
 from shed_hf.curation.race import Race, check_items
 from shed_hf.curation.race_candidates import Entrants, Halves, SignalsOnHalf, able_of, entrants_of, halves_of
+from shed_hf.curation.row_signals import crediting
+from shed_hf.curation.usual_sampler import is_open
 from shed_hf.errors import Diverged, InputError
 from shed_hf.evaluation.item_halves import OnItems
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.utility import HasEvaluation, measurement_of
 from shed_hf.results.curation import Curation
+from shed_hf.results.learned_signal_entry import learned_signal_entry
 from shed_hf.results.race import RANDOM, Contender, RaceResult, mean_and_stderr
 from shed_hf.results.recipe import Recipe, updated
 from shed_hf.results.tables import curation_of
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.results.verdict import Verdict
 from shed_hf.sampling.registry import AnySampler
+from shed_hf.sampling.row_ranking import CREDIT, LEARNED_CREDIT
 from shed_hf.sampling.samplers import Random, choose
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.sampling.successive_halving import BASELINE, Halving, Measure, schedule, successive_halving
@@ -85,11 +89,13 @@ class EnteredRace:
         n, utility = len(starters.rows), self.prepared.problem.utility
         subsets = [*starters.rows.values(), *starters.draws]
         game = self.prepared.game_of([rows[utility.trainable(rows)] for rows in subsets], ledger, self.halves.ranking)
-        if self.signals.trained_for_credits:
-            game.note_run(self.prepared.candidates.rows)
+        for rows in self.signals.credit_runs:
+            game.note_run(rows)
         budget = self.race.fine_tunings(n)
         spent = sum(each.measurements for each in schedule(n, budget))
-        credits = ", beside the training run for credits" if self.signals.trained_for_credits else ""
+        n_runs = len(self.signals.credit_runs)
+        training = "the training run" if n_runs == 1 else f"{n_runs} training runs"
+        credits = f", beside {training} for credits" if n_runs else ""
         say(
             f"race: {plural(n, 'candidate')} and random rows, {plural(spent, measurement_of(utility))} on "
             f"{self.prepared.size} rows{credits}; {plural(len(self.halves.ranking.items), 'item')} to rank by, "
@@ -201,6 +207,8 @@ class FinishedRace:
         new.pop("selection_notes", None)
         if selection is not None and selection.notes:
             new["selection_notes"] = list(selection.notes)
+        if selection is not None and selection.learned is not None:
+            new["learned_signal"] = learned_signal_entry(selection.learned)
         if not result.kept_random:
             new["verdict"] = result.verdict.as_json()
         return curation_of(kept, new, rows)
@@ -250,6 +258,8 @@ def check_race(prepared: "PreparedCuration") -> None:
         )
     if isinstance(problem.utility, HasEvaluation):
         check_items(len(problem.utility.evaluation.kept))
+    if prepared.merit.kind in (CREDIT, LEARNED_CREDIT) and not is_open(prepared.request.merit):
+        crediting(problem.utility)  # the items that judge have no say in the order within clusters
     able_of(race, prepared)
 
 

@@ -13,9 +13,11 @@ from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.provenance import HubSource, name_of, source_of
 from shed_hf.distributed.accelerate_state import AcceleratorSandbox
 from shed_hf.evaluation.item_groups import OverGroups
+from shed_hf.finetuning.known_models import SHORT_NAMES, name_of_place
 from shed_hf.game.execution import Precision, execution_of
 from shed_hf.game.game import Game
 from shed_hf.results.constrained_choice import constraint_entries
+from shed_hf.results.learned_signal_entry import learned_signal_entry
 from shed_hf.results.merits import row_values_entry
 from shed_hf.results.recipe import (
     Bill,
@@ -27,6 +29,7 @@ from shed_hf.results.recipe import (
     StepsEntry,
     TunerEntry,
 )
+from shed_hf.sampling.learned_signal import LearnedSignal
 from shed_hf.sampling.selectors import Selection
 from shed_hf.utils.machine import device, versions
 from shed_hf.utils.naming import plain, to_recipe_entry
@@ -49,6 +52,7 @@ def make_recipe(
     seconds: float,
     selection: Selection | None = None,
     race: Game | None = None,
+    learned_merit: LearnedSignal | None = None,
 ) -> Recipe:
     """The recipe of a finished curation: its arguments, the components used, where the rows came from, versions and
     the bill.
@@ -59,6 +63,7 @@ def make_recipe(
         seconds: How long the run took.
         selection: What a selector of rows chose; None where rows are sampled from clusters.
         race: The game of candidate subsets; None without a race.
+        learned_merit: How well the order of rows within clusters was learned; None where it was not.
 
     Returns:
         The recipe, plain JSON.
@@ -107,6 +112,10 @@ def make_recipe(
         recipe["constraints"] = constraint_entries(problem.constraints)
     if selection is not None and selection.notes:
         recipe["selection_notes"] = list(selection.notes)
+    if selection is not None and selection.learned is not None:
+        recipe["learned_signal"] = learned_signal_entry(selection.learned)
+    if learned_merit is not None:
+        recipe["learned_merit"] = learned_signal_entry(learned_merit)
     if selection is not None and selection.worth is not None:
         recipe["row_values"] = row_values_entry(selection.worth, recipe["sampler"], recipe["seed"])
     return recipe
@@ -211,8 +220,8 @@ def tuner_entry(tuner: "UtilityFactory | None", learning_rate: float | None = No
     if not isinstance(tuner, FineTune):
         return None
     model = tuner.model
-    name = str(model) if isinstance(model, str | os.PathLike) else model.config.name_or_path
-    if Path(name).is_dir() and not name.startswith((".", "/", "~")):
+    name = name_of_place(str(model) if isinstance(model, str | os.PathLike) else model.config.name_or_path)
+    if Path(name).is_dir() and not name.startswith((".", "/", "~")) and name not in SHORT_NAMES:
         name = f"./{name}"  # not to be taken for a name on the Hub
     adapter = tuner.peft_config
     precision = tuner.precision.name if isinstance(tuner.precision, Precision) else tuner.precision

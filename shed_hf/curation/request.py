@@ -9,6 +9,7 @@ from shed_hf.clustering.clusterers import Given
 from shed_hf.config.recipe_file import Written
 from shed_hf.curation.race import Race
 from shed_hf.curation.trackers import tracker_names
+from shed_hf.data.loading import load_source
 from shed_hf.data.spooling import if_stream
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
@@ -58,6 +59,7 @@ class Request:
         report_to: Trackers that values are logged to; None for none.
         tuning: How the model is fine-tuned, by the names of settings; what is not named is as `FineTune` has it.
         written: What of the call can be written down, to be noted beside the ledger; None to note nothing.
+        lines: What errors about settings that stand in a file begin with, by name; see `Written.places`.
     """
 
     dataset: Any
@@ -90,6 +92,7 @@ class Request:
     report_to: str | Sequence[str] | None = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
     written: Written | None = None
+    lines: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks those arguments that no later part checks.
@@ -111,17 +114,22 @@ class Request:
         if self.ledger is not None and not isinstance(self.ledger, str | os.PathLike):
             raise InputError(f'ledger={self.ledger!r} is not a path; pass one, such as "run.ledger"')
 
-    def with_streams_read(self) -> "Request":
-        """The same with evaluation and test rows that are streams as datasets: they are read more than once.
+    def with_items_loaded(self) -> "Request":
+        """The same with test rows, and evaluation rows that are a stream, as datasets: they are used more than once.
 
         Returns:
             The request.
 
         Raises:
-            InputError: For a stream that can't be read.
+            InputError: For what can't be loaded.
+            HubError: For a gated dataset, and where the Hub can't be reached and the cache lacks it.
         """
-        items = {name: if_stream(getattr(self, name), name) for name in ("eval_dataset", "test_dataset")}
-        return replace(self, **items)
+        test = self.test_dataset
+        return replace(
+            self,
+            eval_dataset=if_stream(self.eval_dataset, "eval_dataset"),
+            test_dataset=None if test is None else load_source(test, name="test_dataset"),
+        )
 
     def plain_arguments(self) -> dict[str, Any]:
         """The arguments that are numbers, words or None, for comparing ranks.

@@ -17,9 +17,10 @@ from shed_hf.errors import InputError
 from shed_hf.estimators import ValueEstimate
 from shed_hf.game.game import Game
 from shed_hf.sampling.model_vectors import hidden_states_by, measured_hidden_states
+from shed_hf.sampling.retrieval import cosines_of
 from shed_hf.sampling.row_ranking import measured_features
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, Selection, select_rows
-from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector
+from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.arrays import as_array
 from shed_hf.utils.warn import warn
 
@@ -185,6 +186,21 @@ def _hidden_states_of_items(sources: SignalSources) -> EmbeddingMatrix:
     return hidden_states_by(sources.problem.utility).hidden_states_of(_items(sources).examples)
 
 
+def _nearness_of(sources: SignalSources) -> Callable[[IntVector], FloatMatrix]:
+    of_items, utility = _hidden_states_of_items(sources), sources.problem.utility
+
+    def measured(places: IntVector) -> FloatMatrix:
+        states = measured_hidden_states(utility, sources.candidates.rows[places], sources.workers)
+        return np.asarray(cosines_of(states, of_items), dtype=np.float64)
+
+    return measured
+
+
+def _credits_of(sources: SignalSources) -> Callable[[IntVector], FloatMatrix]:
+    utility = crediting(sources.problem.utility)
+    return lambda places: utility.credit_per_item(sources.candidates.rows[places])
+
+
 def _lengths(sources: SignalSources) -> FloatVector:
     """How many tokens of each row are learned; characters of the completion where the utility has no tokenizer."""
     pool, utility, rows = sources.problem.pool, sources.problem.utility, sources.candidates.rows
@@ -212,6 +228,8 @@ _SIGNALS: dict[Need, Callable[[SignalSources], Any]] = {
     "completion_lengths": _lengths,
     "features": _features,
     "credits": lambda sources: crediting(sources.problem.utility).credit_per_item(sources.candidates.rows),
+    "nearness_of": _nearness_of,
+    "credits_of": _credits_of,
     "digests": lambda sources: sources.problem.pool.digests[sources.candidates.rows],
     "format": lambda sources: sources.problem.pool.format,
 }

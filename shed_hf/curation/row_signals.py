@@ -1,6 +1,7 @@
 """What a selector of rows may need of a utility, and whether this curation can have it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from shed_hf.curation.problem import Problem
@@ -17,8 +18,9 @@ from shed_hf.game.utility import (
     UtilityFactory,
 )
 from shed_hf.sampling.model_vectors import hidden_states_by
-from shed_hf.sampling.registry import AnySampler, needs_values
+from shed_hf.sampling.registry import AnySampler, as_passed, needs_values
 from shed_hf.sampling.row_ranking import features_by
+from shed_hf.sampling.rows_passed import rows_credited, rows_read
 from shed_hf.sampling.selectors import Need, RowSelector, UsesWhatThereIs
 from shed_hf.types import IntVector
 
@@ -59,37 +61,52 @@ def needs_of(selector: RowSelector, problem: Problem) -> frozenset[Need]:
     return selector.needs | {need for need in wanted if _can_have(need, problem)}
 
 
-def credits_rows(sampler: AnySampler, problem: Problem) -> bool:
-    """Whether a training run over all rows follows what each does, so that the sampler can choose.
-
-    Args:
-        sampler: What will choose rows.
-        problem: The pool and what measures its rows.
-    """
-    return isinstance(sampler, RowSelector) and "credits" in needs_of(sampler, problem)
-
-
-def reads_rows(sampler: AnySampler, problem: Problem) -> bool:
-    """Whether the model reads every row for its hidden states, so that the sampler can choose.
-
-    Args:
-        sampler: What will choose rows.
-        problem: The pool and what measures its rows.
-    """
-    return isinstance(sampler, RowSelector) and "hidden_states" in needs_of(sampler, problem)
-
-
-def runs_to_choose(sampler: AnySampler, problem: Problem) -> float:
+def runs_to_choose(sampler: AnySampler, problem: Problem, n_rows: int) -> float:
     """What choosing takes without a game, in training runs over all rows.
 
     Args:
         sampler: What will choose rows.
         problem: The pool and what measures its rows.
+        n_rows: How many rows may be chosen.
 
     Returns:
-        1 for credits, and a third for hidden states.
+        1 for credits, and a third for hidden states; of a sample its share.
     """
-    return credits_rows(sampler, problem) + READING * reads_rows(sampler, problem)
+    passed = passed_by(sampler, problem, n_rows)
+    return (passed.credited + READING * passed.read) / n_rows
+
+
+@dataclass(frozen=True)
+class RowsPassed:
+    """How many rows the model goes through beside the game, so that rows can be chosen or ordered.
+
+    Attributes:
+        credited: Rows of training runs that give credits.
+        read: Rows that are read for their hidden states.
+    """
+
+    credited: int = 0
+    read: int = 0
+
+    def __add__(self, other: "RowsPassed") -> "RowsPassed":
+        return RowsPassed(self.credited + other.credited, self.read + other.read)
+
+
+def passed_by(sampler: AnySampler, problem: Problem, n_rows: int) -> RowsPassed:
+    """What the model goes through so that a sampler can choose.
+
+    Args:
+        sampler: What will choose rows.
+        problem: The pool and what measures its rows.
+        n_rows: How many rows may be chosen.
+
+    Returns:
+        The rows, none for a sampler of clusters.
+    """
+    if not isinstance(sampler, RowSelector):
+        return RowsPassed()
+    needs = needs_of(sampler, problem)
+    return RowsPassed(rows_credited(sampler, needs, n_rows), rows_read(sampler, needs, n_rows))
 
 
 def _can_have(need: Need, problem: Problem) -> bool:
@@ -115,16 +132,17 @@ def check_signals(sampler: AnySampler, problem: Problem) -> None:
     """
     if not isinstance(sampler, RowSelector):
         return
-    if {"item_embeddings", "item_hidden_states", "item_texts"} & sampler.needs and problem.items is None:
+    if {"item_embeddings", "item_hidden_states", "item_texts", "nearness_of"} & sampler.needs and problem.items is None:
         raise InputError(
-            f"sampler={sampler} compares rows with evaluation items, and the utility brings none that are known; pass "
+            f"sampler={as_passed(sampler)} "
+            "compares rows with evaluation items, and the utility brings none that are known; pass "
             "eval_dataset="
         )
-    if {"hidden_states", "item_hidden_states"} & sampler.needs:
+    if {"hidden_states", "item_hidden_states", "nearness_of"} & sampler.needs:
         hidden_states_by(problem.utility)
     if "features" in sampler.needs:
         features_by(problem.utility)
-    if "credits" in sampler.needs:
+    if {"credits", "credits_of"} & sampler.needs:
         crediting(problem.utility)
 
 
@@ -143,7 +161,8 @@ def check_values(estimator: Estimator, sampler: AnySampler, request: Request) ->
         return
     if needs_values(sampler):
         raise InputError(
-            f"sampler={sampler} chooses by what a game measures, and estimator=None plays none; pass an estimator, or "
+            f"sampler={as_passed(sampler)} "
+            "chooses by what a game measures, and estimator=None plays none; pass an estimator, or "
             'what chooses rows by itself, such as sampler="retrieval"'
         )
     games = {"budget": request.budget is not None, "require_signal": request.require_signal}
@@ -166,9 +185,9 @@ def sure_candidates(race: Race, sampler: AnySampler, request: Request) -> int:
     named = race.named(sampler)
     if race.candidates is not None:
         return len(named)
-    perhaps: set[Need] = {"credits"}  # of too many rows they are not made unasked
+    perhaps: set[Need] = {"credits", "credits_of"}  # of too many rows they are not made unasked
     if not isinstance(request.utility, str | UtilityFactory):
-        perhaps |= {"features", "hidden_states", "item_hidden_states"}
+        perhaps |= {"features", "hidden_states", "item_hidden_states", "nearness_of"}
         perhaps |= {"item_embeddings", "item_texts"} if request.eval_dataset is None else set()
     return sum(not isinstance(each, RowSelector) or not perhaps & each.needs for each in named.values())
 
@@ -192,7 +211,7 @@ def check_group_outcomes(problem: Problem, sampler: AnySampler, race: object) ->
     if problem.grouping is None or problem.grouping.weights() is not None:
         return
     if race is not None or (isinstance(sampler, RowSelector) and "outcomes" in sampler.needs):
-        what = 'method="race" compares' if race is not None else f"sampler={sampler} goes by"
+        what = 'method="race" compares' if race is not None else f"sampler={as_passed(sampler)} goes by"
         raise InputError(
             f'{what} means over evaluation items, and objective="worst-group" is none; pass objective="macro", or '
             'sampler="qocs" without a race'

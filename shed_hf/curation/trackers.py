@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from shed_hf.distributed.accelerate_state import AcceleratorSandbox
 from shed_hf.errors import InputError
+from shed_hf.utils.nearest import unknown_name
 from shed_hf.utils.text import first_line
 from shed_hf.utils.warn import warn
 
@@ -41,8 +42,11 @@ def tracker_names(report_to: object) -> tuple[str, ...]:
     if report_to is None or report_to == "none":
         return ()
     named = [report_to] if isinstance(report_to, str) else report_to
-    if not isinstance(named, Sequence) or not all(isinstance(name, str) and name in TRACKERS for name in named):
-        raise InputError(f"report_to={report_to!r} is unknown; pass one or several of {list(TRACKERS)}, or None")
+    if not isinstance(named, Sequence):
+        raise InputError(unknown_name("report_to", report_to, TRACKERS, "several, or None"))
+    for name in named:
+        if name not in TRACKERS:
+            raise InputError(unknown_name("report_to", name, TRACKERS, "several, or None"))
     for name in named:
         if not any(find_spec(package) for package in _PACKAGES[name]):
             raise InputError(

@@ -2,10 +2,10 @@
 
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.request import Request
-from shed_hf.data.loading import load_source
 from shed_hf.distributed.launch import is_main
 from shed_hf.errors import InputError, NotBetter
 from shed_hf.errors.safe_text import safe
+from shed_hf.evaluation.item_groups import split
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.storage.rescue import rescue
 from shed_hf.utils.console import plural, say
@@ -27,7 +27,7 @@ def check_test_dataset(request: Request) -> None:
         request: The arguments of `curate`.
 
     Raises:
-        InputError: For a test set that can't be loaded or bound, and for ``require_better`` without one.
+        InputError: For a test set that can't be bound, and for ``require_better`` without one.
     """
     if request.test_dataset is None:
         if request.require_better:
@@ -36,9 +36,8 @@ def check_test_dataset(request: Request) -> None:
     if not isinstance(request.utility, str | UtilityFactory):
         raise InputError(
             "test_dataset= can't be bound to a utility that brings its own items; leave it out, and call "
-            "curated.verify(utility=…) with a callable that measures on test items"
+            f"curated.{_by_callable(request)} with a callable that measures on test items"
         )
-    load_source(request.test_dataset, name="test_dataset")
 
 
 def with_verdict(curated: CuratedDataset, request: Request) -> CuratedDataset:
@@ -46,7 +45,7 @@ def with_verdict(curated: CuratedDataset, request: Request) -> CuratedDataset:
 
     Args:
         curated: The result.
-        request: The arguments of `curate`.
+        request: The arguments of `curate`, with the test rows loaded.
 
     Returns:
         The same result.
@@ -60,7 +59,7 @@ def with_verdict(curated: CuratedDataset, request: Request) -> CuratedDataset:
     if not curated.estimate.played and curated.race is None and not request.require_better:
         say(f"not compared with random rows: curated.verify(test_dataset) does it in {2 * SEEDS} fine-tunings")
         return curated
-    share = share_of_game(curated, len(load_source(request.test_dataset, name="test_dataset")))
+    share = share_of_game(curated, len(request.test_dataset))
     if share >= CHEAP and not request.require_better:
         say(
             f"not compared with random rows, which would take {share:.0%} of what the game took: "
@@ -84,6 +83,27 @@ def with_verdict(curated: CuratedDataset, request: Request) -> CuratedDataset:
     if request.require_better and not verdict.is_better:
         raise NotBetter(f"{verdict.claim}, and require_better=True; {_kept(curated)}")
     return curated
+
+
+def say_how_to_compare(curated: CuratedDataset, request: Request) -> None:
+    """Tell, below the summary, how it is found out whether the rows are better than random ones, where nothing did.
+
+    Args:
+        curated: The result.
+        request: The arguments of `curate`.
+    """
+    known = curated.verdict is not None or curated.race is not None or request.test_dataset is not None
+    if known or len(curated) == len(curated.pool_rows) or not is_main():
+        return
+    tuned = isinstance(request.utility, str | UtilityFactory)
+    how = "verify(test_dataset)" if tuned else f"{_by_callable(request)}, with one that measures on other items,"
+    does_it = plural(2 * SEEDS, "fine-tuning" if tuned else "outcome")
+    say(f"  not compared with random rows: curated.{how} does it in {does_it}")
+
+
+def _by_callable(request: Request) -> str:
+    """The call that compares by a callable; only a dataset tells which groups its items are in."""
+    return "verify(utility=…)" if split(request.objective)[1] is None else "verify(test_dataset, utility=…)"
 
 
 def share_of_game(curated: CuratedDataset, n_items: int) -> float:

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.plan import Plan
-from shed_hf.curation.problem import Problem, bind, warm_up
+from shed_hf.curation.problem import BeforeLoading, Problem, bind
 from shed_hf.curation.request import Request
+from shed_hf.curation.warming_up import warm_up
 from shed_hf.distributed.ranks import MultiProcess
 from shed_hf.embedding.embed import encode_rows
 from shed_hf.embedding.encoders import Encoder, Lexical, encoder_from
@@ -96,7 +97,7 @@ class Worker:
         """
         expected, self.players = game_of_main
         header = self.problem.header()
-        different = differing(expected, {**header, "arguments": self.request.plain_arguments()})
+        different = differing(expected, {**header, **self.problem.asked_for(self.request)})
         if different:
             raise InputError(
                 f"rank {self.rank} would measure another game than rank 0 ({different}); start every rank with the "
@@ -172,19 +173,20 @@ def work_for_plan(request: Request, workers: MultiProcess) -> Plan:
     return _of_type(Plan, work_until_the_end(load_worker(request, workers), workers))
 
 
-def load_worker(request: Request, workers: MultiProcess) -> Worker:
+def load_worker(request: Request, workers: MultiProcess, before_loading: BeforeLoading | None = None) -> Worker:
     """Load on this rank what rank 0 loads.
 
     Args:
         request: The arguments of `curate` on this rank.
         workers: The ranks of the launch.
+        before_loading: As in `bind`.
 
     Returns:
         This rank's part of the curation.
     """
     with silent():
         encoder = encoder_from(request.embedder)
-        problem = bind(request, Streams(request.seed), workers)
+        problem = bind(request, Streams(request.seed), workers, before_loading)
     return Worker(request, workers.rank, problem, None if isinstance(encoder, Lexical) else encoder)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shed_hf.data.examples import InvalidCell, Turn, as_json
+from shed_hf.data.roles import read_role
 from shed_hf.utils.text import is_blank
 
-_ROLES = {"human": "user", "gpt": "assistant", "function_call": "assistant", "observation": "tool"}  # ShareGPT's names
 _READ = {"role", "from", "content", "value", "weight"}
 _PLAIN = {"role", "content"}
 _NOT_INPUTS = {"chat_template", "tokenize", "add_generation_prompt", "continue_final_message", "return_dict"}
@@ -25,7 +25,7 @@ def read_turns(messages: Any, column: str) -> tuple[Turn, ...]:
 
     Raises:
         InvalidCell: For what is no list of messages, and for a message that cannot be shown as it is meant: without
-            text, with a part that is not text, or with ``weight: 0``.
+            text, with a part that is not text, with ``weight: 0``, or of a role in capitals.
     """
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise InvalidCell(column, f"holds {messages!r:.60}, not a list of messages")
@@ -38,26 +38,27 @@ def _turn(message: Any, column: str) -> Turn:
     if message.keys() == _PLAIN:  # nearly all messages; the rest of this function would say the same
         role, content = message["role"], message["content"]
         if isinstance(role, str) and isinstance(content, str) and role != "function_call":
-            return Turn(_ROLES.get(role, role), content)
+            return Turn(read_role(role, column), content)
     role, content = _first(message, "role", "from"), _first(message, "content", "value")
     keys = {key: value for key, value in message.items() if key not in _READ and value is not None}
     if not isinstance(role, str):
         raise InvalidCell(
             column, f"holds a message with role {role!r:.20} and content {content!r:.40}; both must be text"
         )
+    speaker = read_role(role, column)
     if role == "function_call":
         keys, content = {"tool_calls": [_call(content, column)], **keys}, ""
-    if _ROLES.get(role, role) == "assistant":
+    if speaker == "assistant":
         _check_weight(message, column)
     if isinstance(content, Sequence) and not isinstance(content, str):
         keys["content"], content = list(content), _joined(content, column)
-    elif content is None and _ROLES.get(role, role) == "assistant" and keys:
+    elif content is None and speaker == "assistant" and keys:
         keys["content"], content = None, ""
     if not isinstance(content, str):
         raise InvalidCell(
             column, f"holds a message with role {role!r:.20} and content {content!r:.40}; both must be text"
         )
-    return Turn(_ROLES.get(role, role), content, _json(keys, column))
+    return Turn(speaker, content, _json(keys, column))
 
 
 def _first(message: Mapping[str, Any], *names: str) -> Any:

@@ -36,7 +36,9 @@ from shed_hf.data.multiple_choice import (
 )
 from shed_hf.data.preambles import Preambles
 from shed_hf.data.prompt_completion import read_prompt_completion
+from shed_hf.data.roles import told
 from shed_hf.errors import InputError
+from shed_hf.utils.nearest import did_you_mean
 
 __all__ = ["OPTIONAL", "Example", "InvalidCell", "RowFormat", "Turn", "detect"]
 
@@ -63,6 +65,11 @@ class RowFormat:
     def read_columns(self) -> list[str]:
         """The dataset's columns that are read, each once."""
         return list(dict.fromkeys(self.columns.values()))
+
+    @property
+    def as_columns(self) -> dict[str, str | None]:
+        """What ``columns`` has to say for rows to be read in this way: None for parts that are not read."""
+        return {part: self.columns.get(part) for part in {**_SHAPES[self.name], **self.columns}}
 
     def text_of(self, example: Example) -> str:
         """The text to embed and to compare: a row without what it shares with the others.
@@ -160,6 +167,7 @@ def detect(
             present = _with_choices(present, [] if "choices" in ignored else readable, mapping)
         needed = {part for part in parts if part not in OPTIONAL} - ({"answer"} if present.keys() & READINGS else set())
         if needed <= set(present) and set(mapping) <= set(present):
+            _check_columns_differ(present, of)
             return RowFormat(name, present)
     example = {**fitting(), **mapping}
     raise InputError(
@@ -213,20 +221,38 @@ OPTIONAL = {"input", "choices", "context", "history", "preamble", "reference", *
 
 def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str], of: str) -> None:
     known = sorted({part for shape in _SHAPES.values() for part in shape} | READINGS.keys())
-    parts = [*known, *CHOICE_PARTS[:2], "…"]
+    parts, argument = [*known, *CHOICE_PARTS[:2], "…"], "eval_columns" if of == "eval_dataset" else "columns"
     for part, column in mapping.items():
         if part not in known and part not in CHOICE_PARTS:
-            raise InputError(f"columns={{{part!r}: …}} names no part of a row; the parts are {parts}")
+            raise InputError(
+                f"{argument}={{{part!r}: …}} names no part of a row; {did_you_mean(part, known)}the parts are {parts}"
+            )
         if column not in column_names:
             raise InputError(
-                f"columns={{{part!r}: {column!r}}}: {of} has no column {column!r}; it has {list(column_names)}"
+                f"{argument}={{{part!r}: {column!r}}}: {of} has no column {column!r}; "
+                f"{did_you_mean(column, column_names)}it has {list(column_names)}"
             )
+
+
+def _check_columns_differ(found: Mapping[str, str], of: str) -> None:
+    """Refuse two parts of one column; only choices share one, with the question or with the answer's text."""
+    argument, by_column = "eval_columns" if of == "eval_dataset" else "columns", dict[str, str]()
+    for part, column in found.items():
+        if part == "choices" or part in CHOICE_PARTS:
+            continue
+        if column in by_column:
+            raise InputError(
+                f"{argument}={{{by_column[column]!r}: {column!r}, {part!r}: {column!r}}}: one column of {of} is read "
+                "as two parts of a row: a prompt would repeat itself or give the answer away; pass a column for each"
+            )
+        by_column[column] = part
 
 
 def _column(part: str, aliases: Iterable[str], column_names: Sequence[str], mapping: Mapping[str, str]) -> str | None:
     if part in mapping:
         return mapping[part]
-    return next((alias for alias in aliases if alias in column_names), None)
+    taken = mapping.values() if part in OPTIONAL else ()
+    return next((alias for alias in aliases if alias in column_names and alias not in taken), None)
 
 
 def _with_prompt_parts(example: Example, row: Row, row_format: RowFormat) -> Example:
@@ -251,7 +277,7 @@ def _read_messages(row: Row, columns: Mapping[str, str]) -> Example:
     turns = read_turns(row[columns["messages"]], columns["messages"])
     answered = [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.text.strip()]
     if not answered:
-        raise InvalidCell(columns["messages"], "has no assistant turn with text")
+        raise InvalidCell(columns["messages"], f"has no assistant turn with text; {told(turn.role for turn in turns)}")
     last = answered[-1] + 1
     return Example(turns[:last], after=turns[last:])
 

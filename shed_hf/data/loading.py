@@ -1,8 +1,10 @@
 """Loads what the caller names as a dataset: objects, streams, local files and folders, Hub ids and addresses."""
 
+import glob
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,8 @@ from shed_hf.data.shards import READERS, load_files, place_of, split_of
 from shed_hf.data.spooling import spool
 from shed_hf.data.unreadable_files import why_unreadable
 from shed_hf.errors import InputError, ShedError
-from shed_hf.utils.hub_problems import hub_problem
+from shed_hf.utils.hub_problems import hub_problem, refuse_unreachable
+from shed_hf.utils.nearest import nearest
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.redaction import without_secrets
@@ -21,6 +24,15 @@ if TYPE_CHECKING:
 
 MOST_NESTING = 128
 """The most levels of lists and objects in a JSON file."""
+
+_OTHER_FILES = (
+    ".txt", ".tsv", ".xlsx", ".xls", ".arrow", ".gz", ".zip", ".bz2", ".zst", ".xz", ".pkl", ".npy", ".md", ".html",
+    ".xml", ".yaml", ".yml", ".toml",
+)  # fmt: skip
+"""Endings of files that are not read, and with which no dataset of the Hub is meant."""
+
+_PARTS = {"path", "name", "split", "revision"}
+"""What a mapping says of a dataset."""
 
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
@@ -112,6 +124,20 @@ def load(dataset: Any, split: str | None = None, name: str = "dataset", drop_inv
     return _of_split(dataset, name, drop_invalid, unread)
 
 
+def is_place(thing: Any) -> bool:
+    """Whether something is a mapping that says where a dataset is, as `datasets.load_dataset` names the parts.
+
+    Args:
+        thing: Anything.
+
+    Returns:
+        True for text under ``path`` and under nothing else but ``name``, ``split`` and ``revision``, which may be None.
+    """
+    if not isinstance(thing, Mapping) or not isinstance(thing.get("path"), str) or not thing.keys() <= _PARTS:
+        return False
+    return all(isinstance(part, str | None) for part in thing.values())
+
+
 def _of_split(dataset: Any, name: str, drop_invalid: bool, unread: tuple[str, ...]) -> Loaded:
     from datasets import IterableDataset
 
@@ -126,7 +152,7 @@ def _load_place(
 ) -> tuple[Any, tuple[str, ...]]:
     import datasets
 
-    unknown = place.keys() - {"path", "name", "split", "revision"}
+    unknown = place.keys() - _PARTS
     if unknown or "path" not in place:
         raise InputError(
             f"{name} is a mapping with the keys {list(place)!r:.100}; pass path, and name, split and revision as "
@@ -135,6 +161,7 @@ def _load_place(
     path, split = str(place["path"]), place.get("split", split)
     if not (place.get("name") or place.get("revision")):
         return _load_named(path, split, name, drop_invalid)
+    refuse_unreachable(path, name, "dataset", "a file or a folder")
     try:
         with progress(f"loading {path}"):
             return datasets.load_dataset(path, place.get("name"), split=split, revision=place.get("revision")), ()
@@ -175,14 +202,13 @@ def _load_named(named: str, split: str | None, name: str, drop_invalid: bool) ->
     """What a name stands for, and the files that were left out."""
     import datasets
 
-    if not named.strip() or not named.isprintable():
-        raise InputError(f"{name}={named!r} is not the name of a file, a folder or a dataset; pass {_KINDS}")
+    check_named(named, name)
     path = Path(named).expanduser()
     saved = (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists()
     try:
         place = None if saved else place_of(named)
-        if place is None:
-            _check_name(named, path)
+        if place is None and path.is_file() and path.suffix in (".json", ".jsonl"):
+            _check_json(path)
         with progress(f"loading {named}"):
             if saved:
                 return datasets.load_from_disk(str(path)), ()
@@ -190,6 +216,7 @@ def _load_named(named: str, split: str | None, name: str, drop_invalid: bool) ->
                 return load_files(place, split, name, drop_invalid)
             if path.is_file():
                 return datasets.load_dataset(READERS[path.suffix], data_files=str(path)), ()
+            refuse_unreachable(named, name, "dataset", "a file or a folder")
             return datasets.load_dataset(named, split=split), ()
     except ShedError:
         raise
@@ -197,17 +224,42 @@ def _load_named(named: str, split: str | None, name: str, drop_invalid: bool) ->
         raise _not_loaded(named, split, path, name, error) from error
 
 
-def _check_name(named: str, path: Path) -> None:
-    """Refuses what is neither a file that can be read nor, maybe, a Hub id."""
-    if not path.exists() and (path.suffix in READERS or named.startswith((".", "/", "~"))):
-        raise InputError(f'{named} does not exist; pass a file or folder that does, or a Hub id such as "user/dataset"')
-    reader = READERS.get(path.suffix)
-    if path.is_file() and reader is None:
+def check_named(named: str, name: str = "dataset") -> None:
+    """Refuse what is neither a file or a folder that can be read nor, maybe, a Hub id; nothing is read.
+
+    Args:
+        named: The id, address or path.
+        name: What error messages call it: the name of the caller's argument.
+
+    Raises:
+        InputError: For what is not there, and for a file of another kind.
+    """
+    if not named.strip() or not named.isprintable():
+        raise InputError(f"{name}={named!r} is not the name of a file, a folder or a dataset; pass {_KINDS}")
+    path = Path(named).expanduser()
+    local = path.suffix in (*READERS, *_OTHER_FILES) or named.startswith((".", "/", "~"))
+    if local and not path.exists() and "://" not in named and not glob.has_magic(named):
+        beside = _beside(path)
+        near = nearest(path.stem, beside)
+        meant = "" if near is None else f"did you mean {str(Path(named).with_name(beside[near]))!r}? "
         raise InputError(
-            f"{named} ends in {path.suffix!r}; pass a .jsonl, .json, .csv or .parquet file, a folder or a Hub id"
+            f"{name}={named!r} does not exist; {meant}pass a file or folder that does, or a Hub id such as "
+            '"user/dataset"'
         )
-    if path.is_file() and reader == "json":
-        _check_json(path)
+    if path.is_file() and path.suffix not in READERS:
+        raise InputError(
+            f"{name}={named!r} ends in {path.suffix!r}; pass a .jsonl, .json, .csv or .parquet file, a folder or a Hub "
+            "id"
+        )
+
+
+def _beside(path: Path) -> dict[str, str]:
+    """The names of files that can be read where a path would be, by themselves and without their endings."""
+    try:
+        names = [each.name for each in islice(path.parent.iterdir(), 1000) if each.suffix in READERS]
+    except OSError:
+        return {}
+    return {Path(name).stem: name for name in names}
 
 
 def _check_json(path: Path) -> None:

@@ -1,18 +1,18 @@
 """The pool: a dataset whose rows were all read once. Everything after it names a row by its integer id."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shed_hf.data.content import content_digest, key_of
-from shed_hf.data.detection import format_of, row_dicts, rows_of
-from shed_hf.data.examples import Example, InvalidCell
+from shed_hf.data.detection import format_of, row_dicts
+from shed_hf.data.examples import Example
 from shed_hf.data.formats import RowFormat
 from shed_hf.data.preambles import PreambleFinder, Preambles
+from shed_hf.data.row_reading import read_rows
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, IntVector
 
@@ -149,21 +149,12 @@ def read_pool(
     if len(dataset) == 0:
         raise InputError(f"{name} has 0 rows; pass one with rows")
     row_format, finder = _format(dataset, columns, name), PreambleFinder(len(dataset))
-    digests, keys = bytearray(16 * len(dataset)), bytearray(16 * len(dataset))
-    problems: dict[int, InputError] = {}
-    for number, example in enumerate(_examples(dataset, row_format)):
-        if isinstance(example, InvalidCell):
-            problems[number] = example
-            continue
-        place = slice(16 * number, 16 * number + 16)
-        digests[place] = content_digest(example, row_format.name)
-        keys[place] = key_of(example.text)
-        finder.add(example)
+    read = read_rows(dataset, row_format, finder)
     if not isinstance(columns, RowFormat):
         row_format = row_format.with_preambles(finder.found())
     all_valid = np.zeros(len(dataset), dtype=np.bool_)
-    pool = Pool(dataset.with_format(None), row_format, _lines(digests), _lines(keys), all_valid)
-    return pool.without(problems, drop_invalid, name)
+    pool = Pool(dataset.with_format(None), row_format, read.digests, read.keys, all_valid)
+    return pool.without(read.problems, drop_invalid, name)
 
 
 def content_digests(dataset: "Dataset", row_format: RowFormat, name: str) -> NDArray[np.uint8]:
@@ -180,21 +171,7 @@ def content_digests(dataset: "Dataset", row_format: RowFormat, name: str) -> NDA
     Raises:
         InputError: Where the dataset lacks a column.
     """
-    found, digests = _format(dataset, row_format, name), bytearray(16 * len(dataset))
-    for number, example in enumerate(_examples(dataset, found)):
-        if not isinstance(example, InvalidCell):
-            digests[16 * number : 16 * number + 16] = content_digest(example, found.name)
-    return _lines(digests)
-
-
-def _examples(dataset: "Dataset", row_format: RowFormat) -> Iterator[Example | InvalidCell]:
-    """Every row as an example, or what is wrong with it."""
-    for row in rows_of(dataset, row_format.read_columns):
-        try:
-            example: Example | InvalidCell = row_format.read(row)
-        except InvalidCell as problem:
-            example = problem
-        yield example
+    return read_rows(dataset, _format(dataset, row_format, name), None).digests
 
 
 def check_answers(pool: Pool, name: str = "dataset") -> None:
@@ -221,7 +198,3 @@ def _format(dataset: "Dataset", columns: Mapping[str, str | None] | RowFormat | 
     if missing:
         raise InputError(f"{name} has no column {missing[0]!r}; it has {list(dataset.column_names)}")
     return columns
-
-
-def _lines(hashed: bytearray) -> NDArray[np.uint8]:
-    return np.frombuffer(hashed, dtype=np.uint8).reshape(-1, 16)

@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
@@ -65,7 +66,8 @@ class Preambles:
         """
         if not self:
             return example.text
-        system, prompt, completion = _parts(example)
+        texts = [turn.text for turn in example.turns]
+        system, prompt, completion = _parts(example.turns[0].role, texts)
         if system and _digest(system) in self.systems:
             system = ""
         begun = _joined(system, prompt)
@@ -111,9 +113,13 @@ class PreambleFinder:
     """
 
     n_rows: int
+    _step: int = field(init=False)
     _seen: int = field(default=0, init=False)
     _systems: Counter[str] = field(default_factory=Counter, init=False)
     _sample: list[tuple[str, str]] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._step = max(1, -(-self.n_rows // SAMPLE))
 
     def add(self, example: Example) -> None:
         """Look at a row.
@@ -121,11 +127,21 @@ class PreambleFinder:
         Args:
             example: The row.
         """
-        sampled = self._seen % -(-self.n_rows // SAMPLE) == 0
-        if sampled or example.turns[0].role in _BEFORE:
-            system, prompt, completion = _parts(example)
+        self.add_turns(example.turns[0].role, [turn.text for turn in example.turns], example.verbatim)
+
+    def add_turns(self, first_role: str, texts: Sequence[str], verbatim: bool) -> None:
+        """Look at a row.
+
+        Args:
+            first_role: Who speaks first.
+            texts: What is said in each turn.
+            verbatim: Whether the model reads the texts as they are.
+        """
+        sampled = self._seen % self._step == 0
+        if sampled or first_role in _BEFORE:
+            system, prompt, completion = _parts(first_role, texts)
             if system:
-                self._systems[_digest(system)] += 2 if example.verbatim else 1  # a column says that it is a preamble
+                self._systems[_digest(system)] += 2 if verbatim else 1  # a column says that it is a preamble
             if sampled:
                 self._sample.append((system, prompt or ("" if system else completion)))
         self._seen += 1
@@ -155,10 +171,9 @@ def preambles_of(examples: Sequence[Example]) -> Preambles:
     return finder.found()
 
 
-def _parts(example: Example) -> tuple[str, str, str]:
+def _parts(first_role: str, texts: Sequence[str]) -> tuple[str, str, str]:
     """The system prompt, what stands between it and the completion, and the completion."""
-    texts = [turn.text for turn in example.turns]
-    system = texts[0] if len(texts) > 1 and example.turns[0].role in _BEFORE else ""
+    system = texts[0] if len(texts) > 1 and first_role in _BEFORE else ""
     return system, _joined(*texts[1 if system else 0 : -1]), texts[-1]
 
 
@@ -166,6 +181,7 @@ def _joined(*texts: str) -> str:
     return "\n".join(text for text in texts if text)
 
 
+@lru_cache(maxsize=64)  # system prompts repeat
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 

@@ -2,7 +2,6 @@
 
 import glob
 import re
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from shed_hf.data.table_schema import merged
+from shed_hf.data.table_schema import agreement
+from shed_hf.data.unreadable_files import broken
 from shed_hf.errors import InputError
 from shed_hf.utils.console import plural
-from shed_hf.utils.text import first_line
+from shed_hf.utils.nearest import did_you_mean
 from shed_hf.utils.warn import warn
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def split_of(splits: Collection[str], split: str | None, name: str) -> str:
     chosen = split or (next(iter(splits)) if len(splits) == 1 else "")
     if chosen not in splits:
         how = "split=" if name == "dataset" else f"{name}=dataset_dict[…]"
-        raise InputError(f"{name} has the splits {list(splits)}, split={split!r}; pass {how} with one of them")
+        asked = "" if split is None else f"split={split!r} is unknown; {did_you_mean(split, splits)}"
+        raise InputError(f"{asked}{name} has the splits {list(splits)}; pass {how} with one of them")
     return chosen
 
 
@@ -212,21 +213,10 @@ class _Shards:
 
     def _problems(self, found: "Mapping[str, Features | str]") -> dict[str, str]:
         """Files that are broken, or whose columns are not those of most files; sets the features of the others."""
-        known = {file: features for file, features in found.items() if not isinstance(features, str)}
-        problems = {file: why for file, why in found.items() if isinstance(why, str)}
-        if not known:
-            return problems
-        kinds = Counter(map(_kind, known.values()))
-        usual = next(each for each in known.values() if _kind(each) == kinds.most_common(1)[0][0])
-        common = usual
-        for file, features in known.items():
-            why = _difference(features, common)
-            if why is None:
-                common = merged(common, features)
-            else:
-                problems[file] = why
-        first = next(features for file, features in known.items() if file not in problems)
-        self._features = None if common == first else common
+        common, problems = agreement(found)
+        if common is not None:
+            first = next(features for file, features in found.items() if file not in problems)
+            self._features = None if common == first else common
         return problems
 
     def _leave_out(self, problems: Mapping[str, str]) -> None:
@@ -271,7 +261,7 @@ def _features_in(file: str) -> "Features | str":
         with _opened(file) as opened:
             return Features.from_arrow_schema(pq.read_schema(opened))
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:  # pyarrow's are kinds of these
-        return _broken(error)
+        return broken(error)
 
 
 def _why_unreadable(file: str) -> str | None:
@@ -283,31 +273,5 @@ def _why_unreadable(file: str) -> str | None:
             for _ in pq.ParquetFile(opened).iter_batches():
                 pass
     except (ValueError, TypeError, OSError) as error:  # pyarrow's are kinds of these
-        return _broken(error)
-    return None
-
-
-def _broken(error: Exception) -> str:
-    return f"is broken ({first_line(error) or type(error).__name__})"
-
-
-def _kind(features: "Features") -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((column, str(feature)) for column, feature in features.items()))
-
-
-def _difference(features: "Features", usual: "Features") -> str | None:
-    """How the columns of a file differ from those of most files; None where both go into one table."""
-    from datasets import Features
-
-    lacking = [column for column in usual if column not in features]
-    beside = [column for column in features if column not in usual]
-    parts = [f"lacks the column {column!r}" for column in lacking] + [f"has a column {column!r}" for column in beside]
-    if parts:
-        return f"{' and '.join(parts[:_NAMED])}, unlike most files"
-    for column, feature in features.items():
-        try:
-            merged(Features({column: usual[column]}), Features({column: feature}))
-        except (ValueError, TypeError):  # pyarrow's are kinds of these
-            types = [each.arrow_schema.field(column).type for each in (features, usual)]
-            return f"has {types[0]} in the column {column!r}, where most files have {types[1]}"
+        return broken(error)
     return None

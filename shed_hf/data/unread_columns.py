@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shed_hf.data.pool import Pool
+from shed_hf.data.table_schema import is_text
 from shed_hf.errors import InputError
 from shed_hf.utils.warn import warn
 
@@ -48,7 +49,7 @@ def warn_of_unread_text(
     """
     read = set(pool.format.columns.values()) | _ignored(columns) | {name for name in read_elsewhere if _is_name(name)}
     features = pool.dataset.features
-    texts = [column for column in features if column not in read and _is_text(features[column])]
+    texts = [column for column in features if column not in read and is_text(features[column])]
     looked_at = pool.dataset.select_columns(texts)[:LOOKED_AT] if texts else {}
     unread = [column for column in texts if not _are_labels(looked_at[column])]
     if unread:
@@ -64,12 +65,6 @@ def _ignored(columns: Mapping[str, str | None] | None) -> set[str]:
 
 def _is_name(name: Any) -> bool:
     return isinstance(name, str)
-
-
-def _is_text(feature: Any) -> bool:
-    from datasets import Value
-
-    return isinstance(feature, Value) and feature.dtype in ("string", "large_string")
 
 
 def _are_labels(cells: Sequence[str | None]) -> bool:

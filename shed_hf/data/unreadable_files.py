@@ -24,6 +24,18 @@ def why_unreadable(path: Path, error: Exception) -> str:
     return where or f"cannot be read as {path.suffix} ({first_line(cause) or type(cause).__name__})"
 
 
+def broken(error: Exception) -> str:
+    """What is wrong with a file that its reader gives up on.
+
+    Args:
+        error: What the reader raised.
+
+    Returns:
+        What follows the file's name in an error.
+    """
+    return f"is broken ({first_line(error) or type(error).__name__})"
+
+
 def _in_json(path: Path) -> str:
     """The first line of a JSON file that can't be read, and why; empty where Python reads them all."""
     with path.open(encoding="utf-8-sig", errors="replace") as file:

@@ -1,6 +1,7 @@
 """Which model the demo takes: SmolLM2 where it can be had and is fast enough here, else the small one."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from shed_hf.data.pool import read_pool
 from shed_hf.demo import models, settings
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.pace import Work, pace_of
-from shed_hf.demo.settings import DAMAGES, DRAWS, SHARE, SHORT_TEMPLATE, SMOLLM2, TUNINGS, Setting
+from shed_hf.demo.settings import DAMAGES, SHORT_TEMPLATE, SMOLLM2, Setting
 from shed_hf.errors import InputError
 from shed_hf.estimators.row_spread import CheckedOnHalves
 from shed_hf.game.execution import Precision
@@ -41,10 +42,13 @@ class Chosen:
     Attributes:
         setting: How the demo curates with it.
         tuner: What fine-tunes it.
+        curate_with: The arguments with which `curate` uses the model on this machine, and needs no more than the demo
+            found there.
     """
 
     setting: Setting
     tuner: "FineTune"
+    curate_with: Mapping[str, str]
 
 
 def choose_model(model: str, seed: int) -> Chosen:
@@ -76,7 +80,7 @@ def choose_model(model: str, seed: int) -> Chosen:
     tuner = tuner_of(SMOLLM2, found.folder, precision.name)
     if model == "auto" and (seconds := expected_seconds(SMOLLM2, tuner, seed)) > MOST_SECONDS:
         return _small(_too_long(f"with it the demo would take about {duration(seconds)}"))
-    return Chosen(SMOLLM2, tuner)
+    return Chosen(SMOLLM2, tuner, found.curate_with)
 
 
 def _most_speed(precision: Precision) -> float:
@@ -95,7 +99,8 @@ def _too_long(expected: str) -> str:
 def _small(why: str = "") -> Chosen:
     if why:
         say(f"{why}; using {settings.SMALL.name}")
-    return Chosen(settings.SMALL, tuner_of(settings.SMALL, models.SMALL_MODEL, "float32"))
+    tuner = tuner_of(settings.SMALL, models.SMALL_MODEL, "float32")
+    return Chosen(settings.SMALL, tuner, {"model": "small", "embedder": "lexical"})
 
 
 def expected_seconds(setting: Setting, tuner: "FineTune", seed: int) -> float:
@@ -116,9 +121,9 @@ def expected_seconds(setting: Setting, tuner: "FineTune", seed: int) -> float:
     utility = tuner.bind(pool, items.examples(np.arange(len(items))), 0)
     few = np.random.default_rng(seed).choice(len(rows), TIMED_ROWS, replace=False)
     cost = CheckedOnHalves(setting.estimator).cost(setting.n_clusters, setting.budget)
-    compared = TUNINGS + DRAWS
+    compared = setting.tunings + setting.draws
     work = Work(
-        rows_trained=setting.epochs * (cost.players_trained * setting.proxies + compared * SHARE * len(rows)),
+        rows_trained=setting.epochs * (cost.players_trained * setting.proxies + compared * setting.share * len(rows)),
         items_read=(cost.fine_tunings + 1) * len(dev) + (compared + 1) * len(test),
     )
     tokens_per_row = utility.n_tokens(np.arange(len(rows))) / len(rows)

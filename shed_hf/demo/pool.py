@@ -118,5 +118,6 @@ _DAMAGES: dict[str, Callable[[str, str, np.random.Generator], str]] = {
     "answers shuffled": lambda _own, other, _rng: other,
     "words shuffled": _words_shuffled,
     "boilerplate": lambda _own, _other, _rng: BOILERPLATE,
+    "capitals": lambda own, _other, _rng: own.upper(),
     "plain text": lambda own, _other, _rng: str(json.loads(own)["reply"]),
 }

@@ -1,7 +1,7 @@
 """`shed-hf demo`: curates a small damaged pool, and compares the rows it keeps with random rows and with no tuning."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.curate import curate
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.choice import choose_model, rows_of
-from shed_hf.demo.settings import DAMAGES, DRAWS, SHARE, TUNINGS, Setting
+from shed_hf.demo.settings import DAMAGES, Setting
+from shed_hf.estimators.significance import verdict_of
 from shed_hf.game.ledger import read_ledger
 from shed_hf.results.verdict import Verdict
 from shed_hf.types import IntVector
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _TOLD = {
     "plain text": "answers not in JSON",
-    "words shuffled": "words of the answers out of order",
+    "capitals": "answers in capitals",
     "boilerplate": "the same refusal everywhere",
 }
 
@@ -45,12 +46,15 @@ class DemoResult:
         heldout_loss_curated: The mean loss after fine-tuning on the rows kept.
         better_than_random: Whether the rows kept are shown to be better than random ones.
         verdict: What the comparison showed, in words.
+        ranking_holds: Whether the curation's own measurements tell the ranking of clusters from noise.
+        reliability: How far halves of these measurements agree, at most 1; NaN where unknown.
         auc_damaged_last: How well the values rank damaged clusters last; see `auc`.
         n_fine_tunings: Fine-tunings that the curation made.
         seconds: How long all of it took.
         curated: The curation.
         damaged: The damage of each row of the pool; empty for none.
         topics: The topic of each row of the pool.
+        curate_with: The arguments with which `curate` uses the same model on this machine.
     """
 
     model: str
@@ -62,12 +66,15 @@ class DemoResult:
     heldout_loss_curated: float
     better_than_random: bool
     verdict: str
+    ranking_holds: bool
+    reliability: float
     auc_damaged_last: float
     n_fine_tunings: int
     seconds: float
     curated: CuratedDataset = field(repr=False)
     damaged: Sequence[str] = field(repr=False)
     topics: Sequence[str] = field(repr=False)
+    curate_with: Mapping[str, str] = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The figures, without the dataset."""
@@ -95,7 +102,7 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
     say(_task(setting, rows))
     curated = curate(
         Dataset.from_list(rows),
-        SHARE,
+        setting.share,
         eval_dataset=Dataset.from_list(dev),
         embedder="lexical",
         clusterer=KMeans(setting.n_clusters),
@@ -107,7 +114,8 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         budget=setting.budget,
         seed=seed,
     )
-    verdict, untuned = _compared(curated, Dataset.from_list(test))
+    verdict, untuned = _compared(curated, Dataset.from_list(test), setting)
+    ranking = verdict_of(curated.estimate)
     hurt = [row["damage"] for row in rows]
     return DemoResult(
         model=setting.name,
@@ -119,12 +127,15 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         heldout_loss_curated=untuned - verdict.over_untuned.gain,
         better_than_random=verdict.is_better,
         verdict=verdict.claim,
+        ranking_holds=ranking.passes,
+        reliability=ranking.reliability,
         auc_damaged_last=auc(curated, hurt),
         n_fine_tunings=curated.recipe["bill"]["fine_tunings"],
         seconds=round(watch.seconds, 1),
         curated=curated,
         damaged=hurt,
         topics=[row["topic"] for row in rows],
+        curate_with=chosen.curate_with,
     )
 
 
@@ -132,17 +143,17 @@ def _task(setting: Setting, rows: Sequence[demo_pool.Row]) -> str:
     hurt = {row["topic"]: row["damage"] for row in rows if row["damage"]}
     kinds = [f"{' and '.join(topic for topic in hurt if hurt[topic] == kind)} ({told})" for kind, told in _TOLD.items()]
     return (
-        f"task: teach {setting.name} to answer in JSON, from the best {SHARE:.0%} of {len(rows)} rows on "
+        f"task: teach {setting.name} to answer in JSON, from the best {setting.share:.0%} of {len(rows)} rows on "
         f"{len(demo_pool.topics(rows))} topics\n"
         f"{len(hurt)} topics were damaged on purpose, which the curation is not told: {', '.join(kinds)}"
     )
 
 
-def _compared(curated: CuratedDataset, test: "Dataset") -> tuple[Verdict, float]:
+def _compared(curated: CuratedDataset, test: "Dataset", setting: Setting) -> tuple[Verdict, float]:
     """The verdict on rows that had no part in the choice, and the loss of the model before tuning."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "verdict.ledger"
-        verdict = curated.verify(test, seeds=TUNINGS, draws=DRAWS, full=False, ledger=path)
+        verdict = curated.verify(test, seeds=setting.tunings, draws=setting.draws, full=False, ledger=path)
         (untuned,) = (entry for entry in read_ledger(path) if not any(entry.blocks))
     return verdict, -float(untuned.outcome.mean())
 

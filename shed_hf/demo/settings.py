@@ -18,11 +18,14 @@ class Setting:
         batch_size: Rows in a training step.
         n_items: Rows to value on.
         n_test: Rows for the comparison at the end.
+        share: The share of the rows to keep.
         sampler: What chooses rows, as in `curate`.
         merit: How rows of a cluster are ranked, as in `curate`.
         targets: The modules that get a LoRA adapter.
         budget: The most fine-tunings of the game; None for the estimator's own number.
         epochs: How often a fine-tuning goes over its rows.
+        tunings: How often the kept rows are tuned on for the comparison: one tuning is partly luck.
+        draws: On how many random subsets: one subset is partly luck as well.
     """
 
     name: str
@@ -33,11 +36,14 @@ class Setting:
     batch_size: int
     n_items: int
     n_test: int
+    share: float
     sampler: str
     merit: str | None = "auto"
     targets: str | tuple[str, ...] = "all-linear"
     budget: int | None = None
     epochs: int = 1
+    tunings: int = 5
+    draws: int = 10
 
 
 SMOLLM2 = Setting(
@@ -49,6 +55,7 @@ SMOLLM2 = Setting(
     batch_size=4,
     n_items=15,
     n_test=27,
+    share=0.2,
     sampler="qocs",
     merit=None,
     targets=("q_proj", "v_proj"),
@@ -60,28 +67,21 @@ SMALL = Setting(
     name="the small model shipped with shed_hf",
     n_clusters=9,
     proxies=4,
-    estimator=LeastSquares(n_coalitions=24),
+    estimator=LeastSquares(n_coalitions=30),
     learning_rate=3e-3,
     batch_size=8,
-    n_items=27,
+    n_items=36,
     n_test=54,
+    share=0.3,
     sampler="qocs",
     merit=None,
-    budget=24,
+    budget=30,
+    tunings=4,
 )
 
 
-DAMAGES = ("plain text", "plain text", "words shuffled", "boilerplate", "boilerplate")
+DAMAGES = ("capitals", "capitals", "boilerplate", "boilerplate", "plain text")
 """The damages of the pool, one topic each."""
-
-
-SHARE = 0.2
-
-
-TUNINGS, DRAWS = 5, 10
-"""How often the kept rows are tuned on at the end, and on how many random subsets: one tuning is partly luck, and one
-subset as well.
-"""
 
 
 # SmolLM2's own template puts a system prompt of 20 tokens before every row; without it a row takes half the time.

@@ -1,5 +1,6 @@
 """The demo's tables: which clusters were kept and why, and the comparison with random rows and with no tuning."""
 
+import shlex
 from collections import Counter
 
 import numpy as np
@@ -8,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from shed_hf.demo.run import DemoResult, damaged_in
-from shed_hf.demo.settings import DRAWS, TUNINGS
 
 
 def show(result: DemoResult) -> None:
@@ -20,16 +20,54 @@ def show(result: DemoResult) -> None:
     console = Console()
     console.print(_clusters(result))
     console.print(_comparison(result))
-    console.print(
-        f"\nThe rows kept are {escape(result.verdict)}.\nThe loss is that of answers to questions on all topics that "
-        "no choice was made by.\nA single tuning is partly luck, and so is one draw of random rows: so there are "
-        f"{TUNINGS} and {DRAWS}, and the interval in brackets\ncounts the luck of both, and that of the questions.\n\n"
-        f"{result.n_fine_tunings} fine-tunings valued the clusters; {result.seconds:.0f} s in all with {result.model}. "
-        f"Damaged clusters rank last with AUC {result.auc_damaged_last:.2f}\n(1 is perfect, 0.5 is chance).\n\n"
-        "Next, on data of your own:\n  [bold]shed-hf curate rows.jsonl --size 0.1 --output curated "
-        "--ledger run.ledger[/bold]\nor in Python:\n  [bold]import shed_hf[/bold]\n  [bold]curated = "
-        "shed_hf.curate(dataset, size=0.1)[/bold]"
+    for paragraph in (_verdict(result), _ranking(result), _next(result)):
+        console.print(f"\n{paragraph}")
+
+
+def _verdict(result: DemoResult) -> str:
+    tunings, draws = _runs(result)
+    return (
+        f"The rows kept are {escape(result.verdict)}.\nThe loss is that of answers to questions on all topics that no "
+        "choice was made by. A single tuning is partly luck, and so is one draw of random rows: so there are "
+        f"{tunings} and {draws}, and the interval in brackets counts the luck of both, and that of the questions."
     )
+
+
+def _ranking(result: DemoResult) -> str:
+    agree = f"halves of its measurements agree to {result.reliability:.2f} of 1"
+    if result.ranking_holds:
+        own = f"The curation's own checks, which know nothing of the damage, find the order of clusters real: {agree}."
+    else:
+        own = (
+            f"The curation's own checks, which know nothing of the damage, don't tell the order of clusters from noise "
+            f"({agree}): a larger budget would. The comparison above does not rest on that order, but on tuning."
+        )
+    return (
+        f"{own} By the damage, which the demo knows, damaged clusters rank last with AUC {result.auc_damaged_last:.2f} "
+        f"(1 is perfect, 0.5 is chance). {result.n_fine_tunings} fine-tunings valued the clusters; "
+        f"{result.seconds:.0f} s in all with {result.model}."
+    )
+
+
+def _next(result: DemoResult) -> str:
+    """What to type next: commands that work on this machine as it is."""
+    with_model = result.curate_with.items()
+    options = "".join(f" --{name} {shlex.quote(value)}" for name, value in with_model)
+    keywords = "".join(f", {name}={value!r}" for name, value in with_model)
+    return (
+        "Next, on data of your own:\n  [bold]"
+        + escape(f"shed-hf curate rows.jsonl --size 10% --output curated --ledger run.ledger{options}")
+        + "[/bold]\nor in Python:\n  [bold]import shed_hf[/bold]\n  [bold]"
+        + escape(f'curated = shed_hf.curate("rows.jsonl", size=0.1{keywords})')
+        + "[/bold]"
+    )
+
+
+def _runs(result: DemoResult) -> tuple[int, int]:
+    """How often the kept rows were tuned on, and how many random subsets."""
+    verdict = result.curated.verdict
+    assert verdict is not None  # `run` asks for one
+    return verdict.n_seeds, verdict.n_draws
 
 
 def _clusters(result: DemoResult) -> Table:
@@ -66,14 +104,14 @@ def _topics(result: DemoResult, cluster: int) -> str:
 
 
 def _comparison(result: DemoResult) -> Table:
-    n_rows = len(result.curated)
+    n_rows, (tunings, draws) = len(result.curated), _runs(result)
     table = Table(title="what it came to", title_justify="left")
     table.add_column("")
     table.add_column("damaged rows", justify="right")
     table.add_column("held-out loss, nats a token (lower is better)", justify="right")
     table.add_row("untuned model", "", f"{result.heldout_loss_untuned:.3f}")
     before, after = f"{result.damaged_share_before:.0%} of the pool", f"{result.damaged_share_after:.0%}"
-    table.add_row(f"tuned on {n_rows} random rows ({DRAWS} draws)", before, f"{result.heldout_loss_random:.3f}")
-    kept = f"tuned on the {n_rows} rows kept ({TUNINGS} times)"
+    table.add_row(f"tuned on {n_rows} random rows ({draws} draws)", before, f"{result.heldout_loss_random:.3f}")
+    kept = f"tuned on the {n_rows} rows kept ({tunings} times)"
     table.add_row(kept, after, f"{result.heldout_loss_curated:.3f}", style="bold")
     return table

@@ -4,6 +4,7 @@ An embedder is anything with ``.encode(texts) -> (n, d)``: a SentenceTransformer
 fitted on the pool once (which only `Lexical` needs) and stays with the result, so that new rows can be scored later.
 """
 
+import shutil
 import tempfile
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import SingleProcess, Workers
+from shed_hf.embedding.embedded import Embedded
 from shed_hf.embedding.encoders import Encoder, Lexical, SupportsTokenLimit, encoder_from
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, EmbeddingMatrix, IntVector
@@ -35,7 +37,8 @@ def embed(
     Args:
         pool: The rows.
         rows: ``(m,)`` row ids.
-        embedder: Whatever `encoder_from` takes, or a matrix with a line for every row of the pool.
+        embedder: Whatever `encoder_from` takes, a matrix with a line for every row of the pool, or such a matrix with
+            the encoder that made it.
         workers: The ranks to share with; None for this process alone.
 
     Returns:
@@ -47,6 +50,8 @@ def embed(
     Warns:
         UserWarning: Where the encoder cuts texts off, with how many and how much.
     """
+    if isinstance(embedder, Embedded):
+        return _given(as_array(embedder.vectors, "embedder"), len(pool), rows), embedder.encoder
     encoder = encoder_from(embedder)
     if isinstance(encoder, Lexical):
         encoder = encoder.fit(pool.texts(rows))
@@ -149,7 +154,7 @@ def _encoded(pool: Pool, rows: IntVector, encoder: Encoder, workers: Workers) ->
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         for number, vectors in workers.map("embed", chunks, lambda chunk: encode_rows(pool, chunk, encoder)):
             if matrix is None:
-                matrix = _allocate(len(rows), vectors.shape[1])
+                matrix = allocate(len(rows), vectors.shape[1])
             matrix[number * CHUNK : number * CHUNK + len(vectors)] = vectors
             shown.advance(len(vectors))
     return np.zeros((0, 1), dtype=np.float32) if matrix is None else matrix
@@ -162,7 +167,7 @@ def _given(matrix: NDArray[Any], n_rows: int, rows: IntVector) -> EmbeddingMatri
         )
     if matrix.dtype.kind not in "iuf":
         raise InputError(f"embedder is a matrix of {matrix.dtype}; pass numbers")
-    chosen = _allocate(len(rows), matrix.shape[1])
+    chosen = allocate(len(rows), matrix.shape[1])
     bad = []
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
@@ -187,15 +192,34 @@ def selected(matrix: EmbeddingMatrix, kept: BoolVector) -> EmbeddingMatrix:
         The lines that are kept, in their order.
     """
     positions = np.flatnonzero(kept)
-    chosen = _allocate(len(positions), matrix.shape[1])
+    chosen = allocate(len(positions), matrix.shape[1])
     for start in range(0, len(positions), CHUNK):
         chosen[start : start + CHUNK] = matrix[positions[start : start + CHUNK]]
     return chosen
 
 
-def _allocate(n: int, d: int) -> EmbeddingMatrix:
-    if n * d * 4 <= MEMORY_MAP_BYTES:
+def allocate(n: int, d: int) -> EmbeddingMatrix:
+    """Room for vectors: in memory, or past 1 GiB in a temporary file.
+
+    Args:
+        n: How many vectors.
+        d: Their dimensions.
+
+    Returns:
+        ``(n, d)``, with any content.
+
+    Raises:
+        InputError: Where the disk has no room for them; writing to the file would end the process then.
+    """
+    size = n * d * 4
+    if size <= MEMORY_MAP_BYTES:
         return np.empty((n, d), dtype=np.float32)
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < size:
+        raise InputError(
+            f"{n} vectors of {d} dimensions take {size / 2**30:.1f} GiB, and {tempfile.gettempdir()} has "
+            f"{free / 2**30:.1f} GiB left; make room there, or set TMPDIR to a folder with more"
+        )
     with tempfile.NamedTemporaryFile(
         prefix="shed_hf_embedding_"
     ) as file:  # unlinked now, freed with the last reference

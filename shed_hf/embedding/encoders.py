@@ -13,15 +13,18 @@ from shed_hf.embedding.lexical_terms import has_unsplit_words, terms_of, whole_w
 from shed_hf.errors import InputError
 from shed_hf.types import IntVector
 from shed_hf.utils.checks import check_whole
-from shed_hf.utils.hub_problems import hub_problem
+from shed_hf.utils.hub_problems import hub_problem, refuse_unreachable
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.text import first_line
 
 DEFAULT_EMBEDDER = "sentence-transformers/all-MiniLM-L6-v2"
+
 _ROUNDING = 1e-5
 """A projection shorter than this, of a vector of length 1, is the rounding of none."""
 
+
+_INSTEAD = 'a folder with a model, or "lexical", which downloads nothing'
 
 _SPECIAL = 4
 """The most tokens that a tokenizer adds to those of the text."""
@@ -116,8 +119,18 @@ class SentenceTransformerEncoder:
         if str(self._model().device) != device:
             self._model().to(device)
 
+    def check_reachable(self) -> None:
+        """Refuse a model at once that neither the cache has nor the Hub gives.
+
+        Raises:
+            HubError: Where the Hub can't be reached.
+        """
+        if not self._loaded:
+            refuse_unreachable(str(self.model), "embedder", "model", _INSTEAD)
+
     def _model(self) -> Any:
         if not self._loaded:
+            self.check_reachable()
             from sentence_transformers import SentenceTransformer
 
             try:
@@ -125,12 +138,11 @@ class SentenceTransformerEncoder:
                     self._loaded.append(SentenceTransformer(self.model))
             except Exception as error:  # damaged files and failing lines make the loader raise anything
                 why = first_line(error) or type(error).__name__
-                instead = 'a folder with a model, or "lexical", which downloads nothing'
                 problem = (
-                    None if Path(self.model).exists() else hub_problem(self.model, "embedder", "model", error, instead)
+                    None if Path(self.model).exists() else hub_problem(self.model, "embedder", "model", error, _INSTEAD)
                 )
                 raise problem or InputError(
-                    f"embedder={self.model!r} could not be loaded ({why}); pass one that can be reached, {instead}"
+                    f"embedder={self.model!r} could not be loaded ({why}); pass one that can be reached, {_INSTEAD}"
                 ) from error
         return self._loaded[0]
 
@@ -177,7 +189,6 @@ class Lexical:
         Raises:
             InputError: When the texts hold no words.
         """
-        from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         vectorizer = TfidfVectorizer(sublinear_tf=True, analyzer=terms_of, max_features=50_000, dtype=np.float32)
@@ -187,13 +198,12 @@ class Lexical:
             raise InputError(
                 f'embedder="lexical" found no words in {len(texts)} rows ({error}); pass a sentence-transformers model'
             ) from error
-        components = np.ones((1, 1))  # of a single word
+        components: NDArray[np.floating[Any]] = np.ones((1, 1))  # of a single word
         if counts.shape[1] > 1:
             rank = max(1, min(self.dimensions, counts.shape[1] - 1, counts.shape[0] - 1))
-            components = TruncatedSVD(rank, random_state=self.seed).fit(counts).components_
+            components = _directions(counts, rank, self.seed)
             if rank < self.dimensions and _loses_rows(counts, components):  # of a few rows each may need its own
-                whole = min(self.dimensions, counts.shape[1])
-                components = TruncatedSVD(whole, random_state=self.seed).fit(counts).components_
+                components = _directions(counts, min(self.dimensions, counts.shape[1]), self.seed)
         vocabulary = {str(word): int(index) for word, index in vectorizer.vocabulary_.items()}
         idf = vectorizer.idf_.astype(np.float32)
         return FittedLexical(vocabulary, idf, components.astype(np.float32), self.dimensions, self.seed)
@@ -281,6 +291,15 @@ class FittedLexical:
         )
         vectorizer.idf_ = self.idf
         return vectorizer.transform(sentences)
+
+
+def _directions(counts: Any, rank: int, seed: int) -> NDArray[np.floating[Any]]:
+    """The directions of most variance; rows that are all alike have none, and divide 0 by 0 for the shares of it."""
+    from sklearn.decomposition import TruncatedSVD
+
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.floating[Any]] = TruncatedSVD(rank, random_state=seed).fit(counts).components_
+    return found
 
 
 def _loses_rows(counts: Any, components: NDArray[np.floating[Any]]) -> bool:

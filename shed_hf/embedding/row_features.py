@@ -14,6 +14,7 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector
+from shed_hf.utils.nearest import unknown_name
 
 FEATURES = ("loss", "ifd", "length")
 """A completion's loss, by how much its prompt lowers it (instruction-following difficulty), the log of its tokens."""
@@ -151,7 +152,7 @@ def _checked_names(names: Any) -> tuple[str, ...]:
         raise InputError(f"features={names!r} is no list of names; pass some of {list(FEATURES)}")
     unknown = [name for name in names if name not in FEATURES]
     if unknown:
-        raise InputError(f"the feature {unknown[0]!r} is unknown; pass some of {list(FEATURES)}")
+        raise InputError(unknown_name("features", unknown[0], FEATURES))
     if not names or len(set(names)) < len(names):
         raise InputError(
             f"features={list(names)} names {'one twice' if names else 'none'}; pass some of {list(FEATURES)}"

@@ -3,6 +3,7 @@
 from shed_hf.estimators.banzhaf import BanzhafMSR
 from shed_hf.estimators.base import Cost, Estimator, ValueEstimate
 from shed_hf.estimators.exact import Exact
+from shed_hf.estimators.hierarchical import Hierarchical
 from shed_hf.estimators.in_run import InRun
 from shed_hf.estimators.least_squares import LeastSquares
 from shed_hf.estimators.permutation import Permutation, Shed
@@ -14,6 +15,7 @@ __all__ = [
     "Cost",
     "Estimator",
     "Exact",
+    "Hierarchical",
     "InRun",
     "LeastSquares",
     "Permutation",

@@ -52,6 +52,8 @@ class ValueEstimate:
         row_spread: The standard deviation of the values of clusters that are all alike, because each sends other rows
             (`shed_hf.estimators.row_spread`); NaN where it was not measured.
         row_pairs: How many pairs of halves of the rows this is from.
+        n_groups: In how many groups the players were valued, where some were never apart; 0 where each was told from
+            every other.
     """
 
     values: FloatVector
@@ -74,6 +76,7 @@ class ValueEstimate:
     starts_untrained: bool = False
     row_spread: float = float("nan")
     row_pairs: int = 0
+    n_groups: int = 0
 
     @property
     def played(self) -> bool:
@@ -104,15 +107,17 @@ class ValueEstimate:
     def row_p_value(self) -> float:
         """How often clusters that are all alike would have values that vary as much, because of the rows they send.
 
-        An F test of the values' variance over that of `row_spread`; NaN where this is unknown or nothing varies.
+        An F test of the values' variance over that of `row_spread`; NaN where this is unknown or nothing varies. The
+        mean of a group varies as much less as there are players in it, so groups are counted instead of players.
         """
         from scipy.stats import f  # slow to import
 
         n, between, within = len(self.values), float(np.var(self.values)), self.row_spread**2
-        if n < 2 or not self.row_pairs or np.isnan(within) or not (between or within):
+        different = self.n_groups or n
+        if different < 2 or not self.row_pairs or np.isnan(within) or not (between or within):
             return float("nan")
-        ratio = between * n / (n - 1) / within if within else float("inf")
-        return float(f.sf(ratio, n - 1, self.row_pairs))
+        ratio = between * n / (different - 1) / within if within else float("inf")
+        return float(f.sf(ratio, different - 1, self.row_pairs))
 
     def values_for(self, weights: FloatVector) -> FloatVector:
         """The players' values when the evaluation items count differently.

@@ -104,6 +104,34 @@ def choose_pairs(pool: CoalitionMatrix, wanted: int, chosen: CoalitionMatrix) ->
     return _Design(chosen, pool, np.zeros((0, pool.shape[1]), dtype=np.bool_)).best(wanted)
 
 
+def further_pairs(known: CoalitionMatrix, n_pairs: int, rng: np.random.Generator) -> CoalitionMatrix:
+    """Further pairs of coalitions that leave the Shapley values least uncertain beyond the pairs measured before.
+
+    The design of `draw_pairs`, going on from pairs that were not drawn for these players.
+
+    Args:
+        known: ``(k, n)`` boolean, one coalition of every pair that was measured.
+        n_pairs: How many pairs to draw.
+        rng: The generator to draw from.
+
+    Returns:
+        ``(n_pairs, n)`` boolean, one coalition of every pair, none of them known; fewer where there are not as many.
+    """
+    n = known.shape[1]
+    seen = {line.tobytes() for line in (*known, *~known)}
+    wanted = max(min(n_pairs, 2 ** min(n - 1, 62) - 1 - len(seen) // 2), 0) if n > 1 else 0
+    places = rng.permutation(n)  # of coalitions that tell as much the first is taken
+    known, chosen = known[:, places], np.zeros((0, n), dtype=np.bool_)
+    seen = {line.tobytes() for line in (*known, *~known)}
+    while len(chosen) < wanted:
+        pool = _pool(n, seen, rng)
+        told = np.concatenate([known[-DESIGNED:], chosen])
+        best = pool[choose_pairs(pool, min(CHOSEN_AT_ONCE, len(pool), wanted - len(chosen)), told)]
+        chosen = np.concatenate([chosen, best])
+        seen |= {line.tobytes() for line in (*best, *~best)}
+    return chosen[:, np.argsort(places)]
+
+
 def draw_beyond(n_players: int, count: int, known: CoalitionMatrix, rng: np.random.Generator) -> CoalitionMatrix:
     """New coalitions that leave the Shapley values least uncertain beyond those that were measured before.
 

@@ -6,9 +6,9 @@ outcomes support that; with ``prior="independent"`` they are not; ``prior=None``
 2017): least squares with the Shapley kernel's weights and a ridge chosen by cross-validation.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from shed_hf.estimators.outcomes import (
     merged,
     outcomes_in_ledger,
 )
-from shed_hf.estimators.permutation_test import p_value_of_coalitions
+from shed_hf.estimators.permutation_test import p_value_of_players
+from shed_hf.estimators.player_tree import n_groups_of
 from shed_hf.estimators.priors import covariance_roots
 from shed_hf.estimators.replicates import (
     Allotment,
@@ -38,11 +39,9 @@ from shed_hf.estimators.replicates import (
 from shed_hf.estimators.ridge import ridge
 from shed_hf.game.game import Game
 from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector
+from shed_hf.utils.nearest import unknown_name
 
 PriorName = Literal["embedding", "independent"]
-
-
-Draw: TypeAlias = Callable[[int, int, np.random.Generator], CoalitionMatrix]
 
 
 PER_PLAYER, AT_LEAST = 3, 24
@@ -72,7 +71,7 @@ class LeastSquares:
     def __post_init__(self) -> None:
         check_coalitions(self.n_coalitions)
         if self.prior is not None and (not isinstance(self.prior, str) or self.prior not in get_args(PriorName)):
-            raise InputError(f"prior={self.prior!r} is unknown; pass one of {list(get_args(PriorName))} or None")
+            raise InputError(unknown_name("prior", self.prior, get_args(PriorName), "None"))
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
         """The coalitions, with half of the players in each on average, v(N), and replicates of both.
@@ -91,31 +90,27 @@ class LeastSquares:
 
     def __call__(self, game: Game, rng: np.random.Generator, budget: int | None = None) -> ValueEstimate:
         """The values of the posterior; measuring ends early once more of it would not change the selection."""
-        ends, coalitions = self.begin(game, rng, budget)
+        ends, n_pairs = self.begin(game, budget)
+        coalitions = draw_pairs(game.n_players, n_pairs, rng)
         measured, told = self._until_settled(game, ends, coalitions)
         found = self.with_replicates(game, measured, coalitions, budget)
         return estimate_from_posterior(game, found, self.fit(game, found.observed(game)), told)
 
-    def begin(
-        self, game: Game, rng: np.random.Generator, budget: int | None = None, draw: Draw = draw_pairs
-    ) -> tuple[list[Measurement], CoalitionMatrix]:
-        """Measures ∅ and N, N in other training orders too, and draws the coalitions.
-
-        Where the order makes no difference, what replicates would have taken of a budget pays for more coalitions.
+    def begin(self, game: Game, budget: int | None = None) -> tuple[list[Measurement], int]:
+        """Measures ∅ and N, N in other training orders too.
 
         Args:
             game: The game.
-            rng: The generator that coalitions are drawn with.
             budget: The most fine-tunings; None for ``n_coalitions``.
-            draw: From the number of players, that of pairs and the generator to the coalitions.
 
         Returns:
-            The measurements of ∅ and N, and the coalitions ``(m, n)``, not yet measured.
+            The measurements, and how many coalitions are paid for beside their complements. Where the order makes no
+            difference, these are more: what replicates would have taken of a budget is left for them.
         """
         allotment = self._allotment(game.n_players, budget)
         ends = measure_ends(game, allotment.repeats)
         spared = allotment.again // 2 if budget is not None and not depends_on_order(game, ends) else 0
-        return ends, draw(game.n_players, allotment.pairs + spared, rng)
+        return ends, allotment.pairs + spared
 
     def with_replicates(
         self, game: Game, measured: list[Measurement], coalitions: CoalitionMatrix, budget: int | None = None
@@ -145,14 +140,27 @@ class LeastSquares:
         measured = list(ends)
         for part, stop in zip(np.split(coalitions, stops), [*stops, 0], strict=True):
             measured += measurements_of(game, part, [0] * len(part))
-            if stop and game.settled is not None:
-                observed = merged(game, measured).observed(game)
-                fit = self.fit(game, observed)
-                variance = np.diag(fit.covariance).clip(0)
-                wider = _as_halves_show(variance, _halves_of(observed, fit)).mean() / max(variance.mean(), 1e-300)
-                if game.settled(fit.mean, fit.covariance * wider):
-                    return measured, f"the choice was settled after {stop} of {len(coalitions)} coalitions"
+            if stop and self.is_settled(game, measured):
+                return measured, f"the choice was settled after {stop} of {len(coalitions)} coalitions"
         return measured, ""
+
+    def is_settled(self, game: Game, measured: Sequence[Measurement]) -> bool:
+        """Whether more coalitions would not change what is chosen by the values.
+
+        Args:
+            game: The game, which knows what is chosen.
+            measured: What was measured so far.
+
+        Returns:
+            False also where the game does not know.
+        """
+        if game.settled is None:
+            return False
+        observed = merged(game, measured).observed(game)
+        fit = self.fit(game, observed)
+        variance = np.diag(fit.covariance).clip(0)
+        wider = _as_halves_show(variance, _halves_of(observed, fit)).mean() / max(variance.mean(), 1e-300)
+        return game.settled(fit.mean, fit.covariance * wider)
 
     def from_ledger(self, game: Game) -> ValueEstimate:
         """Shapley values from whatever the game's ledger holds.
@@ -249,6 +257,7 @@ def estimate_from_values(
     if len(observed.coalitions) < 2 ** min(game.n_players, 62) - 2:
         variance = _as_halves_show(variance, halves)
     variance = variance + variance_by_luck(found, observed, weights) + spread_over_items(per_item, game) ** 2
+    n_groups = n_groups_of(observed.coalitions)
     return with_luck(
         ValueEstimate(
             values=total + weights @ observed.beyond_size,
@@ -260,8 +269,9 @@ def estimate_from_values(
             n_evaluations=int(observed.times.sum()) + found.grand_times + 1,
             halves=halves,
             per_item=per_item,
-            p_value=p_value_of_coalitions(observed),
+            p_value=p_value_of_players(observed, n_groups),
             stopped=stopped,
+            n_groups=n_groups,
         ),
         game,
         found,

@@ -4,15 +4,18 @@ from shed_hf.errors import InputError
 from shed_hf.estimators.banzhaf import BanzhafMSR
 from shed_hf.estimators.base import Estimator
 from shed_hf.estimators.exact import Exact
+from shed_hf.estimators.hierarchical import Hierarchical
 from shed_hf.estimators.in_run import InRun
 from shed_hf.estimators.least_squares import LeastSquares
 from shed_hf.estimators.no_game import NoGame
 from shed_hf.estimators.permutation import Permutation, Shed
 from shed_hf.estimators.regression_adjusted import RegressionAdjusted
+from shed_hf.utils.nearest import unknown_name
 
 ESTIMATORS: dict[str, type[Estimator]] = {
     "banzhaf": BanzhafMSR,
     "exact": Exact,
+    "hierarchical": Hierarchical,
     "in-run": InRun,
     "least-squares": LeastSquares,
     "permutation": Permutation,
@@ -42,5 +45,5 @@ def estimator_from(name_or_object: "str | Estimator | None") -> Estimator:
             )
         return name_or_object
     if name_or_object not in ESTIMATORS:
-        raise InputError(f"estimator={name_or_object!r} is unknown; pass one of {sorted(ESTIMATORS)} or an object")
+        raise InputError(unknown_name("estimator", name_or_object, sorted(ESTIMATORS), "an object"))
     return ESTIMATORS[name_or_object]()

@@ -75,7 +75,8 @@ class RegressionAdjusted:
         """The adjusted values, with standard errors from the spread of the residuals over pairs."""
         self.cost(game.n_players, budget)
         guess = self.surrogate(game, rng).values if isinstance(self.surrogate, InRun) else None
-        ends, coalitions = self._regression.begin(game, rng, self._left(budget), random_pairs)
+        ends, n_pairs = self._regression.begin(game, self._left(budget))
+        coalitions = random_pairs(game.n_players, n_pairs, rng)
         measured = [*ends, *measurements_of(game, coalitions, [0] * len(coalitions))]
         found = self._regression.with_replicates(game, measured, coalitions, self._left(budget))
         observed = found.observed(game)

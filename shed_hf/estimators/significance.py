@@ -52,6 +52,8 @@ class RankingVerdict:
         advice: What to do about a ranking that does not pass; empty where it does.
         reliability: The reliability of the values; NaN where unknown.
         figures: The figures behind the verdict, in words; empty where there are none.
+        short_figures: The figures that it rests on, in a few words; empty where there are none.
+        unchecked: What the notes say was not measured, in a few words each.
     """
 
     equal: str
@@ -62,6 +64,8 @@ class RankingVerdict:
     advice: str
     reliability: float
     figures: str
+    short_figures: str = ""
+    unchecked: tuple[str, ...] = ()
 
     @property
     def passes(self) -> bool:
@@ -80,14 +84,20 @@ class RankingVerdict:
         return "choosing by the values would not help" if only_no_help else "the values cannot be told from noise"
 
     @property
-    def in_short(self) -> str:
-        """The verdict in a few words, with its figures."""
-        if self.failed:
-            what = "NOT to be told from noise" if self.equal or self.noise else f"NOT of use: {self.failed}"
-            return f"{what}; {self.figures or self.unknown or self.failed}"
-        if self.unknown:
-            return f"{self.unknown} whether it is real; {self.figures or 'one replicate'}"
-        return f"real as far as can be told; {self.figures}"
+    def in_brief(self) -> str:
+        """The verdict for a summary: an answer, the two figures that it rests on, and what was not checked."""
+        behind = "; ".join(filter(None, (self.short_figures, *self.unchecked)))
+        return self._answer + (f" ({behind})" if behind and not self.equal else "")
+
+    @property
+    def _answer(self) -> str:
+        if self.equal:
+            return f"none: {self.equal}"
+        if self.noise:
+            return "NOT to be told from noise"
+        if self.no_help:
+            return f"NOT of use: {' and '.join(self.no_help)}"
+        return f"unknown: {self.unknown}" if self.unknown else "more than chance"
 
 
 def verdict_of(estimate: ValueEstimate) -> RankingVerdict:
@@ -121,6 +131,8 @@ def verdict_of(estimate: ValueEstimate) -> RankingVerdict:
         advice=_advice(estimate, bool(equal or noise), bool(no_help), unknown),
         reliability=estimate.reliability,
         figures=_figures(estimate),
+        short_figures=_short_figures(estimate),
+        unchecked=tuple(_unchecked(estimate)),
     )
 
 
@@ -199,14 +211,27 @@ def _unknown(estimate: ValueEstimate) -> str:
     return ""
 
 
+def _lacks_orders(estimate: ValueEstimate) -> bool:
+    return bool(np.isnan(estimate.noise_floor)) and estimate.semivalue != IN_RUN
+
+
+def _lacks_other_rows(estimate: ValueEstimate) -> bool:
+    return not estimate.row_pairs and estimate.semivalue != IN_RUN
+
+
+def _unchecked(estimate: ValueEstimate) -> list[str]:
+    found = ["not checked in other training orders"] if _lacks_orders(estimate) else []
+    return [*found, "not checked on other rows of the clusters"] if _lacks_other_rows(estimate) else found
+
+
 def _notes(estimate: ValueEstimate) -> list[str]:
     found = []
-    if np.isnan(estimate.noise_floor) and estimate.semivalue != IN_RUN:
+    if _lacks_orders(estimate):
         found.append(
             "nothing was measured in another training order, so how far chance moves an outcome is known only from "
             "what the clusters' worth does not explain"
         )
-    if not estimate.row_pairs and estimate.semivalue != IN_RUN:
+    if _lacks_other_rows(estimate):
         found.append(
             "whether other rows of the same clusters would be ranked alike was not measured: that takes samples of two "
             f"rows (proxies_per_cluster) and a budget of at least {LEAST_CHECKED}"
@@ -242,6 +267,22 @@ def _figures(estimate: ValueEstimate) -> str:
         "one measurement is off by about {:.2g} (noise floor)": estimate.noise_floor,
     }
     return ", ".join(words.format(figure) for words, figure in known.items() if not np.isnan(figure))
+
+
+def _short_figures(estimate: ValueEstimate) -> str:
+    """The figures in a few words, those that fail with the bound that they miss."""
+    low = f", below {UNRELIABLE}" if estimate.reliability < UNRELIABLE else ""
+    known = {
+        f"reliability {{:.2g}} of 1{low}": estimate.reliability,
+        f"p = {{:.2g}} by chance{_too_high(estimate.p_value)}": estimate.p_value,
+        f"p = {{:.2g}} with rows dealt by chance{_too_high(estimate.row_p_value)}": estimate.row_p_value,
+        "measured again they agree to {:.2g} of 1": estimate.agreement if estimate.agreement <= 0 else np.nan,
+    }
+    return "; ".join(words.format(figure) for words, figure in known.items() if not np.isnan(figure))
+
+
+def _too_high(p_value: float) -> str:
+    return f", above {CHANCE}" if p_value > CHANCE else ""
 
 
 def _beside(number: float, bound: float) -> str:

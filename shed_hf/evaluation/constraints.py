@@ -1,6 +1,5 @@
 """Constraints over groups of evaluation items: no group may be expected to fall too far."""
 
-import difflib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -11,6 +10,7 @@ from shed_hf.errors import InputError
 from shed_hf.evaluation.item_groups import labels_of
 from shed_hf.types import IntVector
 from shed_hf.utils.checks import is_finite_number
+from shed_hf.utils.nearest import nearest, unknown_name
 
 if TYPE_CHECKING:
     from shed_hf.data.evaluation_items import MeasuredItems
@@ -41,7 +41,7 @@ class Tolerance:
                 "of the outcome, such as 0.01, or 0 for not at all"
             )
         if self.against not in ("untuned", "random"):
-            raise InputError(f'against={self.against!r} is unknown; pass "untuned" or "random"')
+            raise InputError(unknown_name("against", self.against, ("untuned", "random")))
 
 
 Constraints: TypeAlias = Mapping[str, float | Tolerance]
@@ -138,8 +138,6 @@ def _check_there(column: str, there: Sequence[str]) -> None:
             f"constraints={{{column!r}: …}} groups evaluation items by a column, and these items have none; pass "
             "eval_dataset= with the rows that are evaluated on, in their order"
         )
-    near = difflib.get_close_matches(column, there, 1, 0.5) or difflib.get_close_matches(
-        column.lower(), [name for name in there if name.islower()], 1, 0.5
-    )
-    meant = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(column, there, 0.5)
+    meant = "" if near is None else f"; did you mean {near!r}?"
     raise InputError(f"the evaluation rows have no column {column!r} for constraints=, they have {list(there)}{meant}")

@@ -53,7 +53,7 @@ class OverGroups:
             InputError: For outcomes of another number of items.
         """
         _check_shape(outcomes, len(self.groups))
-        means = np.stack([outcomes.take(members, axis=1).mean(axis=1) for members in self._members], axis=1)
+        means = self._means(outcomes)
         return np.asarray(means.mean(axis=1) if self.kind == "macro" else means.min(axis=1), dtype=np.float64)
 
     def weights(self) -> FloatVector | None:
@@ -68,6 +68,52 @@ class OverGroups:
         for members in self._members:
             weights[members] = 1 / (len(self._members) * len(members))
         return weights
+
+    def contributions(self, outcomes: FloatMatrix) -> FloatMatrix:
+        """What every item brings to the utility of its line, so that means over items are utilities.
+
+        For "macro" an outcome times what its item counts. For "worst-group" the utility plus the item's influence on
+        it, which is 0 outside of the lowest group, so that the spread over items is that of the group's mean (the
+        infinitesimal jackknife; L. Jaeckel, Bell Laboratories 1972).
+
+        Args:
+            outcomes: One outcome per item for each of m coalitions ``(m, n_items)``.
+
+        Returns:
+            ``(m, n_items)``, with the mean ``self(outcomes)`` over items.
+
+        Raises:
+            InputError: For outcomes of another number of items.
+        """
+        weights = self.weights()
+        if weights is not None:
+            _check_shape(outcomes, len(weights))
+            return np.asarray(outcomes * weights * len(weights), dtype=np.float64)
+        found = np.repeat(self(outcomes)[:, None], len(self.groups), axis=1)
+        for line, own, members in zip(found, outcomes, self._lowest(outcomes), strict=True):
+            n, n_all = len(members), len(self.groups)
+            unbiased = math.sqrt(n / max(n - 1, 1) * (n_all - 1) / n_all)
+            line[members] += (own[members] - own[members].mean()) * n_all / n * unbiased
+        return found
+
+    def n_deciding(self, outcomes: FloatMatrix) -> int:
+        """How many items a difference between lines rests on at least.
+
+        Args:
+            outcomes: One outcome per item for each of m coalitions ``(m, n_items)``.
+
+        Returns:
+            For "worst-group" the size of the smallest group that is the lowest of a line; else the number of items.
+        """
+        return len(self.groups) if self.kind == "macro" else min(map(len, self._lowest(outcomes)))
+
+    def _lowest(self, outcomes: FloatMatrix) -> list[IntVector]:
+        """The items of each line's lowest group."""
+        return [self._members[place] for place in self._means(outcomes).argmin(axis=1).tolist()]
+
+    def _means(self, outcomes: FloatMatrix) -> FloatMatrix:
+        """The mean of every group ``(m, n_groups)``."""
+        return np.stack([outcomes.take(members, axis=1).mean(axis=1) for members in self._members], axis=1)
 
     @cached_property
     def _members(self) -> list[IntVector]:
@@ -153,6 +199,27 @@ class Grouped:
             )
         return OverGroups(self.kind, groups, column)
 
+    def check_labels(self, items: "EvaluationItems", argument: str, instead: str = "") -> None:
+        """Refuse items that don't say which groups they are in, before anything is measured on them.
+
+        Args:
+            items: The items with their columns.
+            argument: What errors call them.
+            instead: What else can be done than to label them, for errors.
+
+        Raises:
+            InputError: Where the column is missing, or an item has no label in it.
+        """
+        lacking = f"none of the columns {list(GROUP_COLUMNS)}" if self.column is None else f"no column {self.column!r}"
+        try:
+            column = self.column_in(items.columns)
+        except InputError as error:
+            raise InputError(
+                f'{argument} has {lacking}, by whose groups its items are to be judged ("{self.kind}"); add '
+                f"one{instead}"
+            ) from error
+        labels_of(items, column)
+
     def column_in(self, columns: Mapping[str, Any] | Sequence[str]) -> str:
         """The column that holds the groups.
 
@@ -218,10 +285,23 @@ def split(
 
 
 def _check_shape(outcomes: FloatMatrix, n_items: int) -> None:
+    check_outcomes(outcomes, n_items, f"the groups are of {n_items} items")
+
+
+def check_outcomes(outcomes: FloatMatrix, n_items: int, which: str) -> None:
+    """Refuse outcomes of another number of items.
+
+    Args:
+        outcomes: One outcome per item for each of m coalitions ``(m, n_items)``.
+        n_items: How many items there should be.
+        which: What items these are, for the error.
+
+    Raises:
+        InputError: For another shape.
+    """
     if outcomes.shape[1:] != (n_items,):
         raise InputError(
-            f"the outcomes have shape {outcomes.shape}, the groups are of {n_items} items; pass (m, {n_items}), one "
-            "outcome per grouped item"
+            f"the outcomes have shape {outcomes.shape}, {which}; pass (m, {n_items}), one outcome per item"
         )
 
 

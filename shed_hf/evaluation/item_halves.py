@@ -6,8 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from shed_hf.errors import InputError
-from shed_hf.evaluation.item_groups import GROUP_COLUMNS, OverGroups
+from shed_hf.evaluation.item_groups import GROUP_COLUMNS, OverGroups, check_outcomes
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 
 Reduction: TypeAlias = Callable[[FloatMatrix], FloatVector]
@@ -39,11 +38,7 @@ class OnItems:
         Raises:
             InputError: For outcomes of another number of items.
         """
-        if outcomes.shape[1:] != (self.n_items,):
-            raise InputError(
-                f"the outcomes have shape {outcomes.shape}, and {len(self.items)} of {self.n_items} items count; pass "
-                f"(m, {self.n_items}), one outcome per item"
-            )
+        check_outcomes(outcomes, self.n_items, f"and {len(self.items)} of {self.n_items} items count")
         counted = outcomes.take(self.items, axis=1)
         return np.asarray(counted.mean(axis=1) if self._inner is None else self._inner(counted), dtype=np.float64)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from shed_hf.data.formats import Example
 from shed_hf.errors import InputError
-from shed_hf.evaluation.item_groups import split
+from shed_hf.evaluation.item_groups import GROUPED_NAMES, split
 from shed_hf.evaluation.metrics import Metric
 from shed_hf.evaluation.objectives import (
     Accuracy,
@@ -15,6 +15,7 @@ from shed_hf.evaluation.objectives import (
     NormalisedAccuracy,
     Objective,
 )
+from shed_hf.utils.nearest import unknown_name
 
 OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "loss": Loss,
@@ -23,6 +24,21 @@ OBJECTIVES: dict[str, Callable[[], Objective]] = {
     "normalised-accuracy": NormalisedAccuracy,
     "contrast": Contrast,
 }
+
+
+def check_objective_name(objective: object, name: str = "objective") -> None:
+    """Refuse a word that names no objective.
+
+    Args:
+        objective: What the caller passed; whatever is no text passes.
+        name: What errors call it.
+
+    Raises:
+        InputError: For an unknown name.
+    """
+    if isinstance(objective, str) and objective not in OBJECTIVES and objective not in GROUPED_NAMES:
+        known = sorted([*OBJECTIVES, *GROUPED_NAMES])
+        raise InputError(unknown_name(name, objective, known, "Metric(…) or a callable"))
 
 
 def objective_from(name_or_object: "str | Objective | None", items: Sequence[Example]) -> Objective:
@@ -48,8 +64,7 @@ def objective_from(name_or_object: "str | Objective | None", items: Sequence[Exa
         )
     known = f"one of {sorted(OBJECTIVES)}, Metric(…) for a metric of the evaluate library, or a callable"
     if isinstance(name_or_object, str):
-        if name_or_object not in OBJECTIVES:
-            raise InputError(f"objective={name_or_object!r} is unknown; pass {known}")
+        check_objective_name(name_or_object)
         return OBJECTIVES[name_or_object]()
     if isinstance(name_or_object, type):
         raise InputError(f"objective is the class {name_or_object.__name__}, not an object of it; pass {known}")

@@ -1,19 +1,25 @@
 """Choosing single rows of a grown pool by what the model makes of them, for a curation that chose that way."""
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from shed_hf.distributed.ranks import SingleProcess
 from shed_hf.errors import InputError
 from shed_hf.extension.problem import Extension
 from shed_hf.game.game import Game
 from shed_hf.game.utility import SupportsCreditPerItem
+from shed_hf.results.learned_signal_entry import learned_signal_entry
 from shed_hf.results.merits import row_values_entry
 from shed_hf.results.recipe import Recipe, updated
 from shed_hf.results.valued_pool import ValuedPool
+from shed_hf.sampling.extrapolated import Extrapolated
 from shed_hf.sampling.model_vectors import hidden_states_by, measured_hidden_states
-from shed_hf.sampling.registry import AnySampler, rows_to_choose
+from shed_hf.sampling.registry import AnySampler, as_passed, rows_to_choose
+from shed_hf.sampling.retrieval import cosines_of
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, select_rows
-from shed_hf.types import IntVector
+from shed_hf.types import EmbeddingMatrix, FloatMatrix, IntVector
 from shed_hf.utils.naming import to_recipe_entry
 from shed_hf.utils.random_streams import Streams
 
@@ -34,7 +40,7 @@ def goes_by_credit(sampler: AnySampler) -> bool:
 
 
 def goes_by_model(sampler: AnySampler) -> bool:
-    """Whether rows are chosen by their credits alone, or by the model's hidden states alone.
+    """Whether rows are chosen by credits or the model's hidden states alone, of all rows or of a sample.
 
     Args:
         sampler: What chooses rows.
@@ -42,7 +48,9 @@ def goes_by_model(sampler: AnySampler) -> bool:
     Returns:
         Whether that is so.
     """
-    return isinstance(sampler, RowSelector) and sampler.needs in (BY_CREDIT, BY_STATES)
+    return isinstance(sampler, Extrapolated) or (
+        isinstance(sampler, RowSelector) and sampler.needs in (BY_CREDIT, BY_STATES)
+    )
 
 
 def check_model(sampler: AnySampler, extension: Extension) -> None:
@@ -57,15 +65,19 @@ def check_model(sampler: AnySampler, extension: Extension) -> None:
     """
     if not goes_by_model(sampler):
         return
-    if goes_by_credit(sampler):
+    if goes_by_credit(sampler) or (isinstance(sampler, Extrapolated) and sampler.signal == "credit"):
         _crediting(sampler, extension)
         return
     hidden_states_by(extension.utility)
     if extension.items is None:
-        raise InputError(f"sampler={sampler} compares rows with evaluation items, and this utility brings none")
+        raise InputError(
+            f"sampler={as_passed(sampler)} compares rows with evaluation items, and this utility brings none"
+        )
 
 
-def signals_by_model(sampler: AnySampler, rows: IntVector, extension: Extension, game: Game) -> RowSignals | None:
+def signals_by_model(
+    sampler: AnySampler, rows: IntVector, extension: Extension, game: Game, embeddings: Callable[[], EmbeddingMatrix]
+) -> RowSignals | None:
     """What the model makes of every row of the grown pool, where rows are chosen by it.
 
     Args:
@@ -73,9 +85,10 @@ def signals_by_model(sampler: AnySampler, rows: IntVector, extension: Extension,
         rows: The ids of the rows that may be chosen.
         extension: The grown problem, with the utility that measures rows.
         game: The grown game, which notes a training run.
+        embeddings: Embeds those rows, where the model reads a sample of them alone.
 
     Returns:
-        Credits or hidden states; None for a sampler that goes by neither.
+        Credits or hidden states, or what measures some of them; None for a sampler that goes by neither.
 
     Raises:
         InputError: For a utility that gives none.
@@ -87,12 +100,36 @@ def signals_by_model(sampler: AnySampler, rows: IntVector, extension: Extension,
         signals = RowSignals(rows=rows, credits=_crediting(sampler, extension).credit_per_item(rows))
         game.note_run(rows)
         return signals
+    if isinstance(sampler, Extrapolated):
+        return _of_sample(sampler, rows, extension, game, embeddings())
     assert extension.items is not None
     return RowSignals(
         rows=rows,
         hidden_states=measured_hidden_states(extension.utility, rows, SingleProcess()),
         item_hidden_states=hidden_states_by(extension.utility).hidden_states_of(extension.items.examples),
     )
+
+
+def _of_sample(
+    sampler: Extrapolated, rows: IntVector, extension: Extension, game: Game, embeddings: EmbeddingMatrix
+) -> RowSignals:
+    utility = extension.utility
+    if sampler.signal == "credit":
+
+        def credits_of(places: IntVector) -> FloatMatrix:
+            credits = _crediting(sampler, extension).credit_per_item(rows[places])
+            game.note_run(rows[places])
+            return credits
+
+        return RowSignals(rows=rows, embeddings=embeddings, credits_of=credits_of)
+    assert extension.items is not None
+    of_items = hidden_states_by(utility).hidden_states_of(extension.items.examples)
+
+    def nearness_of(places: IntVector) -> FloatMatrix:
+        states = measured_hidden_states(utility, rows[places], SingleProcess())
+        return np.asarray(cosines_of(states, of_items), dtype=np.float64)
+
+    return RowSignals(rows=rows, embeddings=embeddings, nearness_of=nearness_of)
 
 
 def chosen_by_model(
@@ -120,6 +157,8 @@ def chosen_by_model(
     said: dict[str, object] = {"sampler": entry, "size": wanted}
     if selection.notes:
         said["selection_notes"] = list(selection.notes)
+    if selection.learned is not None:
+        said["learned_signal"] = learned_signal_entry(selection.learned)
     if selection.worth is not None:
         said["row_values"] = row_values_entry(selection.worth, entry, seed)
     return chosen, updated(recipe, said)
@@ -129,6 +168,7 @@ def _crediting(sampler: AnySampler, extension: Extension) -> SupportsCreditPerIt
     if isinstance(extension.utility, SupportsCreditPerItem):
         return extension.utility
     raise InputError(
-        f"sampler={sampler} chooses rows by credits, and this utility gives none; pass a sampler of clusters, such as "
+        f"sampler={as_passed(sampler)} "
+        "chooses rows by credits, and this utility gives none; pass a sampler of clusters, such as "
         'sampler="qocs"'
     )

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from typing import Any
 
+from shed_hf.config.ledger_refusal import changes_in_words
 from shed_hf.errors import InputError
 from shed_hf.extension.problem import Extension
 from shed_hf.game.entry import Entry
-from shed_hf.game.ledger_header import differing
+from shed_hf.game.ledger_header import unequal
 from shed_hf.game.orders import hashed, keys_of
 from shed_hf.game.recorded_settings import comparable, unknown
 from shed_hf.results.curation import Curation
+
+_SHOWN = 3
 
 
 def check_same(curated: Curation, extension: Extension, utility: Any) -> None:
@@ -26,9 +29,11 @@ def check_same(curated: Curation, extension: Extension, utility: Any) -> None:
     held = curated.valued.measured_by
     if utility is not None and held is not None and utility is held.utility:
         return  # the very object
+    if not len(curated.ledger):
+        return  # as without a game: there is nothing to keep
     before = {name: field for name, field in curated.ledger.header.items() if name not in ("dataset", "shed_ledger")}
     now = {name: field for name, field in extension.header().items() if name != "dataset"}
-    different = differing(before, comparable(before, now), "then", "now") or unknown(now)
+    different = "; ".join(changes_in_words(unequal(before, comparable(before, now)), before)[:_SHOWN]) or unknown(now)
     if different:
         raise InputError(
             f"what was measured before can't be kept, for it was measured otherwise ({different}); pass the model, "

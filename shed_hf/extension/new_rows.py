@@ -61,7 +61,7 @@ def read_new_rows(curated: Curation, new_rows: Any, tuner: UtilityFactory | None
     known = np.array([content.tobytes() in there for content in pool.digests], dtype=np.bool_) & ~pool.invalid
     if (known | pool.invalid).all():
         raise InputError(
-            f"none of the {plural(len(pool), 'row')} of new_rows is new: {known.sum()} are in the pool already, "
+            f"none of the {plural(len(pool), 'row')} of new_rows is new: {known.sum()} in the pool already, "
             f"{pool.invalid.sum()} can't be read; pass rows that the pool does not have"
         )
     pool = replace(pool, invalid=pool.invalid | known)

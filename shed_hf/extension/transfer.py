@@ -31,12 +31,13 @@ from shed_hf.extension.workers import CODEC, ledger_path, of_type, opened, work_
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
-from shed_hf.game.utility import UtilityFactory
+from shed_hf.game.utility import UtilityFactory, measurement_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.reuse import aggregate_of, game_of_ledger
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.transfer import Transfer
 from shed_hf.types import FloatVector
+from shed_hf.utils.arrays import number_or_none
 from shed_hf.utils.checks import check_whole
 from shed_hf.utils.console import Stopwatch, plural, say
 from shed_hf.utils.naming import stable_name
@@ -153,6 +154,11 @@ def family_member(path: Path | None, name: str, header: dict[str, Any]) -> Path 
 
 def _recorded(curated: Curation) -> tuple[Outcomes, Posterior]:
     """What the curation measured of coalitions, and the values by it."""
+    if not curated.estimate.played:
+        raise InputError(
+            "no game was played (estimator=None), so there is no ranking of clusters to compare; curate with an "
+            "estimator first"
+        )
     game = game_of_ledger(curated)[0]
     try:
         found = outcomes_in_ledger(game)
@@ -278,9 +284,9 @@ def _compared(curated: Curation, here: Posterior, game: Game, observed: Observed
         "correlation": middle,
         "low": low,
         "high": high,
-        "estimated": _or_none(rank_correlation(players.means(here.mean), values)),
-        "values": tuple(map(_or_none, values.tolist())),
-        "stderr": tuple(map(_or_none, errors.tolist())),
+        "estimated": number_or_none(rank_correlation(players.means(here.mean), values)),
+        "values": tuple(map(number_or_none, values.tolist())),
+        "stderr": tuple(map(number_or_none, errors.tolist())),
         **_kept(kept),
     }
 
@@ -296,7 +302,8 @@ def _tell(name: str, game: Game, n_coalitions: int, n_known: int) -> None:
     tokens = game.utility.n_tokens(rows)
     shown = f", about {(n_coalitions / 2 + 1) * tokens:,.0f} tokens" if tokens else ""
     known = f"; {n_known} in the ledger already" if n_known else ""
-    say(f"bill: {plural(n_coalitions + 1, 'fine-tuning')} of {name} on coalitions measured before{shown}{known}")
+    runs = plural(n_coalitions + 1, measurement_of(game.utility))
+    say(f"bill: {runs} of {name} on coalitions measured before{shown}{known}")
 
 
 def rank_correlations(draws: JointDraws, of_clusters: Callable[[FloatVector], FloatVector]) -> FloatVector:
@@ -334,7 +341,3 @@ def _ranks(values: FloatVector) -> FloatVector:
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts - 1) / 2)[places], dtype=np.float64)
-
-
-def _or_none(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)

@@ -7,6 +7,7 @@ players keep their proxies, and every coalition that was measured is a coalition
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,12 @@ from shed_hf.estimators.registry import ESTIMATORS
 from shed_hf.extension.choice_by_model import (
     check_model,
     chosen_by_model,
-    goes_by_credit,
     goes_by_model,
     signals_by_model,
 )
 from shed_hf.extension.earlier_outcomes import check_same, outcomes_of_then
 from shed_hf.extension.grown_pool import GrownPool, grow, with_new_rows
-from shed_hf.extension.new_rows import NewRows, encoder_of, fitted_again, read_new_rows, without_items
+from shed_hf.extension.new_rows import NewRows, embedded, encoder_of, fitted_again, read_new_rows, without_items
 from shed_hf.extension.problem import Extension, bound_again, numbered_pool
 from shed_hf.extension.tuner import tuner_again
 from shed_hf.extension.update_request import UpdateRequest
@@ -43,16 +43,18 @@ from shed_hf.game.interruption import outcomes_kept
 from shed_hf.game.orders import seed_of_entry
 from shed_hf.game.utility import UtilityFactory, measurement_of
 from shed_hf.results.curation import Curation
+from shed_hf.results.learned_signal_entry import learned_signal_entry
 from shed_hf.results.reuse import resample
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.summary import summary
 from shed_hf.results.tables import clusters_table, with_values
 from shed_hf.results.valued_pool import MeasuredBy, ValuedPool
 from shed_hf.results.wire import CurationResult, to_workers
-from shed_hf.sampling.registry import AnySampler, rows_to_choose, sampler_from, sampler_of
-from shed_hf.sampling.row_ranking import KINDS, merit_of
+from shed_hf.sampling.registry import AnySampler, as_passed, rows_to_choose, sampler_from, sampler_of
+from shed_hf.sampling.row_ranking import KINDS, MeasuredMerit, merit_of
+from shed_hf.sampling.rows_passed import rows_credited, rows_credited_for_merit
 from shed_hf.sampling.samplers import QOCS
-from shed_hf.sampling.selectors import RowSelector
+from shed_hf.sampling.selectors import Need, RowSelector
 from shed_hf.types import CoalitionMatrix, FloatVector
 from shed_hf.utils.console import Stopwatch, plural, say
 from shed_hf.utils.naming import to_recipe_entry
@@ -151,7 +153,8 @@ def _sampler(curated: Curation, request: UpdateRequest) -> AnySampler:
             )
             return QOCS()
         raise InputError(
-            f"sampler={sampler} chooses rows by their {', '.join(sorted(sampler.needs))}, which a result does not hold "
+            f"sampler={as_passed(sampler)} "
+            f"chooses rows by their {', '.join(sorted(sampler.needs))}, which a result does not hold "
             'for new rows; pass a sampler of clusters, such as sampler="qocs"'
         )
     return sampler
@@ -186,16 +189,21 @@ def _grown(
     with opened(extension, pool.players, ledger_path(request.ledger), workers, kept) as ledger, outcomes_kept(ledger):
         game = extension.game(pool.players, positions, ledger, workers)
         coalitions, of_grand = _coalitions(game, kept, request.budget, streams)
-        n_credit = goes_by_credit(sampler) + (request.merit is not None and curated.recipe["merit"] == "credit")
-        _tell(game, pool, len(coalitions) + of_grand, n_credit, kept, len(ledger))
+        kind = None if request.merit is None else curated.recipe["merit"]
+        credited = _credited(sampler, kind, len(pool.rows))
+        _tell(game, pool, len(coalitions) + of_grand, credited, kept, len(ledger))
         _measure(game, coalitions, len(ledger) - len(kept))
         found = ledger.in_order([entry.key for entry in kept] + list(game.asked))
         estimate, estimator = _estimated(extension.game(pool.players, positions, found, SingleProcess()), curated)
         merit = _merit(curated, request, extension, pool, game, streams, workers)
-        signals = signals_by_model(sampler, pool.rows, extension, game)
-        valued = _valued(replace(bound, curated=curated), pool, estimate, merit)
+        signals = signals_by_model(
+            sampler, pool.rows, extension, game, partial(embedded, curated, extension.pool, pool.rows)
+        )
+        valued = _valued(replace(bound, curated=curated), pool, estimate, merit.values)
         valued = replace(valued, ledger=found)
         recipe = updated_recipe(curated, extension.digest, len(extension.pool), pool, left_out, game, watch.seconds)
+        if merit.learned is not None:
+            recipe["learned_merit"] = learned_signal_entry(merit.learned)
         valued, recipe = chosen_by_model(valued, recipe, sampler, size, signals)
         if to_recipe_entry(estimator) != curated.recipe["estimator"]:
             recipe["reestimate"] = {"estimator": to_recipe_entry(estimator), "budget": None}
@@ -215,10 +223,18 @@ def _coalitions(game: Game, kept: list[Entry], budget: int, streams: Streams) ->
     return draw_beyond(game.n_players, budget - of_grand, before, streams.for_values), int(of_grand)
 
 
-def _tell(game: Game, pool: GrownPool, n_runs: int, n_credit: int, kept: list[Entry], n_known: int) -> None:
+def _credited(sampler: AnySampler, kind: str | None, n_rows: int) -> list[int]:
+    """The rows of each training run that is made for credits."""
+    needs: frozenset[Need] = sampler.needs if isinstance(sampler, RowSelector) else frozenset()
+    runs = (rows_credited(sampler, needs, n_rows), rows_credited_for_merit(kind, n_rows))
+    return [run for run in runs if run]
+
+
+def _tell(game: Game, pool: GrownPool, n_runs: int, credited: list[int], kept: list[Entry], n_known: int) -> None:
     joined, n_kept = pool.joined, len(kept)
     resumed = f"; {n_known - n_kept} in the ledger already" if n_known > n_kept else ""
-    credits = f" and {plural(n_credit, 'training run')} over all rows for credits" if n_credit else ""
+    over = "all" if all(run == len(pool.rows) for run in credited) else " and ".join(f"{run:,}" for run in credited)
+    credits = f" and {plural(len(credited), 'training run')} over {over} rows for credits" if credited else ""
     say(
         f"update: {plural(len(joined.labels), 'new row')}, {joined.n_joined:,} in the clusters there were, "
         f"{plural(joined.n_new, 'new cluster')}; {plural(n_kept, 'outcome')} kept"
@@ -263,15 +279,16 @@ def _merit(
     game: Game,
     streams: Streams,
     workers: SingleProcess | MultiProcess,
-) -> FloatVector | None:
+) -> MeasuredMerit:
     """What orders the rows within clusters, measured anew over old and new rows."""
     kind = curated.recipe["merit"]
     if request.merit is None or kind is None:
-        return None
-    merit = merit_of(kind, None, extension.utility, pool.rows, len(extension.pool), workers)
-    found = merit.of_rows(streams.for_merit)
-    if kind == "credit":
-        game.note_run(pool.rows)
+        return MeasuredMerit(None)
+    embed = partial(embedded, curated, extension.pool, pool.rows)
+    merit = merit_of(kind, None, extension.utility, pool.rows, len(extension.pool), workers, embed)
+    found = merit.measured(streams.for_merit)
+    if len(found.credited):
+        game.note_run(found.credited)
     return found
 
 

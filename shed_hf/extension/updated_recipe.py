@@ -9,7 +9,10 @@ from shed_hf.game.game import Game
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import Bill, HistoryEntry, Recipe, SourceEntry
 
-OUTDATED = ("transfers", "verdict", "race", "row_values", "groups", "selection_notes")
+OUTDATED = (
+    *("transfers", "verdict", "race", "row_values", "groups"),
+    *("selection_notes", "learned_signal", "learned_merit"),
+)
 """What was said of the values or of the choice before."""
 
 

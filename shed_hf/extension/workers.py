@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from shed_hf.config.ledger_refusal import telling_what_changed
 from shed_hf.distributed.messages import Codec
 from shed_hf.distributed.ranks import MultiProcess, Workers
 from shed_hf.errors import InputError, RankError
@@ -46,7 +47,8 @@ def opened(
         LedgerError: For a ledger of another run, or one that cannot be written.
     """
     header = extension.header()
-    ledger = Ledger(path, header)
+    with telling_what_changed():
+        ledger = Ledger(path, header)
     for entry in known:
         ledger.put(entry)
     gather_outcomes(ledger, header, players.rows, workers)

@@ -4,7 +4,6 @@ import copy
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from shed_hf.data.pool import Pool
 from shed_hf.data.tokenization import IGNORED, check_tokenizer, screen
 from shed_hf.distributed.accelerate_state import AcceleratorSandbox
 from shed_hf.distributed.launch import one_model_for_all
-from shed_hf.errors import InputError, ShedError
+from shed_hf.errors import InputError
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.objectives import Objective
 from shed_hf.evaluation.registry import objective_from
@@ -27,6 +26,7 @@ from shed_hf.finetuning.batched_coalitions import Wanted
 from shed_hf.finetuning.borrowed_model import BorrowedModel
 from shed_hf.finetuning.given_args import GivenArgs, argument, in_full, say_precision
 from shed_hf.finetuning.isolation import Isolation
+from shed_hf.finetuning.known_models import DEFAULT_MODEL, SHORT_NAMES, check_reachable, not_loaded, place_of
 from shed_hf.finetuning.precision import PRECISIONS, choose, outline_of, recorded
 from shed_hf.finetuning.sft_trainer import LearnedTokensSFTTrainer
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
@@ -39,16 +39,10 @@ from shed_hf.finetuning.trainer_utility import TrainerUtility, warn_of_old_name
 from shed_hf.finetuning.training_arguments import check_fine_tune
 from shed_hf.game.execution import Precision
 from shed_hf.utils.checks import is_finite_number
-from shed_hf.utils.hub_problems import hub_problem
+from shed_hf.utils.nearest import unknown_name
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.temporary_folder import TemporaryFolder
-from shed_hf.utils.text import first_line
-
-DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
-
-SHIPPED_MODEL = Path(__file__).parents[1] / "demo" / "model"
-"""The small model of the demo; it needs no network, and knows little."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,8 @@ class FineTune:
     copy of the adapter's weights.
 
     Attributes:
-        model: A Hub id, a path or a loaded causal language model.
+        model: A Hub id, a path, ``"small"`` for the model that ships with the package, or a loaded causal language
+            model.
         objective: What is measured, by name or as an objective; by default it follows from the items.
         tokenizer: The model's tokenizer; by default found by the model's name.
         args: TRL's training arguments, or a dict of those that differ from the default: one epoch at ``learning_rate``,
@@ -150,9 +145,9 @@ class FineTune:
             return recorded(header)
         with Isolation(), only_own_output():
             try:
-                outline = outline_of(str(self.model))
+                outline = outline_of(self._place())
             except Exception as error:  # damaged files and failing lines make the loader raise anything
-                raise _not_loaded(str(self.model), error) from error
+                raise not_loaded(str(self.model), error) from error
             return choose(outline)
 
     def in_precision(self, precision: Precision) -> "FineTune":
@@ -230,14 +225,16 @@ class FineTune:
             shared = not copied and not _writes_base_weights(self.peft_config)
             model = self.model if shared else copy.deepcopy(self.model)
         else:
-            model = _pretrained(str(self.model), {**given, **self._dtype()})
+            model = _pretrained(self._place(), {**given, **self._dtype()})
+            if isinstance(self.model, str) and self.model in SHORT_NAMES:
+                model.config.name_or_path = self.model  # the same wherever the package is installed
         return model, self._load_tokenizer()
 
     def _load_tokenizer(self) -> PreTrainedTokenizerBase:
         if self.tokenizer is not None:
             return copy.deepcopy(self.tokenizer)  # the trainer sets its padding, end of sequence and template
         model = self.model
-        name = model.config.name_or_path if isinstance(model, PreTrainedModel | PeftModel) else str(model)
+        name = model.config.name_or_path if isinstance(model, PreTrainedModel | PeftModel) else self._place()
         if not name:
             raise InputError(
                 "the model has no name to find its tokenizer by; pass utility=FineTune(model, tokenizer=…)"
@@ -246,13 +243,19 @@ class FineTune:
         try:
             return AutoTokenizer.from_pretrained(name, **given)
         except Exception as error:  # damaged files and failing lines make the loader raise anything
-            raise _not_loaded(name, error) from error
+            raise not_loaded(name, error) from error
+
+    def _place(self) -> str:
+        """Where a model that is not loaded is found."""
+        return place_of(str(self.model))
 
     def _check_model(self) -> None:
         if not isinstance(self.model, str | os.PathLike | PreTrainedModel | PeftModel):
             raise InputError(
                 f"model is a {type(self.model).__name__}; pass a Hub id, a path or a causal language model"
             )
+        if isinstance(self.model, str | os.PathLike):
+            check_reachable(self._place())
 
     def _check_settings(self) -> None:
         if self.args is not None and not isinstance(self.args, SFTConfig | Mapping):
@@ -280,7 +283,7 @@ class FineTune:
         if isinstance(asked, Precision) or asked == "auto":
             return
         if asked not in (*PRECISIONS, "stored"):
-            raise InputError(f'precision={asked!r} is unknown; pass "auto", "float32", "bfloat16" or "stored"')
+            raise InputError(unknown_name("precision", asked, ("auto", *PRECISIONS, "stored")))
         if isinstance(self.model, PreTrainedModel | PeftModel):
             raise InputError(
                 f"precision={asked!r} says how to load a model, and the model is loaded; leave it out, or pass the "
@@ -331,13 +334,4 @@ def _pretrained(name: str, given: dict[str, Any]) -> PreTrainedModel:
         with progress(f"loading {name}"):
             return AutoModelForCausalLM.from_pretrained(name, **given)
     except Exception as error:  # damaged files and failing lines make the loader raise anything
-        raise _not_loaded(name, error) from error
-
-
-def _not_loaded(name: str, error: Exception) -> ShedError:
-    why = first_line(error) or type(error).__name__
-    instead = f"a folder with a model, such as {str(SHIPPED_MODEL)!r}, a small one that comes with shed_hf"
-    problem = None if Path(name).exists() else hub_problem(name, "model", "model", error, instead)
-    return problem or InputError(
-        f"model={name!r} could not be loaded ({why}); pass a Hub id that can be reached, or {instead}"
-    )
+        raise not_loaded(name, error) from error

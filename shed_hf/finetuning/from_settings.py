@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from peft import LoraConfig
@@ -10,8 +11,10 @@ from trl import SFTConfig
 
 from shed_hf.errors import InputError
 from shed_hf.evaluation.objectives import Objective
+from shed_hf.finetuning.field_types import check_types, culprit
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.finetuning.trainer_settings import default_peft_config
+from shed_hf.utils.nearest import did_you_mean
 from shed_hf.utils.text import first_line
 
 _OF_ADAPTER = {"lora_r": "r", "lora_alpha": "lora_alpha", "lora_dropout": "lora_dropout",
@@ -42,6 +45,7 @@ def fine_tune_from(model: Any, objective: str | Objective | None, settings: Mapp
     others = (*_OF_FINE_TUNE, *_OF_ADAPTER, "sft_config", "lora_config")
     training = {name: value for name, value in settings.items() if name not in others}
     adapter |= _further(LoraConfig, "lora_config", settings, adapter)
+    check_types("", SFTConfig, training)
     training |= _further(SFTConfig, "sft_config", settings, training)
     return FineTune(
         model,
@@ -58,9 +62,11 @@ def _further(kind: type, name: str, settings: Mapping[str, Any], named: Mapping[
     known = {field.name for field in dataclasses.fields(kind) if field.init}
     for field in given:
         if field not in known:
-            raise InputError(f"{name} has {field!r}, which is not a field of {kind.__name__}; leave it out")
+            meant = did_you_mean(field, known).rstrip() or "leave it out"
+            raise InputError(f"{name}.{field} is not a field of {kind.__name__}; {meant}")
         if field in named:
-            raise InputError(f"{name} has {field!r}, which was given by itself too; leave one of them out")
+            raise InputError(f"{name}.{field} was given by itself too; leave one of them out")
+    check_types(name, kind, given)
     return given
 
 
@@ -71,5 +77,9 @@ def _changed_adapter(changes: Mapping[str, Any]) -> LoraConfig:
     try:
         return dataclasses.replace(copy.deepcopy(default_peft_config()), **changed)
     except Exception as error:  # peft checks its fields in many ways, and raises whatever comes of them
+        field, why = culprit(partial(dataclasses.replace, copy.deepcopy(default_peft_config())), changed)
+        if field:
+            said = next((setting for setting, of_peft in _OF_ADAPTER.items() if of_peft == field), field)
+            raise InputError(f"{said}={changed[field]!r:.80} is refused by peft ({why}); change it") from error
         why = first_line(error) or type(error).__name__
         raise InputError(f"the adapter cannot have {dict(changes)!r:.200}: {why}; change them") from error

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from trl import SFTConfig
 
 from shed_hf.errors import InputError
+from shed_hf.finetuning.field_types import culprit
 from shed_hf.finetuning.trainer_settings import default_args
 from shed_hf.utils.text import first_line
 
@@ -34,6 +35,10 @@ def in_full(given: GivenArgs, learning_rate: float | None = None) -> SFTConfig:
         usual = {} if learning_rate is None else {"learning_rate": learning_rate}
         return default_args(**{**usual, **(given or {})})
     except Exception as error:  # transformers checks arguments in many ways, and raises whatever comes of them
+        field, why = culprit(default_args, given or {})
+        if field:
+            value = (given or {})[field]
+            raise InputError(f"{field}={value!r:.80} is refused by transformers or trl ({why}); change it") from error
         why = first_line(error) or type(error).__name__
         raise InputError(f"training cannot have {dict(given or {})!r:.200}: {why}; change them") from error
 

@@ -85,6 +85,7 @@ class Game:
             got = f"players {shortened(without)} bring none" if without else "got no players"
             raise InputError(f"every player of a game needs at least one row, {got}; leave out clusters without one")
         self.players = [np.asarray(rows, dtype=np.int64) for rows in players]
+        self._rows_of = [rows.tolist() for rows in self.players]
         self.utility = as_trainable_utility(utility)
         self.ledger = Ledger() if ledger is None else ledger
         self.aggregate: Aggregate = _mean if aggregate is None else aggregate
@@ -289,7 +290,7 @@ class Game:
         Returns:
             ``(n_rows,)`` row ids, each once.
         """
-        brought = {int(row) for player in players for row in self.players[player]}
+        brought = {row for player in players for row in self._rows_of[player]}
         return self._orders.common(brought, replicate) if common else self._orders.own(brought, replicate)
 
     def _measure(self, walks: Sequence[TrainingSequence]) -> list[list[Entry]]:

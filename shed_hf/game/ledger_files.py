@@ -40,6 +40,30 @@ def path_of(path: str | os.PathLike[str]) -> Path:
     return Path(path)
 
 
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Refuse a path where no ledger can be, long before one is opened there; nothing is made.
+
+    Args:
+        path: Where a ledger is or shall be; folders that are not there will be made.
+
+    Raises:
+        LedgerError: Where something else than a file is, or a folder above it is none or cannot be written to.
+    """
+    file = path_of(path)
+    named = f"ledger={str(file)!r}"
+    try:
+        mode = file.stat().st_mode if file.exists() else None
+        above = next(folder for folder in file.absolute().parents if folder.exists())
+    except OSError as error:
+        raise LedgerError(f"{named} cannot be looked at ({error}); pass another path") from error
+    if mode is not None and not stat.S_ISREG(mode):
+        raise LedgerError(f"{named} is not a file but a {_kind(mode)}; pass another path")
+    if mode is None and not above.is_dir():
+        raise LedgerError(f"{named} cannot be made, for {above} is not a folder; pass another path")
+    if mode is None and not os.access(above, os.W_OK | os.X_OK):
+        raise LedgerError(f"{named} cannot be made, for {above} cannot be written to; pass another path")
+
+
 def of_rank(path: Path, rank: int) -> Path:
     """The file that a rank writes: the ledger's own, or one beside it.
 
@@ -251,5 +275,8 @@ def _written_beside(path: Path, chunks: Iterable[bytes]) -> Iterator[Path]:
 def _check_regular(path: Path) -> None:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
-        kind = _KINDS.get(stat.S_IFMT(mode), "special file")
-        raise LedgerError(f"{path} is not a file but a {kind}; pass another path as ledger=")
+        raise LedgerError(f"{path} is not a file but a {_kind(mode)}; pass another path as ledger=")
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "special file")

@@ -19,6 +19,27 @@ FIRST_BYTES = 2**20
 """How much of a ledger is read for its header, which is its first record."""
 
 
+class OtherRun(LedgerError):
+    """A ledger is of another run.
+
+    Args:
+        path: The file.
+        fields: The fields of the header that differ, by name, each with the ledger's and this run's content.
+        told: The first of them in words.
+    """
+
+    def __init__(self, path: Path, fields: Mapping[str, tuple[Any, Any]], told: str) -> None:
+        super().__init__(
+            f"{path} holds the outcomes of another run ({told}); pass another path as ledger= or repeat that run's "
+            "arguments"
+        )
+        self.path, self.fields, self._told = path, fields, told
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """As it was made, then with the message that it has by now."""
+        return type(self), (self.path, self.fields, self._told), {**self.__dict__, "args": self.args}
+
+
 def check_version(path: Path, header: Mapping[str, Any]) -> None:
     """See that this version of shed_hf can read a header.
 
@@ -45,19 +66,17 @@ def check_header(path: Path, found: Mapping[str, Any], expected: Mapping[str, An
         expected: The run's header.
 
     Raises:
-        LedgerError: With the fields that differ, where a newer version wrote the file, or where nothing tells whether
-            the same utility was measured.
+        OtherRun: With the fields that differ.
+        LedgerError: Where a newer version wrote the file, or where nothing tells whether the same utility was measured.
     """
     check_version(path, found)
     try:
-        fields = differing(found, comparable(found, expected), "ledger has", "this run has")
+        here = comparable(found, expected)
+        fields = unequal(found, here)
     except RecursionError as error:
         raise no_ledger(path) from error
     if fields:
-        raise LedgerError(
-            f"{path} holds the outcomes of another run ({fields}); pass another path as ledger= or repeat that run's "
-            "arguments"
-        )
+        raise OtherRun(path, fields, differing(found, here, "ledger has", "this run has"))
     if reason := unknown(expected):
         raise LedgerError(
             f"{path} may hold the outcomes of another run, for nothing tells whether the same was measured ({reason}); "
@@ -81,10 +100,24 @@ def differing(
     Returns:
         The fields and both values in words; empty where the headers are the same.
     """
+    first = list(unequal(found, expected).items())[:3]
+    return "; ".join(f"{name}: {there} {left!r}, {here} {right!r}" for name, (left, right) in first)
+
+
+def unequal(found: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two headers differ.
+
+    Args:
+        found: One header.
+        expected: The other.
+
+    Returns:
+        Both contents by the field's name, with dots; those that say most first.
+    """
     left, right = dict(flat(found)), dict(flat(expected))
-    unequal = (name for name in left.keys() | right.keys() if left.get(name) != right.get(name))
-    names = sorted(unequal, key=lambda name: (name.count("."), name))  # a setting of a library says least
-    return "; ".join(f"{name}: {there} {left.get(name)!r}, {here} {right.get(name)!r}" for name in names[:3])
+    names = [name for name in left.keys() | right.keys() if left.get(name) != right.get(name)]
+    names.sort(key=lambda name: (name.count("."), name))  # a setting of a library says least
+    return {name: (left.get(name), right.get(name)) for name in names}
 
 
 def recorded_header(path: str | os.PathLike[str]) -> Mapping[str, Any] | None:

@@ -9,7 +9,6 @@ so an outcome does not depend on who asks for it or when.
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -94,8 +93,7 @@ class TrainingOrders:
 
     def _different(self, rows: Sequence[int], of_set: bytes, replicate: int) -> IntVector:
         """The order of few rows with this number among orders that all differ; from the first again after the last."""
-        contents = [self._digests[row] for row in rows]
-        n_orders = math.factorial(len(rows)) // math.prod(math.factorial(n) for n in Counter(contents).values())
+        n_orders = math.factorial(len({self._digests[row] for row in rows}))  # rows of one content stay together
         found = self._of_few.setdefault(of_set, [])
         seen = {self._contents(order) for order in found}
         attempt = 0
@@ -169,8 +167,7 @@ def keys_of(walk: TrainingSequence | Sequence[Sequence[int]], digests: Mapping[i
     hasher = hashlib.blake2b(digest_size=16)
     for block in walk:
         hasher.update(b"|%d:" % len(block))
-        for row in block:
-            hasher.update(digests[int(row)])
+        hasher.update(b"".join([digests[row] for row in np.asarray(block).tolist()]))
         keys.append(hasher.hexdigest())
     return keys
 

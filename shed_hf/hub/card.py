@@ -40,7 +40,7 @@ from shed_hf.results.history import history_lines
 from shed_hf.results.map_columns import has_places
 from shed_hf.results.summary import worth
 from shed_hf.results.transfer import transfers_of
-from shed_hf.results.units import measurement, scale_of
+from shed_hf.results.units import measurement, scale_of, unit_of
 from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ SHOWN = 10
 
 
 PICTURES = {
-    "values.png": "What each cluster is worth, best first, with two standard errors, coloured by the share of it kept",
+    "values.png": "What each cluster is worth, best first, with two standard errors, and the share of its rows kept",
     "map.png": "A map of rows of the pool, at most 1,000 drawn by chance; alike rows lie close, kept rows are lit",
     "convergence.png": "What the clusters were found to be worth against how much was measured",
 }
@@ -138,11 +138,11 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
         verdict=verdict(curated),
         reliability=_number(estimate.reliability, ".2f"),
         chance=chance(curated),
-        order_noise=order_noise(curated),
-        noise_floor=_number(noise_floor(curated), ".2g"),
+        order_noise=_in(unit_of(recipe["utility"]), order_noise(curated)),
+        noise_floor=_in(unit_of(recipe["utility"]), _number(noise_floor(curated), ".2g")),
         items=plural(n_items(curated), "evaluation item"),
-        v_empty=_number(estimate.v_empty, ".4f"),
-        v_grand=_number(estimate.v_grand, ".4f"),
+        v_empty=_in(unit_of(recipe["utility"]), _number(estimate.v_empty, ".4f")),
+        v_grand=_in(unit_of(recipe["utility"]), _number(estimate.v_grand, ".4f")),
         empty_name="untuned model" if tunes else "outcome of no rows",
         grand_name="tuned on a sample of every cluster" if tunes else "outcome of a sample of every cluster",
         in_unit=f", in {unit}" if unit else "",
@@ -222,6 +222,11 @@ def _of_table(n_best: int, n_worst: int, n_valued: int) -> str:
     if n_best + n_worst == n_valued:
         return f"All {n_valued} with a value, best first."
     return f"The {n_best} worth most and the {n_worst} worth least; the configuration `clusters` has them all."
+
+
+def _in(unit: str, number: str) -> str:
+    """A number with its unit; what is not known has none."""
+    return f"{number} {unit}" if unit and number[-1].isdigit() else number
 
 
 def _number(value: float, form: str) -> str:

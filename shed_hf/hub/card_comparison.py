@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from shed_hf.hub.markdown import as_code, escaped
 from shed_hf.results.race import RaceResult
 from shed_hf.results.recipe import Recipe
+from shed_hf.results.tuner_again import verify_call
 from shed_hf.results.units import measurement, outcome_in_words
 from shed_hf.results.verdict import Difference, Verdict
 from shed_hf.utils.console import plural
@@ -27,7 +28,8 @@ def headline(curated: "Curation") -> str:
         return f"**{_sentence(verdict)}.**"
     if race is not None and race.is_current and race.kept_random:
         return f"**Random rows were kept: {escaped(race.best.name)} was not shown to be better.**"
-    return "**Whether they are better than random rows was not measured.** `curated.verify(test_dataset)` does it."
+    how = f"curated.{verify_call(curated.recipe)}"
+    return f"**Whether they are better than random rows was not measured.** `{how}` does it."
 
 
 def comparison(curated: "Curation") -> str:
@@ -59,7 +61,7 @@ def _of_verdict(verdict: Verdict, n_candidates: int) -> str:
         "|---|---:|",
         "| nothing: the untuned model | 0 |",
         f"| as many random rows, mean of {plural(verdict.n_draws, 'draw')} | {untuned.gain - random.gain:+.4f} |",
-        f"| **these rows**, mean of {plural(verdict.n_seeds, 'seed')} | {_interval(untuned, verdict.level)} |",
+        f"| **these rows**, mean of {plural(verdict.n_seeds, 'tuning')} | {_interval(untuned, verdict.level)} |",
     ]
     if full is not None:
         lines.append(f"| all {n_candidates:,} rows that could be chosen | {untuned.gain - full.gain:+.4f} |")

@@ -8,9 +8,11 @@ import numpy as np
 from shed_hf.errors import InputError
 from shed_hf.estimators.no_game import NoGame
 from shed_hf.estimators.significance import verdict_of
+from shed_hf.finetuning.known_models import SHORT_NAMES
 from shed_hf.game.coalitions import coalitions_of
 from shed_hf.hub.card_race import race_choice
 from shed_hf.hub.markdown import as_code, escaped, plain_name
+from shed_hf.results.learned_signal_entry import order_in_words
 from shed_hf.results.recipe import HubEntry, Recipe, StepsEntry
 from shed_hf.results.summary import weights_in_words
 from shed_hf.results.units import measurement, outcome_in_words
@@ -184,7 +186,9 @@ def worth_in_words(recipe: Recipe) -> str:
     tuner = recipe["tuner"]
     if tuner is None:
         return "by a measure of the curator's own"
-    return f"for fine-tuning {as_code((tuner['model'] or 'a model without a name').removeprefix('./'))}"
+    name = tuner["model"] or "a model without a name"
+    shipped = ", which comes with shed_hf" if name in SHORT_NAMES else ""
+    return f"for fine-tuning {as_code(name.removeprefix('./'))}{shipped}"
 
 
 def choice_in_words(recipe: Recipe) -> str:
@@ -208,11 +212,12 @@ def choice_in_words(recipe: Recipe) -> str:
     if recipe["estimator"]["name"] == NoGame.__name__:
         return sampler.paper if isinstance(sampler, RowSelector) else "chance"
     if not isinstance(sampler, RowSelector):
-        return values
+        order = recipe.get("learned_merit")
+        return values if order is None else f"{values} ({escaped(order_in_words(order))})"
     notes = "".join(f" ({escaped(note)})" for note in recipe.get("selection_notes", []))
     entry = recipe.get("row_values")
     if entry is not None and entry["weights"] and entry["selector"] == recipe["sampler"]:
-        weights = escaped(weights_in_words(entry, type(sampler).__name__))
+        weights = escaped(weights_in_words(entry))
         return f"{sampler.paper} ({weights}){notes}; the page also says {values}"
     return f"{sampler.paper}{notes}, not by the values of clusters; the page also says {values}"
 

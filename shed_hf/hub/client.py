@@ -69,6 +69,22 @@ def check_name(repo_id: str) -> str:
     return repo_id
 
 
+def check_push(repo_id: str, token: str | None) -> None:
+    """Check what can be checked of a push before anything is made for it.
+
+    Args:
+        repo_id: The repository, as ``namespace/name``.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+    Raises:
+        InputError: For a token that can't be one, and for a name that the Hub does not take.
+        HubError: Where there is no token.
+    """
+    checked_token(token)
+    check_name(repo_id)
+    client(token)
+
+
 def publish(
     repo_id: str,
     folder: Path,

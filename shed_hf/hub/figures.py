@@ -41,7 +41,7 @@ their own in the picture of their values, and how many letters their names take.
 def values_picture(
     values: FloatVector, stderr: FloatVector, kept_share: FloatVector, names: Sequence[str], unit: str = ""
 ) -> bytes:
-    """Every cluster's value with its uncertainty, best first, coloured by how much of the cluster was kept.
+    """Every cluster's value with its uncertainty, best first, and how much of the cluster was kept.
 
     Args:
         values: ``(c,)`` the values; clusters with NaN are left out.
@@ -81,6 +81,7 @@ def values_figure(
         axes.axvline(0, color=INK, linewidth=2, zorder=1)
         _dots_with_bars(axes, values[drawn], stderr[drawn], kept_share[drawn], places)
         _name_clusters(axes, [names[number] for number in drawn], places, len(order) - len(drawn))
+        _tell_shares(axes, kept_share[drawn], places)
         axes.set_xlabel(f"worth{f' in {unit}' if unit else ''}, higher is better")
 
     return _figure("What each cluster is worth", f"{which}{plural(len(order), 'cluster')}{bars}", draw)
@@ -187,7 +188,7 @@ def settling_figure(measured: FloatVector, means: FloatMatrix, unit: str) -> "Fi
         _lines(axes, measured, worst, "worst", color=WORST, marker="s")
         axes.locator_params("x", integer=True)
         axes.set_xlabel("outcomes measured")
-        axes.set_ylabel(f"worth{f' in {unit}' if unit else ''}")
+        axes.set_ylabel(f"worth{f' in {unit}' if unit else ''}, higher is better")
         _legend(axes, linewidth=4.5)
 
     note = f"worth by what was measured so far; {min(n, DRAWN)} of {plural(n, 'cluster')} drawn"
@@ -204,17 +205,10 @@ def _apart(n: int) -> tuple[IntVector, IntVector, IntVector]:
 def _dots_with_bars(
     axes: "Axes", values: FloatVector, stderr: FloatVector, kept_share: FloatVector, places: FloatVector
 ) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap, Normalize
-
-    colours: Any = ScalarMappable(Normalize(0, 1), LinearSegmentedColormap.from_list("kept", [DIM, LIT]))
-    shade, known = colours.to_rgba(kept_share), np.isfinite(stderr)
+    shade, known = np.where(kept_share > 0, LIT, DIM), np.isfinite(stderr)
     low, high = values - 2 * stderr, values + 2 * stderr
     axes.hlines(places[known], low[known], high[known], colors=shade[known], linewidth=6, alpha=0.5)
     axes.scatter(values, places, s=20**2, c=shade, zorder=3)
-    bar = axes.figure.colorbar(colours, ax=axes, pad=0.02, aspect=25, ticks=[0, 0.5, 1], format="{x:.0%}")
-    bar.set_label("rows kept")
-    bar.outline.set_visible(False)
 
 
 def _name_clusters(axes: "Axes", names: Sequence[str], places: FloatVector, n_between: int) -> None:
@@ -222,9 +216,25 @@ def _name_clusters(axes: "Axes", names: Sequence[str], places: FloatVector, n_be
     axes.grid(axis="y", visible=False)
     lines = [*map(_drawable, names), *([f"… {plural(n_between, 'cluster')} between"] if n_between else [])]
     free = [NAMED / 2] if n_between else []
-    size = 25 if len(lines) <= 10 else 20
-    axes.set_yticks([*places, *free], lines, fontsize=size, parse_math=False)
+    axes.set_yticks([*places, *free], lines, fontsize=_size_of(len(lines)), parse_math=False)
     axes.set_ylim(max([*places, 0]) + 0.7, -0.7)
+
+
+def _tell_shares(axes: "Axes", kept_share: FloatVector, places: FloatVector) -> None:
+    """The share of rows kept of each cluster, in a column on the right."""
+    beside, size = axes.twinx(), _size_of(len(places))
+    beside.grid(visible=False)
+    beside.set_ylim(axes.get_ylim())
+    beside.set_yticks(places, [_percent(share) for share in kept_share], fontsize=size)
+    beside.text(1.02, 1.0, "rows kept", transform=axes.transAxes, fontsize=size, va="bottom")
+
+
+def _percent(share: float) -> str:
+    return "none" if share == 0 else "< 1%" if share < 0.01 else f"{share:.0%}"
+
+
+def _size_of(n_lines: int) -> int:
+    return 25 if n_lines <= 10 else 20
 
 
 def _drawable(name: str) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 
 from shed_hf.errors import InputError, ShedError
 from shed_hf.errors.safe_text import safe
-from shed_hf.hub.client import CardBuilder, check_name, client, fetch, publish
+from shed_hf.hub.client import CardBuilder, check_push, fetch, publish
 from shed_hf.hub.privacy import Excerpts, SourceAccess, as_published, check_excerpts, source_access
-from shed_hf.hub.token import checked_token
 from shed_hf.results.curation import Curation
 from shed_hf.storage.curated_folder import CONFIGS, MANIFEST, read, write
 from shed_hf.storage.rescue import rescue
@@ -53,9 +52,7 @@ def push(
         curated, repo_id, {"private": private, "revision": revision, "commit_message": message, "excerpts": excerpts}
     ):
         check_excerpts(excerpts)
-        checked_token(token)
-        check_name(repo_id)
-        client(token)
+        check_push(repo_id, token)
         access = source_access(curated, token)
         published = as_published(curated, access.shows(excerpts))
         with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:

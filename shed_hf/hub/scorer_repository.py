@@ -19,10 +19,9 @@ from shed_hf.data.formats import RowFormat
 from shed_hf.embedding.encoders import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
-from shed_hf.hub.client import check_name, fetch, publish
+from shed_hf.hub.client import check_name, check_push, fetch, publish
 from shed_hf.hub.markdown import as_code
 from shed_hf.hub.readme import FRAME, TAGS, is_hub_name, joined, parsed, template
-from shed_hf.hub.token import checked_token
 from shed_hf.results.cluster_scores import VERSION, ClusterScores
 from shed_hf.results.recipe import FormatEntry
 from shed_hf.storage.files import WORDS, encoder_of, read_arrays, read_json, write_arrays, write_json
@@ -83,6 +82,7 @@ def load(
     """
     folder = Path(name)
     if not folder.is_dir():
+        _check_is_name(str(name))
         folder = fetch(str(name), "model", revision, token, [CONFIG, ARRAYS, WORDS], CONFIG)
     if not (folder / CONFIG).is_file() or not (folder / ARRAYS).is_file():
         raise InputError(
@@ -136,8 +136,7 @@ def push(
         InputError: For arguments or a repository that can't be used.
         HubError: When the Hub refuses, or can't be reached.
     """
-    checked_token(token)
-    check_name(repo_id)
+    check_push(repo_id, token)
     lexical = isinstance(scorer.encoder, FittedLexical)
     with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
         save(_portable(scorer), folder)
@@ -175,6 +174,16 @@ def _config(scorer: ClusterScores) -> dict[str, Any]:
         "clusters": len(scorer.values),
         "dimensions": scorer.centroids.shape[1],
     }
+
+
+def _check_is_name(name: str) -> None:
+    try:
+        check_name(name)
+    except InputError as error:
+        raise InputError(
+            f"{name!r} is neither a folder nor the name of a repository; pass the folder that save_pretrained wrote, "
+            "or a repository as namespace/name"
+        ) from error
 
 
 def _checked(config: Any, name: str) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from shed_hf.hub.client import check_name, publish
+from shed_hf.hub.client import check_push, publish
 from shed_hf.hub.readme import BEGIN, FRAME, joined, parsed
-from shed_hf.hub.token import checked_token
 
 INDEX = "index.html"
 
@@ -30,8 +29,7 @@ def publish_page(
         InputError: For arguments that can't be used, and for a Space whose page shed_hf did not make.
         HubError: When the Hub refuses, or can't be reached.
     """
-    checked_token(token)
-    check_name(repo_id)
+    check_push(repo_id, token)
     with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
         (Path(folder) / INDEX).write_text(page, encoding="utf-8")
         return publish(

@@ -13,7 +13,7 @@ import numpy as np
 
 from shed_hf.results.curation import Curation
 from shed_hf.results.valued_pool import ValuedPool
-from shed_hf.sampling.registry import AnySampler, known_sampler
+from shed_hf.sampling.registry import AnySampler, known_sampler, shown_name
 from shed_hf.sampling.samplers import QOCS, QWCS, Random, choose
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.types import BoolVector, FloatVector, IntVector
@@ -116,9 +116,9 @@ def _orders(curated: Curation, own: AnySampler | None) -> list[tuple[str, str, I
     entry, worth, found = recipe.get("row_values"), valued.worth, []
     if entry is not None and worth is not None and entry["seed"] == recipe["sampling_seed"]:
         argument = "" if entry["selector"] == recipe["sampler"] else _as_argument(entry["selector"])
-        found.append((str(entry["selector"]["name"]), argument, valued.pool_rows[worth.order]))
+        found.append((shown_name(entry["selector"]), argument, valued.pool_rows[worth.order]))
     elif isinstance(own, RowSelector) and valued.taken is not None and own.wanted(len(valued.pool_rows)) is None:
-        found.append((str(recipe["sampler"]["name"]), "", valued.taken))
+        found.append((shown_name(recipe["sampler"]), "", valued.taken))
     return found
 
 
@@ -132,7 +132,7 @@ def _row_by_row(curated: Curation, name: str, argument: str, rows: IntVector) ->
 
 
 def _by_chance(curated: Curation, argument: str, drawn: _Order) -> Alternative:
-    return _in_order(curated, "Random", argument, "chance", drawn.rng.permutation(np.concatenate(drawn.members)))
+    return _in_order(curated, "random", argument, "chance", drawn.rng.permutation(np.concatenate(drawn.members)))
 
 
 def _in_order(curated: Curation, name: str, argument: str, way: Way, rows: IntVector) -> Alternative:
@@ -150,7 +150,7 @@ def _best_clusters(curated: Curation, sampler: QOCS, argument: str, drawn: _Orde
     limits = np.stack([sampler.limits(values, of_clusters, int(size)) for size in sizes])
     counts = np.stack([sampler.quotas(values, of_clusters, int(size)) for size in sizes])
     caps = np.where(limits < of_clusters, limits, 0).max(axis=1)
-    return Alternative("QOCS", argument, "best clusters", sizes, counts, caps, _places(valued, drawn))
+    return Alternative("qocs", argument, "best clusters", sizes, counts, caps, _places(valued, drawn))
 
 
 def _weighted_draw(curated: Curation, sampler: QWCS, argument: str, drawn: _Order) -> Alternative:
@@ -161,7 +161,7 @@ def _weighted_draw(curated: Curation, sampler: QWCS, argument: str, drawn: _Orde
     else:
         draws = [sampler(values, drawn.members, int(size), drawn.rng) for size in sizes]
         counts = np.stack([_counts(valued, rows, np.array([len(rows)]))[0] for rows in draws])
-    return Alternative("QWCS", argument, "weighted draw", sizes, counts, np.zeros_like(sizes), _places(valued, drawn))
+    return Alternative("qwcs", argument, "weighted draw", sizes, counts, np.zeros_like(sizes), _places(valued, drawn))
 
 
 def _places(valued: ValuedPool, drawn: _Order) -> IntVector:

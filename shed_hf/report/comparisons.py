@@ -82,7 +82,7 @@ def _of_verdict(verdict: Verdict) -> Comparison:
         _unit(verdict.unit),
         True,
         tuple(Line(name, over.gain, over.low, over.high, kept=True) for name, over in others),
-        f"Bars are {verdict.level:.0%} intervals{corrected}. {measured}.",
+        f"With {verdict.level:.0%} intervals{corrected}. {measured}.",
     )
 
 
@@ -102,8 +102,8 @@ def _of_race(race: RaceResult) -> Comparison:
         _unit(race.verdict.unit),
         False,
         (*lines, Line("the untuned model", race.untuned)),
-        f"On the {plural(len(race.ranked_by), 'evaluation item')} that the candidates were ranked by; bars are ± 2 "
-        f"standard errors over training orders, of {RANDOM} over draws."
+        f"On the {plural(len(race.ranked_by), 'evaluation item')} that the candidates were ranked by; intervals are "
+        f"± 2 standard errors over training orders, of {RANDOM} over draws."
         + ("" if race.is_current else " The rows were sampled anew since; no line is of those kept now."),
     )
 
@@ -127,7 +127,7 @@ def _of_ends(curated: Curation) -> Comparison:
             Line(f"{grand} (v(N))", estimate.v_grand, *spread),
         ),
         f"A sample is {sent}. What the clusters are worth shares out the difference."
-        + ("" if spread[0] is None else " The bar is ± 2 standard errors."),
+        + ("" if spread[0] is None else " The interval is ± 2 standard errors."),
     )
 
 

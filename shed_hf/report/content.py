@@ -1,6 +1,5 @@
-"""What a page knows, as plain JSON: clusters, rows, other subsets, convergence, cost and recipe."""
+"""What a page's scripts draw, as plain JSON: comparisons, clusters, rows, other subsets and convergence."""
 
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -8,17 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from shed_hf.errors.safe_text import redacted, safe
-from shed_hf.hub.reproduction import code_of
 from shed_hf.report.alternatives import Alternative, alternatives_of
 from shed_hf.report.comparisons import comparisons_of
 from shed_hf.report.convergence import convergence_of
-from shed_hf.report.cost import cost_lines, left_out_lines
-from shed_hf.report.headline import headline_of, ranking_headline
 from shed_hf.report.rows import MOST_CHARACTERS, PageRows, page_rows
 from shed_hf.results.cluster_names import cluster_name
 from shed_hf.results.curation import Curation
-from shed_hf.results.units import scale_of
+from shed_hf.results.learned_signal_entry import order_in_words
+from shed_hf.sampling.registry import shown_name
 from shed_hf.utils.text import excerpt
 
 DIGITS = 5
@@ -26,7 +22,7 @@ DIGITS = 5
 
 
 def content_of(curated: Curation, shown: bool) -> dict[str, Any]:
-    """Everything that the page draws.
+    """Everything that the page's scripts draw.
 
     Args:
         curated: The result.
@@ -36,16 +32,10 @@ def content_of(curated: Curation, shown: bool) -> dict[str, Any]:
         Plain JSON; all text in it is as it was, without control characters and secrets, and not escaped.
     """
     rows = page_rows(curated, shown)
-    headline = headline_of(curated)
-    ranking = ranking_headline(curated) if curated.estimate.played else None
     convergence, alternatives = convergence_of(curated), alternatives_of(curated)
     return {
         "kept": len(curated),
         "pool": len(curated.pool_rows),
-        "source": curated.recipe["source"]["rows"],
-        "unit": scale_of(curated.recipe["utility"]),
-        "headline": asdict(headline),
-        "ranking": None if ranking is None or ranking == headline else asdict(ranking),
         "comparisons": [asdict(comparison) for comparison in comparisons_of(curated)],
         "clusters": _clusters(curated),
         "rows": _rows(curated, rows),
@@ -55,10 +45,6 @@ def content_of(curated: Curation, shown: bool) -> dict[str, Any]:
         "convergence": None
         if convergence is None
         else {"measured": _numbers(convergence.measured), "values": [_numbers(line) for line in convergence.values]},
-        "left_out": left_out_lines(curated.recipe),
-        "cost": cost_lines(curated),
-        "code": safe(code_of(curated.recipe)),
-        "recipe": redacted(json.dumps(curated.recipe, indent=2, ensure_ascii=True)),
     }
 
 
@@ -103,11 +89,17 @@ def _chosen(curated: Curation, first: Alternative) -> dict[str, Any]:
         taken = first.takes(size, curated.clustering.labels)
         redrawn = bool(np.array_equal(curated.pool_rows[taken], np.sort(curated.rows)))
     return {
-        "name": excerpt(str(recipe["sampler"]["name"])),
+        "name": excerpt(shown_name(recipe["sampler"])),
         "constrained": bool(recipe.get("constraints")),
         "redrawn": redrawn,
-        "notes": [excerpt(note) for note in recipe.get("selection_notes", [])],
+        "notes": [excerpt(note) for note in [*recipe.get("selection_notes", []), *_order(curated)]],
     }
+
+
+def _order(curated: Curation) -> list[str]:
+    """How rows of a cluster were ordered, where that was learned and clusters gave the rows."""
+    order = curated.recipe.get("learned_merit")
+    return [] if order is None or curated.valued.taken is not None else [order_in_words(order)]
 
 
 def _alternative(found: Alternative, rows: PageRows) -> dict[str, Any]:

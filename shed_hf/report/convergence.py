@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from shed_hf.estimators.banzhaf import BanzhafMSR
+from shed_hf.estimators.hierarchical import Hierarchical
 from shed_hf.estimators.least_squares import LeastSquares, PriorName
 from shed_hf.estimators.outcomes import outcomes_in_ledger
 from shed_hf.estimators.significance import IN_RUN
@@ -92,5 +93,6 @@ def _values(curated: Curation, entries: Sequence[Entry]) -> FloatVector:
 
 def _prior(curated: Curation) -> PriorName | None:
     entry = with_old_defaults((curated.recipe["reestimate"] or curated.recipe)["estimator"])
-    prior: PriorName | None = entry["prior"] if entry["name"] == LeastSquares.__name__ else "embedding"
+    named = entry["name"] in (LeastSquares.__name__, Hierarchical.__name__)
+    prior: PriorName | None = entry["prior"] if named else "embedding"
     return prior

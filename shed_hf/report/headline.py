@@ -8,7 +8,10 @@ import numpy as np
 from shed_hf.estimators.base import ValueEstimate
 from shed_hf.estimators.significance import RankingVerdict, verdict_of
 from shed_hf.results.curation import Curation
+from shed_hf.results.group_outcomes import signed
 from shed_hf.results.race import RaceResult
+from shed_hf.results.tuner_again import verify_call
+from shed_hf.results.units import unit_of
 from shed_hf.results.verdict import Difference, Verdict
 from shed_hf.utils.console import plural
 from shed_hf.utils.text import excerpt
@@ -82,7 +85,8 @@ def ranking_headline(curated: Curation) -> Headline:
     why = [f"It fails this: {found.failed}."] if found.failed else []
     advice = [f"What to do: {found.advice}."] if found.advice else []
     notes = (*why, *advice, *(f"{note[0].upper()}{note[1:]}." for note in found.notes), *untold)
-    return Headline(sentence, tone, _ranking_figures(curated.estimate), notes)
+    unit = unit_of(curated.recipe["utility"])
+    return Headline(sentence, tone, _ranking_figures(curated.estimate, unit), notes)
 
 
 def _of_ranking(found: RankingVerdict) -> tuple[str, Tone]:
@@ -97,7 +101,7 @@ def _of_ranking(found: RankingVerdict) -> tuple[str, Tone]:
     return "The ranking of the clusters is more than chance.", "good"
 
 
-def _ranking_figures(estimate: ValueEstimate) -> tuple[Figure, Figure, Figure]:
+def _ranking_figures(estimate: ValueEstimate, unit: str) -> tuple[Figure, Figure, Figure]:
     chance, floor = estimate.p_value, estimate.noise_floor
     alike = "" if np.isnan(chance) else f"in {_share_of_cases(chance)} clusters that are all alike differ as much; "
     return (
@@ -110,7 +114,7 @@ def _ranking_figures(estimate: ValueEstimate) -> tuple[Figure, Figure, Figure]:
         Figure("By chance", _number(chance, ".3g"), f"{alike}lower is better (p-value of a permutation test)"),
         Figure(
             "Luck of training",
-            _number(floor, ".4f"),
+            _number(floor, ".4f") + (f" {unit}" if unit and not np.isnan(floor) else ""),
             "how far a result moves when the same rows are trained on in another order (standard deviation); lower is "
             "better",
         ),
@@ -161,15 +165,15 @@ def _of_no_game(curated: Curation) -> Headline:
             Figure("Clusters", f"{touched:,}", f"of {plural(len(curated.clusters), 'cluster')} have rows among them"),
             Figure("Fine-tunings", f"{curated.recipe['bill']['fine_tunings']:,}", "spent on the choice"),
         ),
-        ("Call verify(test_dataset) on the result to compare the rows with random ones.",),
+        (f"Call {verify_call(curated.recipe)} on the result to compare the rows with random ones.",),
     )
 
 
 def _difference(label: str, over: Difference, verdict: Verdict) -> Figure:
     unit = f" {excerpt(verdict.unit)}" if verdict.unit else ""
-    low, high = _signed(over.low), _signed(over.high)
+    low, high = signed(over.low), signed(over.high)
     words = f"{verdict.level:.0%} interval {low} to {high}; higher is better, 0 is no difference"
-    return Figure(label, f"{_signed(over.gain)}{unit}", words)
+    return Figure(label, f"{signed(over.gain)}{unit}", words)
 
 
 def _evidence(verdict: Verdict) -> Figure:
@@ -180,10 +184,6 @@ def _measured_on(verdict: Verdict, items: bool = True) -> str:
     on = f"{plural(verdict.n_items, 'test item')}, " if items else "none of which had a say in the choice; "
     draws = plural(verdict.n_draws, "draw")
     return f"{on}{plural(verdict.n_seeds, 'tuning')} on the kept rows and {draws} of random rows"
-
-
-def _signed(number: float) -> str:
-    return f"{number:+.4f}" if abs(number) >= 0.0005 or number == 0 else f"{number:+.1e}"
 
 
 def _share_of_cases(share: float) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from shed_hf.report.headline import headline_of
 from shed_hf.results.cluster_names import cluster_name
 from shed_hf.results.curation import Curation
+from shed_hf.results.summary import worth
 from shed_hf.results.units import scale_of
 from shed_hf.utils.console import plural
 
@@ -38,12 +39,12 @@ def html_of(curated: Curation) -> str:
 def _table(curated: Curation) -> str:
     lines, between = _lines(curated)
     unit = scale_of(curated.recipe["utility"])
-    worth = f"worth{f' ({escape(unit)})' if unit else ''}, higher is better"
+    of_worth = f"worth{f' ({escape(unit)})' if unit else ''}, higher is better"
     shown = [_line(line, curated.estimate.played) for line in lines]
     if between:
         span = 4 if curated.estimate.played else 3
         shown.insert(EACH, f'<tr><td colspan="{span}">… {plural(between, "cluster")} between</td></tr>')
-    head = "<th>cluster</th><th>rows</th><th>kept</th>" + (f"<th>{worth}</th>" if curated.estimate.played else "")
+    head = "<th>cluster</th><th>rows</th><th>kept</th>" + (f"<th>{of_worth}</th>" if curated.estimate.played else "")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(shown)}</tbody></table>"
 
 
@@ -60,6 +61,5 @@ def _line(line: dict[str, Any], played: bool) -> str:
     name = escape(cluster_name(line["cluster"], line["top_terms"]))
     cells = [f"<bdi>{name}</bdi>", f"{line['size']:,}", f"{line['selected']:,}"]
     if played:
-        spread = "" if line["stderr"] is None else f" ± {line['stderr']:.4f}"
-        cells.append(f"{line['value']:+.4f}{spread}")
+        cells.append(worth(line))
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -9,6 +9,7 @@ from typing import Any
 
 from shed_hf.errors import InputError
 from shed_hf.report.content import content_of
+from shed_hf.report.told import minus, told_of
 from shed_hf.results.curation import Curation
 
 PARTS = Path(__file__).parent / "page"
@@ -24,8 +25,9 @@ MARK = "<!-- a report by shed_hf -->"
 def report_page(curated: Curation, title: str, shown: bool = True) -> str:
     """The whole page.
 
-    Rows reach it as JSON, in which no markup can begin, and are shown as text. Its Content-Security-Policy lets nothing
-    be loaded, and nothing run but the scripts whose digests it names.
+    The verdict, the clusters, the cost and the recipe are plain HTML, and can be read where scripts may not run. Rows
+    reach it as JSON, in which no markup can begin, and are shown as text. Its Content-Security-Policy lets nothing be
+    loaded, and nothing run but the scripts whose digests it names.
 
     Args:
         curated: The result.
@@ -37,7 +39,10 @@ def report_page(curated: Curation, title: str, shown: bool = True) -> str:
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(loader=FileSystemLoader(PARTS), undefined=StrictUndefined, autoescape=True)
+    environment = Environment(
+        loader=FileSystemLoader(PARTS), undefined=StrictUndefined, autoescape=True, trim_blocks=True
+    )
+    environment.filters["minus"] = minus
     scripts = [VENDORED.read_text(encoding="utf-8"), _own_script()]
     style = (PARTS / "report.css").read_text(encoding="utf-8")
     page: str = environment.get_template("report.html.jinja").render(
@@ -46,6 +51,7 @@ def report_page(curated: Curation, title: str, shown: bool = True) -> str:
         policy=_policy(scripts, style),
         style=style,
         scripts=scripts,
+        told=told_of(curated),
         content=as_script_data(content_of(curated, shown)),
     )
     return page

@@ -1,9 +1,8 @@
 """Publishes a report as a static Space, by the same rules of privacy as a dataset."""
 
-from shed_hf.hub.client import check_name, client
+from shed_hf.hub.client import check_push
 from shed_hf.hub.privacy import Excerpts, as_published, check_excerpts, source_access
 from shed_hf.hub.space import publish_page
-from shed_hf.hub.token import checked_token
 from shed_hf.report.page import report_page
 from shed_hf.results.curation import Curation
 from shed_hf.utils.redaction import without_secrets
@@ -36,9 +35,8 @@ def push_report(
         HubError: When the Hub refuses, or can't be reached.
     """
     check_excerpts(excerpts)
-    checked_token(token)
-    title = check_name(repo_id).split("/")[1]
-    client(token)
+    check_push(repo_id, token)
+    title = repo_id.split("/")[1]
     access = source_access(curated, token)
     shown = access.shows(excerpts)
     page = report_page(as_published(curated, shown), title, shown)

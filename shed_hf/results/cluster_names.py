@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 from shed_hf.clustering.clusters import NOISE
+from shed_hf.clustering.topic_terms import NAMED
 from shed_hf.errors.safe_text import one_line
-
-TERMS = 3
-"""How many of a cluster's terms make its name."""
 
 
 def cluster_name(number: int, terms: Sequence[str]) -> str:
@@ -21,5 +19,5 @@ def cluster_name(number: int, terms: Sequence[str]) -> str:
     """
     if number == NOISE:
         return "rows in no cluster"
-    named = ", ".join(one_line(term, 30) for term in terms[:TERMS])
+    named = ", ".join(one_line(term, 30) for term in terms[:NAMED])
     return f"{named} (cluster {number})" if named else f"cluster {number}"

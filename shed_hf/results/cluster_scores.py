@@ -17,6 +17,9 @@ from shed_hf.utils.warn import warn
 
 VERSION = 1
 
+_NO_TEXT = ("tools", "chat_template_kwargs")
+"""The parts of a row that are not embedded."""
+
 
 @dataclass(frozen=True, eq=False)
 class ClusterScores:
@@ -61,7 +64,8 @@ class ClusterScores:
             InputError: For columns other than the pool's, and for rows that cannot be read.
 
         Warns:
-            UserWarning: For rows whose vector is zero, with how many and which.
+            UserWarning: For rows whose vector is zero, with how many and which; and for a column that the pool's rows
+                may be without, where the rows lack it altogether: in the same words for every batch of a dataset.
         """
         present = {part: column for part, column in self.format.columns.items() if column in batch}
         missing = [column for part, column in self.format.columns.items() if part not in OPTIONAL | set(present)]
@@ -69,6 +73,7 @@ class ClusterScores:
             raise InputError(
                 f"the rows have columns {list(batch)}, the scorer reads {missing}; rename columns to those of the pool"
             )
+        self._warn_of_absent(present)
         is_batch = self._is_batch(batch)
         number = rank if rank is not None else self._rank(given) if is_batch else None
         if number is not None and isinstance(self.encoder, SentenceTransformerEncoder):
@@ -79,24 +84,44 @@ class ClusterScores:
         columns = {column: batch[column] for column in present.values()}
         return self._scores([dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)])
 
-    def _scores(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-        if not rows:
-            return {"shed_cluster": [], "shed_value": [], "shed_value_stderr": [], "shed_distance": []}
-        texts = [self._text(number, row) for number, row in enumerate(rows)]
-        vectors = encode_texts(self.encoder, texts, np.arange(len(texts)))
+    def of_vectors(self, vectors: EmbeddingMatrix) -> dict[str, list[Any]]:
+        """The same for rows that were embedded before.
+
+        Args:
+            vectors: ``(n, d)`` unit vectors by the scorer's encoder; zeros for a row of which it knows nothing.
+
+        Returns:
+            Columns, as for a batch of rows.
+
+        Raises:
+            InputError: For vectors of other dimensions.
+        """
+        if vectors.ndim != 2 or vectors.shape[1] != self.centroids.shape[1]:
+            raise InputError(
+                f"the vectors have shape {vectors.shape}, the scorer's centroids {self.centroids.shape}; pass vectors "
+                "by the encoder that the clusters were made with"
+            )
         distances = (self.centroids**2).sum(axis=1) - 2 * vectors @ self.centroids.T  # (n, c), squared, less 1
         nearest = distances.argmin(axis=1)
         directions = unit(self.centroids, np.arange(len(self.centroids)))
         cosines = (vectors * directions[nearest]).sum(axis=1)
         known = vectors.any(axis=1)
-        if not known.all():
-            _warn_of_unknown(np.flatnonzero(~known), len(rows))
         return {
             "shed_cluster": np.where(known, nearest, NOISE).tolist(),
             "shed_value": np.where(known, self.values[nearest], np.nan).tolist(),
             "shed_value_stderr": np.where(known, self.stderr[nearest], np.nan).tolist(),
             "shed_distance": np.where(known, 1 - cosines, np.nan).astype(np.float64).tolist(),
         }
+
+    def _scores(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        if not rows:
+            return {"shed_cluster": [], "shed_value": [], "shed_value_stderr": [], "shed_distance": []}
+        texts = [self._text(number, row) for number, row in enumerate(rows)]
+        vectors = encode_texts(self.encoder, texts, np.arange(len(texts)))
+        known = vectors.any(axis=1)
+        if not known.all():
+            _warn_of_unknown(np.flatnonzero(~known), len(rows))
+        return self.of_vectors(vectors)
 
     def _text(self, number: int, row: Mapping[str, Any]) -> str:
         try:
@@ -105,6 +130,14 @@ class ClusterScores:
             raise InputError(
                 f"row {number} of the batch cannot be scored: {error}; filter such rows out first"
             ) from error
+
+    def _warn_of_absent(self, present: Mapping[str, str]) -> None:
+        absent = [column for part, column in self.format.columns.items() if part not in {*present, *_NO_TEXT}]
+        if absent:
+            warn(
+                f"the rows lack {absent}, which the scorer's pool had: they are embedded without; if they have such "
+                "columns under other names, rename those to the pool's"
+            )
 
     def _rank(self, given: Sequence[Any]) -> int | None:
         """The rank among what `Dataset.map` passed with a batch; indices are a list there."""

@@ -14,7 +14,7 @@ from shed_hf.results.group_outcomes import Expectation, expectation_of, group_en
 from shed_hf.results.recipe import ConstraintEntry, GroupEntry
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.sampling.constrained import QuotaProgram, TakesBestClusters, TakesQuotas
-from shed_hf.sampling.registry import AnySampler
+from shed_hf.sampling.registry import AnySampler, as_passed
 from shed_hf.types import FloatVector, IntVector
 
 SHOWN = 3
@@ -90,7 +90,8 @@ def _best_clusters(sampler: AnySampler) -> TakesBestClusters:
     if isinstance(sampler, TakesBestClusters):
         return sampler
     raise InputError(
-        f"constraints= decide how many rows each cluster gives, and sampler={sampler} does so by itself; pass "
+        f"constraints= decide how many rows each cluster gives, and sampler={as_passed(sampler)} "
+        "does so by itself; pass "
         'sampler="qocs", or no constraints'
     )
 

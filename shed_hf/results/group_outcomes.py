@@ -238,8 +238,15 @@ class GroupChange:
         return f"{signed(self.expected, self.stderr)} ({signed(self.unconstrained)} without the constraint)"
 
 
+TOLD_BY_DIGITS = 0.0005
+"""Smaller numbers have a power of ten: four digits behind the point say too little of them."""
+
+ROUNDING = 1e-12
+"""Numbers below it are 0, which sums in another order make of them."""
+
+
 def signed(change: float, stderr: float | None = None) -> str:
-    """A change with its sign and its standard error, such as ``+0.0123 ± 0.0040``; what rounds to nothing is +0.0000.
+    """A change with its sign and its standard error, such as ``+0.0123 ± 0.0040`` or, of small ones, ``+1.2e-06``.
 
     Args:
         change: The change.
@@ -248,6 +255,8 @@ def signed(change: float, stderr: float | None = None) -> str:
     Returns:
         The text.
     """
+    if ROUNDING < max(abs(change), stderr or 0.0) < TOLD_BY_DIGITS:
+        return f"{change:+.1e}" + ("" if stderr is None else f" ± {stderr:.1e}")
     return f"{round(change, 4) + 0.0:+.4f}" + ("" if stderr is None else f" ± {stderr:.4f}")
 
 

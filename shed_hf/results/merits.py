@@ -10,6 +10,7 @@ from shed_hf.results.recipe import PartEntry, RowValuesEntry
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.sampling.played_game import RowWorth, SignalWeight
 from shed_hf.types import FloatVector, IntVector
+from shed_hf.utils.arrays import numbers_or_none
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -22,7 +23,8 @@ def merits_table(curated: Curation) -> "Dataset":
     parts are ``any_row`` (what the mean row adds), one for each signal, and ``of_cluster``; they add up to it. With
     `CreditCoverage` it is the row's mean credit over the evaluation items, ``any_row`` and ``credit``, and its standard
     error is what these being a sample leaves open. With `Retrieval` (but not ``by="greedy"``) it is no outcome but the
-    row's mean cosine with the evaluation items, ``nearness``. With any other sampler all that is known is the cluster:
+    row's mean cosine with the evaluation items, ``nearness``. `Extrapolated` has the same, predicted of rows that were
+    not measured. With any other sampler all that is known is the cluster:
     ``any_row`` and ``of_cluster`` divide its value among the rows that stood for it, and rows of clusters that did not
     play have none. ``merit``, where rows of a cluster were ranked, is what they were ranked by, and no part of the
     value.
@@ -41,7 +43,7 @@ def merits_table(curated: Curation) -> "Dataset":
     numbers = {"value": values, "stderr": stderr, **parts}
     if valued.merit is not None:
         numbers["merit"] = valued.merit
-    return Dataset.from_dict({**columns, **{name: _nullable(column) for name, column in numbers.items()}})
+    return Dataset.from_dict({**columns, **{name: numbers_or_none(column) for name, column in numbers.items()}})
 
 
 def row_values_entry(worth: RowWorth, selector: PartEntry, seed: int) -> RowValuesEntry:
@@ -97,7 +99,3 @@ def _of_clusters(valued: ValuedPool) -> tuple[FloatVector, FloatVector, dict[str
     total = valued.estimate.v_grand - valued.estimate.v_empty
     mean_row = np.where(np.isnan(value), np.nan, total / sizes.sum())
     return value, stderr, {"any_row": mean_row, "of_cluster": value - mean_row}
-
-
-def _nullable(numbers: FloatVector) -> list[float | None]:
-    return [None if np.isnan(number) else float(number) for number in numbers]

@@ -14,6 +14,7 @@ from shed_hf.results.curation import Curation
 from shed_hf.results.mixture_files import Framework, GroupRows, write_mixture
 from shed_hf.results.share_errors import share_errors
 from shed_hf.types import FloatVector, IntVector
+from shed_hf.utils.arrays import number_or_none
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,8 +152,8 @@ def mixture_of(curated: Curation, by: str = CLUSTER) -> Mixture:
             share=float(shares[i]),
             share_stderr=float(errors[i]),
             pool_share=None if of_pool is None else float(of_pool[i]),
-            gain=_known(gains[i]),
-            gain_stderr=_known(gain_errors[i]),
+            gain=number_or_none(gains[i]),
+            gain_stderr=number_or_none(gain_errors[i]),
         )
         for i in order
     )
@@ -232,7 +233,3 @@ def _gains(curated: Curation, of_kept: IntVector, n_groups: int) -> tuple[FloatV
     squares = np.where(weights > 0, weights * stderr, 0) ** 2
     gains = weights @ np.nan_to_num(values)
     return gains, np.where(np.isnan(gains), np.nan, np.sqrt(squares.sum(axis=1)))
-
-
-def _known(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)

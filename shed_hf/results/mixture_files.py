@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from shed_hf.data.examples import Example
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
+from shed_hf.finetuning.known_models import place_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.tuner_again import tuner_entry_of
 from shed_hf.types import IntVector
@@ -277,7 +278,7 @@ def _model(curated: Curation, model: str | None) -> str:
     name = (None if entry is None else entry["model"]) if model is None else model
     if not isinstance(name, str) or not name:
         raise InputError("no model is known that was fine-tuned here; pass model= with a Hub id or a path")
-    return name
+    return place_of(name)
 
 
 def _slug(name: str) -> str:

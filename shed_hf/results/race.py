@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -113,16 +114,17 @@ class RaceResult:
             f"means ± se on {plural(len(self.ranked_by), 'item')} (training orders): "
             f"{', '.join(map(str, [*self.candidates, self.random]))}; {UNTUNED} {self.untuned:.4f}",
             f"{one_line(self.best.name, 60)} on {plural(judged, 'item')} that had no say: {self.verdict.claim}",
-            *(f"not in the race: {names}, since {why}" for why, names in self._left_out.items()),
+            *(f"not in the race: {', '.join(names)}, since {_of(names, why)}" for why, names in self._left_out.items()),
         ]
 
     @property
-    def _left_out(self) -> dict[str, str]:
+    def _left_out(self) -> dict[str, list[str]]:
         """The names of those that could not take part by the reason, which is an error without what it says to do."""
         found: dict[str, list[str]] = {}
         for name, why in self.left_out.items():
-            found.setdefault(one_line(why.split("; ")[0], 120), []).append(one_line(name, 60))
-        return {why: ", ".join(names) for why, names in found.items()}
+            reason = _NAMING.sub(_EACH, why.split("; ")[0], count=1)
+            found.setdefault(one_line(reason, 200), []).append(one_line(name, 60))
+        return found
 
     @property
     def _credit_runs(self) -> str:
@@ -210,6 +212,16 @@ class RaceResult:
             credit_runs=entry.get("credit_runs", 0),
             measurement=entry.get("measurement", "fine-tuning"),
         )
+
+
+_EACH = "each "
+"""How a reason begins that named the candidate itself."""
+
+_NAMING = re.compile(r"^sampler=(?:'[^']*'|\w+\(.*?\)) (?=[a-z])")
+
+
+def _of(names: list[str], why: str) -> str:
+    return f"it {why.removeprefix(_EACH)}" if len(names) == 1 and why.startswith(_EACH) else why
 
 
 def mean_and_stderr(utilities: Any) -> tuple[float, float | None]:

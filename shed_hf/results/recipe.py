@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, cast
 
+from shed_hf.results.learned_signal_entry import LearnedSignalEntry, SignalWeightEntry
+
 PartEntry: TypeAlias = dict[str, Any]
 """An embedder, clusterer, estimator or sampler: its class as ``name``, and its fields."""
 
@@ -222,6 +224,7 @@ class VerdictEntry(TypedDict):
     notes: list[str]
     cost: VerdictCostEntry | None
     beyond_draws: NotRequired[bool]
+    n_deciding: NotRequired[int | None]
 
 
 class ContenderEntry(TypedDict):
@@ -263,14 +266,6 @@ class RaceEntry(TypedDict):
     is_current: bool
     credit_runs: NotRequired[int]
     measurement: NotRequired[str]
-
-
-class SignalWeightEntry(TypedDict):
-    """How far a signal of rows explains outcomes; see `shed_hf.sampling.played_game.SignalWeight`."""
-
-    signal: str
-    weight: float
-    stderr: float
 
 
 class RowValuesEntry(TypedDict):
@@ -320,6 +315,8 @@ class Recipe(TypedDict):
     constraints: NotRequired[list[ConstraintEntry]]
     groups: NotRequired[list[GroupEntry]]
     row_values: NotRequired[RowValuesEntry]
+    learned_signal: NotRequired[LearnedSignalEntry]
+    learned_merit: NotRequired[LearnedSignalEntry]
 
 
 PART_FIELDS: tuple[Literal["embedder", "clusterer", "estimator", "sampler"], ...]

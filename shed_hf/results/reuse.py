@@ -26,7 +26,7 @@ from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import PartEntry, Recipe, updated
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.tables import choose_rows, curation_of
-from shed_hf.sampling.registry import AnySampler, needs_values, rows_to_choose, sampler_from, sampler_of
+from shed_hf.sampling.registry import AnySampler, as_passed, needs_values, rows_to_choose, sampler_from, sampler_of
 from shed_hf.sampling.row_values import RowValues
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, select_rows
 from shed_hf.types import BoolVector, IntVector, TrainingSequence
@@ -68,7 +68,8 @@ def resample(
     recipe = curated.recipe
     if needs_values(chosen) and not curated.estimate.played:
         raise InputError(
-            f"sampler={chosen} chooses by what a game measures, and none was played; pass what chooses rows by itself, "
+            f"sampler={as_passed(chosen)} "
+            "chooses by what a game measures, and none was played; pass what chooses rows by itself, "
             "or call curate with an estimator"
         )
     wanted = rows_to_choose(chosen, size, recipe["source"]["rows"], len(curated.pool_rows))
@@ -78,8 +79,9 @@ def resample(
     found = with_source(curated, source)
     changed = {"size": wanted, "sampler": to_recipe_entry(chosen), "sampling_seed": plain(of_chance)}
     new = updated(recipe, changed)
-    if taken is None:
+    if taken is None or new["sampler"] != _as_written_now(recipe["sampler"]):
         new.pop("selection_notes", None)
+        new.pop("learned_signal", None)
     new.pop("groups", None)
     new.pop("constraints", None)
     if groups:
@@ -117,7 +119,8 @@ def _taken_again(curated: Curation, selector: RowSelector, size: int, seed: int)
     same = described == _as_written_now(recipe["sampler"]) and seed == recipe["sampling_seed"]
     if valued.taken is None or not same or size > len(valued.taken):
         raise InputError(
-            f"sampler={selector} chooses by the rows' {', '.join(sorted(selector.needs))}, which a result does not "
+            f"sampler={as_passed(selector)} "
+            f"chooses by the rows' {', '.join(sorted(selector.needs))}, which a result does not "
             "hold; with the sampler and seed of the curation a smaller size can be had, for another choice call curate "
             "again with ledger=, which fine-tunes nothing anew"
         )

@@ -11,10 +11,13 @@ from shed_hf.estimators.significance import verdict_of
 from shed_hf.results.cluster_names import cluster_name
 from shed_hf.results.group_outcomes import GroupChange, signed
 from shed_hf.results.history import history_lines
-from shed_hf.results.recipe import Recipe, RowValuesEntry
+from shed_hf.results.learned_signal_entry import learned_signal_from, order_in_words
+from shed_hf.results.recipe import PartEntry, Recipe, RowValuesEntry
 from shed_hf.results.tables import MIXED
 from shed_hf.results.transfer import transfers_of
-from shed_hf.results.units import measurement, outcome_in_words, unit_of
+from shed_hf.results.units import measurement, outcome_in_words, scale_of, unit_of
+from shed_hf.sampling.registry import known_sampler, name_of
+from shed_hf.sampling.selectors import RowSelector
 from shed_hf.utils.console import duration, plural
 
 if TYPE_CHECKING:
@@ -50,9 +53,10 @@ def summary(curated: "Curation") -> str:
 def _game_lines(curated: "Curation") -> list[str]:
     estimate = curated.estimate
     return [
-        f"worth most: {_ranked(curated, best=True)}; least: {_ranked(curated, best=False)}",
+        f"{_best_and_worst(curated)}{_in_unit(curated.recipe)}",
         f"{ends_in_words(curated.recipe, estimate)}; {_measure(curated.recipe)}, higher is better",
         _reliability_line(estimate),
+        *_valued_in_groups(estimate),
         *_mixed_line(curated),
     ]
 
@@ -74,16 +78,24 @@ def ends_in_words(recipe: Recipe, estimate: ValueEstimate) -> str:
     return f"outcome of no rows {empty} (v(∅)), of a sample of every cluster {grand} (v(N))"
 
 
+def _in_unit(recipe: Recipe) -> str:
+    unit = scale_of(recipe["utility"])
+    return f" (in {unit})" if unit else ""
+
+
 def _measure(recipe: Recipe) -> str:
     utility = recipe["utility"]
     named = utility.get("objective") or utility.get("utility") or "a utility that does not describe itself"
     return outcome_in_words(utility) or f"measured by {one_line(named, 80)}"
 
 
-def _ranked(curated: "Curation", best: bool) -> str:
+def _best_and_worst(curated: "Curation") -> str:
     valued = [line for line in curated.clusters if line["value"] is not None]
-    chosen = sorted(valued, key=lambda line: -line["value"] if best else line["value"])[:1]
-    return ", ".join(f"{cluster_name(line['cluster'], line['top_terms'])} {worth(line)}" for line in chosen)
+    ranked = sorted(valued, key=lambda line: -line["value"])
+    named = [f"{cluster_name(line['cluster'], line['top_terms'])} {worth(line)}" for line in ranked]
+    if len(named) > 1:
+        return f"worth most: {named[0]}; least: {named[-1]}"
+    return f"worth: {named[0] if named else 'of no cluster known'}"
 
 
 def worth(line: Mapping[str, Any]) -> str:
@@ -101,7 +113,14 @@ def worth(line: Mapping[str, Any]) -> str:
 def _reliability_line(estimate: ValueEstimate) -> str:
     verdict = verdict_of(estimate)
     stopped = [one_line(estimate.stopped)] if estimate.stopped else []
-    return "; ".join([f"ranking of the clusters: {verdict.in_short}", *verdict.notes, *stopped])
+    return "; ".join([f"ranking of the clusters: {verdict.in_brief}", *stopped])
+
+
+def _valued_in_groups(estimate: ValueEstimate) -> list[str]:
+    if not estimate.n_groups:
+        return []
+    groups, clusters = plural(estimate.n_groups, "group"), plural(len(estimate.values), "cluster")
+    return [f"{clusters} valued in {groups}: clusters of one group were in the same sets in every measurement"]
 
 
 def _mixed_line(curated: "Curation") -> list[str]:
@@ -117,30 +136,48 @@ def _choice_lines(curated: "Curation") -> list[str]:
     """How rows were chosen where it was not by the clusters' values alone, and what is to be known of that."""
     if curated.race is not None:
         return [*curated.race.lines(), *(one_line(note) for note in curated.recipe.get("selection_notes", []))]
+    learned = curated.recipe.get("learned_signal")
+    told = [learned_signal_from(learned).in_words] if learned is not None and learned["used"] else []
+    order = curated.recipe.get("learned_merit")
     if curated.valued.taken is None:
-        return []
-    name = one_line(curated.recipe["sampler"]["name"], 60)
-    notes = [one_line(note) for note in curated.recipe.get("selection_notes", [])]
+        return [] if order is None else [order_in_words(order)]
+    name = way_in_words(curated.recipe["sampler"])
+    notes = [*told, *(one_line(note) for note in curated.recipe.get("selection_notes", []))]
     entry = curated.recipe.get("row_values")
     if entry is not None and entry["weights"] and entry["selector"] == curated.recipe["sampler"]:
-        return [weights_in_words(entry, name), *notes]
+        return [f"rows chosen one by one: {name}; {weights_in_words(entry)}", *notes]
     whatever = ", whatever the clusters are worth" if curated.estimate.played else ""
-    return [f"rows chosen one by one by {name}{whatever}", *notes]
+    return [f"rows chosen one by one: {name}{whatever}", *notes]
 
 
-def weights_in_words(entry: RowValuesEntry, name: str) -> str:
+def weights_in_words(entry: RowValuesEntry) -> str:
     """What signals of rows were found to be worth.
 
     Args:
         entry: What the recipe says of rows' values.
-        name: The name of what chose.
 
     Returns:
         A phrase.
     """
     weights = [f"{one_line(w['signal'], 60)} {w['weight']:.2f} ± {w['stderr']:.2f}" for w in entry["weights"]]
     p_value = "" if entry["p_value"] is None else f"; p = {entry['p_value']:.2g} that chance explains as much"
-    return f"rows chosen one by one by {name}, weights of signals: {', '.join(weights) or 'none'}{p_value}"
+    return f"weights of signals: {', '.join(weights) or 'none'}{p_value}"
+
+
+def way_in_words(sampler: PartEntry) -> str:
+    """How a row selector chose, in words, with the name that the user knows it by.
+
+    Args:
+        sampler: What the recipe says of it.
+
+    Returns:
+        A phrase; the class's name for a selector of the user's own.
+    """
+    found = known_sampler(sampler)
+    if not isinstance(found, RowSelector):
+        return f"by {one_line(sampler['name'], 60)}"
+    name = name_of(found)
+    return found.paper.split(" (")[0] + (f' ("{name}")' if name else "")
 
 
 def _verdict_lines(curated: "Curation") -> list[str]:

@@ -14,7 +14,8 @@ from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.sampling.registry import AnySampler
 from shed_hf.sampling.samplers import QOCS, choose
 from shed_hf.sampling.selectors import Full, RowSelector
-from shed_hf.types import FloatVector, IntVector
+from shed_hf.types import IntVector
+from shed_hf.utils.arrays import numbers_or_none
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -123,7 +124,7 @@ def with_values(valued: ValuedPool, rows: IntVector) -> "Dataset":
         valued.source.select(positions)
         .add_column("shed_row", rows.tolist(), feature=Value("int64"))
         .add_column("shed_cluster", clusters.tolist(), feature=Value("int64"))
-        .add_column("shed_value", _nullable(padded[clusters]), feature=Value("float64"))
+        .add_column("shed_value", numbers_or_none(padded[clusters]), feature=Value("float64"))
         .add_column(RANK, list(range(1, len(rows) + 1)), feature=Value("int64"))
     )
 
@@ -155,9 +156,9 @@ def clusters_table(valued: ValuedPool, chosen: IntVector) -> "Dataset":
         "cluster": numbers,
         "size": [len(members[number]) for number in numbers],
         "selected": [int(np.isin(members[number], chosen).sum()) for number in numbers],
-        "value": _nullable(values[numbers]),
-        "stderr": _nullable(stderr[numbers]),
-        "disagreement": _nullable(disagreement[numbers]),
+        "value": numbers_or_none(values[numbers]),
+        "stderr": numbers_or_none(stderr[numbers]),
+        "disagreement": numbers_or_none(disagreement[numbers]),
         "top_terms": [[*valued.terms, []][number] for number in numbers],
         "proxies": [proxies[number] for number in numbers],
         "excerpt": [[*valued.excerpts, None][number] for number in numbers],
@@ -195,7 +196,3 @@ def in_words(value: float, stderr: float, rank: int, n_valued: int, disagreement
     return f"rank {rank} of {n_valued}: {'adds' if value >= 0 else 'takes away'} {abs(value):.4f}{spread}" + (
         "; mixed: its samples disagree" if disagreement > MIXED else ""
     )
-
-
-def _nullable(numbers: FloatVector) -> list[float | None]:
-    return [None if np.isnan(number) else float(number) for number in numbers]

@@ -26,3 +26,17 @@ def tuner_entry_of(recipe: Recipe) -> TunerEntry | None:
     if "precision" not in entry and "precision" not in training:
         then["precision"] = "stored"  # as weights were loaded before there was a choice
     return then
+
+
+def verify_call(recipe: Recipe) -> str:
+    """The call of `CuratedDataset.verify` that compares the rows of a result with random ones.
+
+    Args:
+        recipe: The recipe of the result.
+
+    Returns:
+        Code: by a test set alone only where the recipe tells what tunes, and by none where only a utility knows items.
+    """
+    if recipe["tuner"] is not None:
+        return "verify(test_dataset)"
+    return "verify(utility=…)" if recipe["grouping"] is None else "verify(test_dataset, utility=…)"

@@ -104,6 +104,8 @@ class Verdict:
         items_needed: About how many test items in all would; None where that won't either, or is not asked.
         beyond_draws: Whether random subsets are shown to differ so much from draw to draw that neither more seeds nor
             more items would show a gain as small as this one.
+        n_deciding: How many test items the means rest on where that is fewer: those of the smallest group that was the
+            lowest, where only the lowest group counts; None where all count.
         unit: The unit of outcomes, such as ``"nats a token"``; empty where unknown.
         dropped: How many test items were left out, by the reason; None for a reason that could not be looked for.
         notes: What else is to be known of how it was measured.
@@ -127,6 +129,7 @@ class Verdict:
     notes: tuple[str, ...] = ()
     cost: VerdictCost | None = None
     beyond_draws: bool = False
+    n_deciding: int | None = None
 
     @property
     def gain(self) -> float:
@@ -191,6 +194,7 @@ class Verdict:
             notes=tuple(entry["notes"]),
             cost=None if cost is None else VerdictCost(**cost),
             beyond_draws=entry.get("beyond_draws", False),
+            n_deciding=entry.get("n_deciding"),
         )
 
 
@@ -206,25 +210,27 @@ def _claim(verdict: Verdict) -> str:
         return f"worse than random rows by {_loss(over, verdict.unit)}"
     if verdict.kind == "no worse":
         most = f"{_number(max(-over.low, 0.0))}{_unit(verdict.unit)}"
-        return f"no worse than random rows by more than {most}, and not shown to be better ({_gain(over)})"
-    return f"not shown to be better than random rows ({_gain(over, verdict.unit)}){_what_would_show(verdict)}"
+        return f"no worse than random rows by more than {most}, and not shown to be better: {_gain(over)}"
+    return f"not shown to be better than random rows: {_gain(over, verdict.unit)}; {_what_would_show(verdict)}"
 
 
 def _what_would_show(verdict: Verdict) -> str:
-    """What it would take to show the gain, in words, with the colon before it."""
-    if verdict.n_items < LEAST_ITEMS:
-        few = plural(verdict.n_items, "test item")
-        return f": {few} can't tell a gain on further items from luck; at least {LEAST_ITEMS} are needed"
+    """What it would take to show the gain, in words."""
+    lowest = "" if verdict.n_deciding is None else " of the lowest group"
+    n_items = verdict.n_items if verdict.n_deciding is None else verdict.n_deciding
+    if n_items < LEAST_ITEMS:
+        few = plural(n_items, "test item") + lowest
+        return f"{few} can't tell a gain on further items from luck; at least {LEAST_ITEMS} are needed"
     if verdict.seeds_needed is not None:
-        return f": about {plural(verdict.seeds_needed, 'more seed')} would be needed"
+        return f"about {plural(verdict.seeds_needed, 'more seed')} would be needed"
     if verdict.items_needed is not None:
-        return f": about {plural(verdict.items_needed, 'test item')} would be needed"
+        return f"about {plural(verdict.items_needed, 'test item')}{lowest} would be needed"
     if verdict.gain <= 0:
-        return ": no gain was seen"
+        return "no gain was seen"
     if verdict.beyond_draws:
-        return ": random rows differ as much from draw to draw, and more seeds or items would not change that"
+        return "random rows differ as much from draw to draw, and more seeds or items would not change that"
     runs = f"{plural(verdict.n_seeds, 'seed')} and {plural(verdict.n_draws, 'random draw')}"
-    return f": {runs} do not tell how many more would be needed"
+    return f"{runs} do not tell how many more would be needed"
 
 
 def _lines(verdict: Verdict) -> list[str]:

@@ -34,7 +34,7 @@ def round_robin(scores: Scores, size: int, items: IntVector | None = None) -> In
     """
     scores = _checked(scores, size)
     turns = np.arange(scores.shape[1]) if items is None else np.asarray(items)
-    wishes = {int(item): descending(scores[:, item])[:size] for item in turns}
+    wishes = {int(item): _highest(scores[:, item], size) for item in turns}
     taken, next_wish = np.zeros(len(scores), dtype=np.bool_), dict.fromkeys(wishes, 0)
     order: list[int] = []
     while len(order) < size:
@@ -86,6 +86,19 @@ def descending(scores: FloatVector | NDArray[np.floating[Any]]) -> IntVector:
         Positions ``(m,)``.
     """
     return np.argsort(-np.asarray(scores), kind="stable").astype(np.int64)
+
+
+def _highest(scores: NDArray[np.floating[Any]], size: int) -> IntVector:
+    """The first ``size`` of `descending`, without holding the rest: that of all items would outgrow the scores."""
+    if not 0 < size < len(scores):
+        return descending(scores)[:size]
+    keys = -scores
+    last = np.partition(keys, size - 1)[size - 1]
+    if np.isnan(last):  # fewer than `size` are known
+        return descending(scores)[:size].copy()
+    before = np.flatnonzero(keys < last)
+    places = np.sort(np.append(before, np.flatnonzero(keys == last)[: size - len(before)]))
+    return places[np.argsort(keys[places], kind="stable")].astype(np.int64)
 
 
 def _greedy_layer(scores: Scores, size: int) -> IntVector:

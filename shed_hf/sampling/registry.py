@@ -7,12 +7,14 @@ from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
 from shed_hf.sampling.dataset_quantization import DatasetQuantization
 from shed_hf.sampling.dsir import DSIR
+from shed_hf.sampling.extrapolated import Extrapolated
 from shed_hf.sampling.given_rows import GivenRows
 from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
 from shed_hf.sampling.row_values import RowValues
 from shed_hf.sampling.samplers import QOCS, QWCS, Random, Sampler, resolve_size
 from shed_hf.sampling.selectors import IFD, Full, Longest, RowSelector
 from shed_hf.utils.checks import check_takes
+from shed_hf.utils.nearest import unknown_name
 from shed_hf.utils.old_entries import with_old_defaults
 
 AnySampler: TypeAlias = Sampler | RowSelector
@@ -32,6 +34,7 @@ SELECTORS: dict[str, type[RowSelector]] = {
     "ifd": IFD,
     "full": Full,
     "row-values": RowValues,
+    "extrapolated": Extrapolated,
 }
 """Row selectors by name."""
 
@@ -71,7 +74,8 @@ def sampler_from(name_or_object: "str | AnySampler | Given", also: Sequence[str]
         if name_or_object in PRESETS:
             return PRESETS[name_or_object]
         if name_or_object not in _KINDS:
-            raise InputError(f"sampler={name_or_object!r} is unknown; pass {names} or an object")
+            known = [*also, *sorted(SAMPLERS), *sorted([*SELECTORS, *PRESETS])]
+            raise InputError(unknown_name("sampler", name_or_object, known, "an object"))
         return _KINDS[name_or_object]()
     if isinstance(name_or_object, Given):
         return GivenRows(name_or_object.labels)
@@ -83,6 +87,46 @@ def sampler_from(name_or_object: "str | AnySampler | Given", also: Sequence[str]
         raise InputError(f"sampler={name_or_object!r} cannot be called; pass {names} or an object")
     check_takes("sampler", name_or_object, "values", "members", "size", "rng")
     return name_or_object
+
+
+def name_of(sampler: AnySampler) -> str | None:
+    """The short name that stands for a sampler.
+
+    Args:
+        sampler: What chooses.
+
+    Returns:
+        A key of `SAMPLERS`, `SELECTORS` or `PRESETS`; None for one with other settings than a name stands for.
+    """
+    presets = [name for name, preset in PRESETS.items() if preset == sampler]
+    usual = [name for name, kind in _KINDS.items() if type(sampler) is kind and sampler == kind()]
+    return next(iter([*presets, *usual]), None)
+
+
+def as_passed(sampler: AnySampler) -> str:
+    """A sampler as a caller would pass it, for errors.
+
+    Args:
+        sampler: What chooses.
+
+    Returns:
+        Its short name in quotes where one stands for it, else what it says of itself.
+    """
+    name = name_of(sampler)
+    return str(sampler) if name is None else repr(name)
+
+
+def shown_name(description: Mapping[str, Any]) -> str:
+    """What people know a recipe's sampler by.
+
+    Args:
+        description: As `sampler_of` takes it.
+
+    Returns:
+        Its short name where it has one, else that of its class.
+    """
+    sampler = known_sampler(description)
+    return (None if sampler is None else name_of(sampler)) or str(description["name"])
 
 
 def needs_values(sampler: AnySampler) -> bool:
@@ -187,14 +231,29 @@ def rows_to_choose(
     if fixed is not None:
         if asked not in (None, fixed):
             raise InputError(
-                f"size={size} asks for {asked} rows, and sampler={sampler} takes {fixed} of the {available} that can "
+                f"size={size} asks for {asked} rows, and sampler={as_passed(sampler)} "
+                f"takes {fixed} of the {available} that can "
                 "be chosen; leave size out, or pass another sampler="
             )
         return fixed
     wanted = resolve_size(DEFAULT_SIZE, n_rows) if asked is None else asked
+    check_available(wanted, available, left_out)
+    return wanted
+
+
+def check_available(wanted: int, available: int, left_out: str = "") -> None:
+    """Refuse to choose more rows than can be chosen.
+
+    Args:
+        wanted: How many rows are asked for.
+        available: How many can be chosen.
+        left_out: Why it is not all of them, for the error.
+
+    Raises:
+        InputError: Where there are too few.
+    """
     if wanted > available:
         raise InputError(
             f"size={wanted} exceeds the {available} rows that can be chosen ("
             f"{left_out or 'held-out, leaking and invalid rows never are'}); pass size <= {available}"
         )
-    return wanted

@@ -6,15 +6,17 @@ from typing import Literal
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.sampling.coverage import descending, facility_location, round_robin
+from shed_hf.sampling.coverage import Scores, descending, facility_location, round_robin
 from shed_hf.sampling.played_game import NEARNESS, RowWorth
 from shed_hf.sampling.selectors import MOST_ORDERED, Need, RowSignals, Selection, TakesAnySize, known
-from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix, IntVector
+from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.checks import is_finite_number
 from shed_hf.utils.console import plural
+from shed_hf.utils.nearest import unknown_name
 
 By = Literal["item", "mean", "greedy"]
 Vectors = Literal["embedder", "model"]
+_CHUNK = 4096
 Cover = Literal["round-robin", "facility-location"]
 
 
@@ -65,11 +67,13 @@ class Retrieval(TakesAnySize):
         how = {
             "item": "the rows nearest each evaluation item, the items taking turns",
             "mean": "the rows of the highest mean cosine with the evaluation items",
-            "greedy": "rows that leave every evaluation item a near one (facility location, Nemhauser et al. 1978)",
+            "greedy": "rows that leave every evaluation item a near one",
         }
-        if self.vectors == "embedder":
-            return f"retrieval by embeddings: {how[self.by]}"
-        return f"retrieval by the model's hidden states: {how[self.by]} (RDS+, Ivison et al. 2025, arXiv 2503.01807)"
+        papers = ["facility location, Nemhauser et al. 1978"] if self.by == "greedy" else []
+        if self.vectors == "model":
+            papers.append("RDS+, Ivison et al. 2025, arXiv 2503.01807")
+        by = "embeddings" if self.vectors == "embedder" else "the hidden states of the model before tuning"
+        return f"retrieval by {by}: {how[self.by]}" + (f" ({'; '.join(papers)})" if papers else "")
 
     def select(self, signals: RowSignals, size: int, rng: np.random.Generator) -> Selection:
         """Take the nearest rows.
@@ -102,7 +106,7 @@ class Retrieval(TakesAnySize):
             order = round_robin(cosines, len(cosines) if keeps_order else size, rng.permutation(cosines.shape[1]))
         else:
             order = descending(cosines.mean(axis=1, dtype=np.float64))
-        return Selection(order[:size], notes, _nearness(cosines, order) if keeps_order else None)
+        return Selection(order[:size], notes, nearness_worth(cosines, order) if keeps_order else None)
 
     @property
     def _near(self) -> float:
@@ -178,7 +182,7 @@ class CreditCoverage(TakesAnySize):
             return Selection(facility_location(scores / np.nanstd(scores, axis=0), size), notes)
         keeps_order = len(scores) <= MOST_ORDERED and bool(known_rows.all())
         order = round_robin(scores, len(scores) if keeps_order else size, rng.permutation(scores.shape[1]))
-        return Selection(order[:size], notes, _worth(scores, order) if keeps_order else None)
+        return Selection(order[:size], notes, credit_worth(scores, order) if keeps_order else None)
 
 
 _FAR = "the highest cosine is {:.2f}, where {:g} would be near"
@@ -186,7 +190,7 @@ _FAR = "the highest cosine is {:.2f}, where {:g} would be near"
 
 def _check_word(name: str, word: object, words: tuple[str, ...]) -> None:
     if not isinstance(word, str) or word not in words:
-        raise InputError(f"{name}={word!r} is unknown; pass one of {list(words)}")
+        raise InputError(unknown_name(name, word, words))
 
 
 def cosines_of(rows: EmbeddingMatrix, items: EmbeddingMatrix) -> EmbeddingMatrix:
@@ -224,22 +228,46 @@ def _of_far_items(cosines: EmbeddingMatrix, near: float) -> tuple[str, ...]:
     )
 
 
-def _nearness(cosines: EmbeddingMatrix, order: IntVector) -> RowWorth:
-    """Mean cosines with the evaluation items, which are a sample, hence the standard errors."""
-    near, n_items = np.asarray(cosines, dtype=np.float64), cosines.shape[1]
-    values = near.mean(axis=1)
-    stderr = near.std(axis=1, ddof=1) / np.sqrt(n_items) if n_items > 1 else np.zeros(len(near))
+def nearness_worth(cosines: Scores, order: IntVector) -> RowWorth:
+    """Mean cosines with the evaluation items, which are a sample, hence the standard errors.
+
+    Args:
+        cosines: ``(m, n_items)``.
+        order: Positions of rows in the order in which they are taken.
+
+    Returns:
+        What every row is worth.
+    """
+    values, stderr = _means_and_errors(cosines, np.zeros(cosines.shape[1]))
     return RowWorth(values, stderr, values[:, None], [NEARNESS], order, [])
 
 
-def _worth(credits: FloatMatrix, order: IntVector) -> RowWorth:
-    """What rows did for the mean evaluation item, to first order; items are a sample, hence the standard errors."""
-    values, n_items = credits.mean(axis=1), credits.shape[1]
-    apart = credits - credits.mean(axis=0)  # of a row beside the mean row
-    stderr = apart.std(axis=1, ddof=1) / np.sqrt(n_items) if n_items > 1 else np.zeros(len(credits))
+def credit_worth(credits: Scores, order: IntVector) -> RowWorth:
+    """What rows did for the mean evaluation item, to first order; items are a sample, hence the standard errors.
+
+    Args:
+        credits: ``(m, n_items)``.
+        order: Positions of rows in the order in which they are taken.
+
+    Returns:
+        What every row is worth.
+    """
+    values, stderr = _means_and_errors(credits, credits.mean(axis=0, dtype=np.float64))
     mean_row = np.full(len(values), values.mean())
     parts = np.stack([mean_row, values - mean_row], axis=1)
     return RowWorth(values, stderr, parts, ["any_row", "credit"], order, [])
+
+
+def _means_and_errors(signal: Scores, mean_row: FloatVector) -> tuple[FloatVector, FloatVector]:
+    """Every row's mean over items, and the standard error of its difference from a row; few rows at once in float64."""
+    values, stderr = np.empty(len(signal)), np.zeros(len(signal))
+    for start in range(0, len(signal), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        rows = np.asarray(signal[part], dtype=np.float64)
+        values[part] = rows.mean(axis=1)
+        if rows.shape[1] > 1:
+            stderr[part] = (rows - mean_row).std(axis=1, ddof=1) / np.sqrt(rows.shape[1])
+    return values, stderr
 
 
 def _telling(credits: FloatMatrix) -> BoolVector:

@@ -6,7 +6,7 @@ right ones of its topic. What a model makes of a row (see `Features`), or what t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,19 @@ from shed_hf.distributed.ranks import SingleProcess, Workers
 from shed_hf.embedding.row_features import Features, features_by_name
 from shed_hf.errors import InputError
 from shed_hf.game.utility import ChecksCredit, SupportsCredit, SupportsRowFeatures, TrainableUtility
-from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.sampling.extrapolation import extrapolate
+from shed_hf.sampling.learned_signal import LearnedSignal
+from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
+from shed_hf.utils.nearest import unknown_name
+from shed_hf.utils.warn import warn
 
-KINDS = ("ifd", "loss", "credit")
+CREDIT = "credit"
+LEARNED_CREDIT = "learned-credit"
+
+KINDS = ("ifd", "loss", "credit", LEARNED_CREDIT)
+
+SAMPLE = 4_000
+"""On so many rows, drawn at random, credit is measured where it is learned for the others."""
 
 
 CHUNK = 512
@@ -25,6 +35,24 @@ CHUNK = 512
 
 MOST_ROWS = 20_000
 """Up to so many rows ``"auto"`` pays for a training run over all of them."""
+
+
+CreditOf = Callable[[IntVector], FloatVector]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredMerit:
+    """The merit of rows, and what was measured for it.
+
+    Attributes:
+        values: ``(m,)`` higher is better; None where rows are taken at random.
+        learned: How well it was learned; None where all rows were measured.
+        credited: The ids of the rows of the training run that gave credits; none where there was no such run.
+    """
+
+    values: FloatVector | None
+    learned: LearnedSignal | None = None
+    credited: IntVector = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +65,7 @@ class Merit:
         features: What the model makes of each row ``(m, 3)``; ``(0, 3)`` where nothing needs it.
         utility: What gives credits.
         rows: The ids of the rows ``(m,)``.
+        embed: Gives their embeddings ``(m, d)``, which credit is learned from; None where that is not asked for.
     """
 
     kind: str | None
@@ -44,6 +73,7 @@ class Merit:
     features: FloatMatrix
     utility: TrainableUtility
     rows: IntVector
+    embed: Callable[[], EmbeddingMatrix] | None = None
 
     def of_rows(self, rng: np.random.Generator) -> FloatVector | None:
         """The merit of every row.
@@ -54,11 +84,43 @@ class Merit:
         Returns:
             Numbers ``(m,)``, higher is better; None where rows are taken at random.
         """
+        return self.measured(rng).values
+
+    def measured(self, rng: np.random.Generator, credit_of: CreditOf | None = None) -> MeasuredMerit:
+        """The merit of every row, and how well it was learned where it was measured on a sample.
+
+        Args:
+            rng: Draws the sample, and the order of the rows in the training run that gives credits.
+            credit_of: Gives the credits ``(s,)`` of a training run over rows, of which it gets the positions among
+                `rows` in the order of the run; None for those for all evaluation items.
+
+        Returns:
+            The merit, and what was measured for it.
+        """
+        if self.kind == LEARNED_CREDIT:
+            return self._learned(rng, credit_of or self._credit)
         if self.kind == "credit":
-            order = rng.permutation(len(self.rows))
-            credit = np.empty(len(self.rows))
-            credit[order] = _must_credit(self.utility).credit(self.rows[order])
-            return credit
+            places = np.arange(len(self.rows))
+            return MeasuredMerit(_in_random_order(credit_of or self._credit, places, rng), None, self.rows)
+        return MeasuredMerit(self._of_all())
+
+    def _learned(self, rng: np.random.Generator, credit_of: CreditOf) -> MeasuredMerit:
+        m = len(self.rows)
+        places: IntVector = np.sort(rng.permutation(m)[:SAMPLE])
+        credit = _in_random_order(credit_of, places, rng)
+        assert self.embed is not None
+        found = extrapolate(self.embed(), places, credit[:, None], rng.spawn(1)[0], noisy=True)
+        used = found.usable
+        learned = LearnedSignal("credit", found.n_sample, m, found.rank_correlation, found.r_squared, used)
+        if not used:
+            warn(f"{learned.why_not}, so rows within clusters are taken at random")
+        values = np.asarray(found.predicted[:, 0], dtype=np.float64) if used else None
+        return MeasuredMerit(values, learned, self.rows[places])
+
+    def _credit(self, places: IntVector) -> FloatVector:
+        return _must_credit(self.utility, str(self.kind)).credit(self.rows[places])
+
+    def _of_all(self) -> FloatVector | None:
         if self.kind is not None:
             values = features_by_name(self.features)[self.kind]
             return -values if self.kind == "loss" else values
@@ -72,17 +134,19 @@ def merit_of(
     rows: IntVector,
     n_rows: int,
     workers: Workers | None = None,
+    embed: Callable[[], EmbeddingMatrix] | None = None,
 ) -> Merit:
     """Measure what ``merit`` and ``features`` need of the rows; nothing is measured twice.
 
     Args:
         merit: None, one of `KINDS`, a number for each row of the dataset, or ``"auto"``: credit where the utility can
-            give it and at most `MOST_ROWS` rows take part, else None.
+            give it and at most `MOST_ROWS` rows take part; else None, with a warning where it is for their number.
         features: Features that the clustering uses, from the same measurement; None without them.
         utility: The utility whose model measures.
         rows: The ids of the rows that take part ``(m,)``.
         n_rows: How many rows the dataset has.
         workers: The ranks that share the measurement; None for this process alone.
+        embed: Gives the embeddings of those rows ``(m, d)``; None where there are none to learn from.
 
     Returns:
         What ranks the rows.
@@ -92,14 +156,39 @@ def merit_of(
     """
     check_merit(merit, features, utility, n_rows)
     if isinstance(merit, str) and merit == "auto":
-        can = isinstance(utility, ChecksCredit) and len(rows) <= MOST_ROWS and utility.can_credit()
-        merit = "credit" if can else None
+        merit = _usual(utility, len(rows))
     kind = merit if isinstance(merit, str) else None
     given = None if merit is None or kind is not None else _of_rows(_numbers(merit, n_rows), rows)
     measured = np.empty((0, 3))
     if _needs_features(kind, features):
         measured = measured_features(utility, rows, workers or SingleProcess())
-    return Merit(kind, given, measured, utility, rows)
+    return Merit(kind, given, measured, utility, rows, embed)
+
+
+def _usual(utility: TrainableUtility, n_rows: int) -> str | None:
+    if not isinstance(utility, ChecksCredit) or not utility.can_credit():
+        return None
+    if n_rows <= MOST_ROWS:
+        return "credit"
+    warn(
+        f"of more than {MOST_ROWS:,} rows credit is not measured unasked, so rows within clusters are taken at random; "
+        f'pass merit="{LEARNED_CREDIT}" to learn it from {SAMPLE:,} rows, or sampler="extrapolated" to choose single '
+        "rows by what the model says of as many, or merit=None to say that chance is meant"
+    )
+    return None
+
+
+def check_merit_name(merit: Any) -> None:
+    """Refuse a word that names no order of rows.
+
+    Args:
+        merit: As in `merit_of`; whatever is no text passes.
+
+    Raises:
+        InputError: For an unknown word.
+    """
+    if isinstance(merit, str) and merit not in ("auto", *KINDS):
+        raise InputError(unknown_name("merit", merit, ["auto", *KINDS], "a number for every row, or None"))
 
 
 def check_merit(merit: Any, features: Features | None, utility: TrainableUtility, n_rows: int) -> None:
@@ -114,13 +203,12 @@ def check_merit(merit: Any, features: Features | None, utility: TrainableUtility
     Raises:
         InputError: For an unknown ``merit``, and for a utility that cannot measure it.
     """
+    check_merit_name(merit)
     kind = merit if isinstance(merit, str) else None
     if merit is not None and kind is None:
         _numbers(merit, n_rows)
-    if kind not in (None, "auto", *KINDS):
-        raise InputError(f"merit={merit!r} is unknown; pass one of {['auto', *KINDS]}, a number for every row, or None")
-    if kind == "credit":
-        _must_credit(utility)
+    if kind in ("credit", LEARNED_CREDIT):
+        _must_credit(utility, str(kind))
     if _needs_features(kind, features):
         features_by(utility)
 
@@ -145,11 +233,18 @@ def features_by(utility: TrainableUtility) -> Callable[[IntVector], FloatMatrix]
     )
 
 
-def _must_credit(utility: TrainableUtility) -> SupportsCredit:
+def _in_random_order(credit_of: CreditOf, places: IntVector, rng: np.random.Generator) -> FloatVector:
+    order = rng.permutation(len(places))
+    credit = np.empty(len(places))
+    credit[order] = credit_of(places[order])
+    return credit
+
+
+def _must_credit(utility: TrainableUtility, merit: str) -> SupportsCredit:
     if isinstance(utility, SupportsCredit):
         return utility
     raise InputError(
-        'merit="credit" follows the rows through a training run, which this utility does not make; '
+        f'merit="{merit}" follows the rows through a training run, which this utility does not make; '
         "pass utility=FineTune(…), or numbers of your own"
     )
 

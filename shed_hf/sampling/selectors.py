@@ -4,7 +4,8 @@ A `Sampler` takes rows from valued clusters; a `RowSelector` looks at rows. It s
 computes that alone.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import numpy as np
@@ -14,6 +15,7 @@ from shed_hf.data.formats import RowFormat
 from shed_hf.embedding.row_features import features_by_name
 from shed_hf.errors import InputError
 from shed_hf.sampling.coverage import descending
+from shed_hf.sampling.learned_signal import LearnedSignal
 from shed_hf.sampling.played_game import PlayedGame, RowWorth
 from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.console import plural
@@ -28,6 +30,8 @@ Need: TypeAlias = Literal[
     "completion_lengths",
     "features",
     "credits",
+    "nearness_of",
+    "credits_of",
     "digests",
     "format",
     "outcomes",
@@ -55,6 +59,9 @@ class RowSignals:
         completion_lengths: How many tokens of each row are learned ``(m,)``.
         features: Loss, loss without the prompt and log length of each ``(m, 3)``; see `features_by_name`.
         credits: What each row does for each evaluation item ``(m, n_items)``, higher is better.
+        nearness_of: Measures some rows, given their positions ``(s,)``: the cosines of the model's hidden states with
+            those of the evaluation items ``(s, n_items)``.
+        credits_of: The same of credits, by a training run over those rows ``(s, n_items)``.
         digests: Their content ``(m, 16)``, to find rows by it; see `Pool`.
         format: How rows are read, for the digests of others.
         outcomes: What a game measured. A selector that needs it chooses after the game.
@@ -70,6 +77,8 @@ class RowSignals:
     completion_lengths: FloatVector | None = field(default=None, repr=False)
     features: FloatMatrix | None = field(default=None, repr=False)
     credits: FloatMatrix | None = field(default=None, repr=False)
+    nearness_of: Callable[[IntVector], FloatMatrix] | None = field(default=None, repr=False)
+    credits_of: Callable[[IntVector], FloatMatrix] | None = field(default=None, repr=False)
     digests: NDArray[np.uint8] | None = field(default=None, repr=False)
     format: RowFormat | None = field(default=None, repr=False)
     outcomes: PlayedGame | None = field(default=None, repr=False)
@@ -86,11 +95,13 @@ class Selection:
         places: Positions among the rows ``(size,)``, in the order they were taken.
         notes: What a reader should know of the choice, a sentence each.
         worth: What every row is worth, where the selector found it; None for others.
+        learned: How well a signal was learned by which rows were to be chosen; None for others.
     """
 
     places: IntVector
     notes: tuple[str, ...] = ()
     worth: RowWorth | None = None
+    learned: LearnedSignal | None = None
 
 
 @runtime_checkable
@@ -179,7 +190,7 @@ def select_rows(selector: RowSelector, signals: RowSignals, size: int, rng: np.r
             f"{selector} returned {len(places)} rows, {len(different)} different ones of them among the "
             f"{len(signals)}; it must return {size}, each once"
         )
-    return Selection(places, selection.notes, selection.worth)
+    return replace(selection, places=places)
 
 
 def highest(scores: FloatVector, size: int, what: str) -> Selection:
@@ -221,7 +232,8 @@ def _of_constant(scores: FloatVector, what: str) -> list[str]:
 class Longest(TakesAnySize):
     """Takes the rows with the longest completions (Zhao et al. 2024, arXiv 2402.04833).
 
-    Length is the number of tokens that are learned, or of characters where the utility has no tokenizer.
+    Length is the number of tokens that are learned, or of characters where the utility has no tokenizer, and where
+    nothing else of a curation without a game needs the model and none was named.
     """
 
     @property

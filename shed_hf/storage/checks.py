@@ -39,6 +39,7 @@ LATER_FIGURES = (
     "starts_untrained",
     "row_spread",
     "row_pairs",
+    "n_groups",
 )
 """Further ones, which earlier versions did not write: their coalitions all trained in one order."""
 
@@ -240,7 +241,7 @@ def _check_estimate(valued: ValuedPool) -> None:
     for name in ("p_value", "noise_floor", "gain_stderr", "row_spread"):
         figure = getattr(estimate, name)
         require(isinstance(figure, float) and not figure < 0 and not np.isinf(figure), f"a {name} of {figure!r}")
-    for name in ("noise_freedom", "shared_orders", "row_pairs"):
+    for name in ("noise_freedom", "shared_orders", "row_pairs", "n_groups"):
         count = getattr(estimate, name)
         require(type(count) is int and count >= 0, f"a {name} of {count!r}")
     agreement, untrained = estimate.agreement, estimate.starts_untrained

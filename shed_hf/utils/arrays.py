@@ -1,11 +1,34 @@
 """Arrays of numbers from whatever a caller has: arrays, nested lists, frames, tensors."""
 
+import math
 import sys
 from typing import Any
 
 import numpy as np
 
 from shed_hf.errors import InputError
+from shed_hf.types import FloatVector
+
+
+def number_or_none(number: float) -> float | None:
+    """A number for a table or JSON, which have no NaN.
+
+    Args:
+        number: The number; NaN for one that is not known.
+
+    Returns:
+        The number; None for NaN.
+    """
+    return None if math.isnan(number) else float(number)
+
+
+def numbers_or_none(numbers: FloatVector) -> list[float | None]:
+    """Numbers for a column of a table, as `number_or_none` makes them.
+
+    Args:
+        numbers: ``(n,)``.
+    """
+    return [number_or_none(number) for number in numbers.tolist()]
 
 
 def as_array(given: Any, named: str) -> Any:

@@ -1,6 +1,5 @@
 """Checks of the kinds of values that arguments take; each error names the argument and the value received."""
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterable
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shed_hf.errors import InputError
+from shed_hf.utils.nearest import did_you_mean
 
 
 def check_whole(least: int = 1, most: int | None = None, /, *, otherwise: str = "", **numbers: object) -> None:
@@ -46,9 +46,7 @@ def check_known(names: Iterable[str], known: Iterable[str], given_to: str) -> No
     there = sorted(known)
     for name in names:
         if name not in there:
-            near = difflib.get_close_matches(str(name), there, 1, 0.5)
-            meant = f"did you mean {near[0]!r}? it" if near else "it"
-            raise InputError(f"{given_to} has no {name!r}; {meant} takes {', '.join(there)}")
+            raise InputError(f"{given_to} has no {name!r}; {did_you_mean(name, there, 0.5)}it takes {', '.join(there)}")
 
 
 def check_flag(**flags: object) -> None:

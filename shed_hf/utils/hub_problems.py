@@ -1,6 +1,10 @@
 """What is wrong where something can't be loaded from the Hub, in words that say what to do."""
 
+import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
 
 from shed_hf.errors import HubError, InputError, ShedError
 
@@ -43,10 +47,78 @@ def hub_problem(named: str, argument: str, kind: str, error: BaseException, inst
     if answer is not None:
         return HubError(f"{what} could not be loaded: the Hub answered {answer}; try again later, or pass {instead}")
     if _is_unreachable(error):
-        return HubError(
-            f"{what} is not in the Hub's cache, and the Hub can't be reached; check the connection, or pass {instead}"
-        )
+        return _unreachable(what, instead)
     return None
+
+
+def refuse_unreachable(named: str, argument: str, kind: Literal["dataset", "model"], instead: str) -> None:
+    """Refuse a model or a dataset within seconds where nothing is in the cache and the Hub does not answer.
+
+    The libraries that load them try again and again for every file of theirs, for a minute and more.
+
+    Args:
+        named: The Hub id or the path.
+        argument: What messages call it: the name of the caller's argument.
+        kind: What is named.
+        instead: What else to pass, as an advice after a comma.
+
+    Raises:
+        HubError: Where the Hub can't be reached. What is a folder, in the cache, or no name on the Hub passes, and so
+            does all with `OFFLINE_SETTINGS`, where libraries fail at once.
+    """
+    import httpx2
+    from huggingface_hub import get_session
+    from huggingface_hub.constants import ENDPOINT, is_offline_mode
+
+    on_hub = _REPOSITORY.fullmatch(named) and not _NEVER.search(named) and not Path(named).exists()
+    if not on_hub or is_offline_mode() or _is_cached(named, kind):
+        return
+    try:
+        get_session().head(ENDPOINT, timeout=_SECONDS_TO_ANSWER)  # whatever the answer is
+    except httpx2.HTTPError as error:
+        raise _unreachable(f"{argument}={named!r}", instead) from error
+
+
+_SECONDS_TO_ANSWER = 10
+
+_REPOSITORY, _NEVER = re.compile(r"(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"), re.compile(r"--|\.\.|\.git$")
+"""What a repository of the Hub may be called, and what is nowhere in such a name."""
+
+
+def _is_cached(named: str, kind: str) -> bool:
+    """Whether a cache holds any of it; a model without a namespace may be one of sentence-transformers."""
+    from huggingface_hub.file_download import repo_folder_name
+
+    names = [named, *([f"sentence-transformers/{named}"] if kind == "model" and "/" not in named else [])]
+    folders = [repo_folder_name(repo_id=name, repo_type=kind) for name in names]
+    held = [Path(cache).expanduser() / folder / "snapshots" for cache in _caches(kind) for folder in folders]
+    if kind == "dataset":
+        held += _prepared(named)
+    return any(next(folder.glob("*/*"), None) is not None for folder in held)
+
+
+def _caches(kind: str) -> list[str]:
+    """Where libraries keep what they downloaded, as they were told by the environment."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    own = os.environ.get("SENTENCE_TRANSFORMERS_HOME") if kind == "model" else None
+    return [HF_HUB_CACHE, *([own] if own else [])]
+
+
+def _prepared(named: str) -> list[Path]:
+    """Where `datasets` keeps the rows of a dataset, whose name it writes as ``slim_orca`` for ``SlimOrca``."""
+    from datasets.config import HF_DATASETS_CACHE
+    from datasets.naming import camelcase_to_snakecase
+
+    namespace, slash, name = named.rpartition("/")
+    spellings = dict.fromkeys((name, camelcase_to_snakecase(name)))
+    return [Path(HF_DATASETS_CACHE).expanduser() / f"{namespace}{slash and '___'}{each}" for each in spellings]
+
+
+def _unreachable(what: str, instead: str) -> HubError:
+    return HubError(
+        f"{what} is not in the Hub's cache, and the Hub can't be reached; check the connection, or pass {instead}"
+    )
 
 
 def chain_of(error: BaseException | None) -> Iterator[BaseException]:

@@ -4,10 +4,11 @@ import logging
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _LIBRARIES = (
     "accelerate",
@@ -29,12 +30,23 @@ _VERBOSITY = "TRANSFORMERS_VERBOSITY"
 
 @dataclass
 class _Setting:
-    """What the user had set before the outermost call began; None outside of one."""
+    """What the user had set before the outermost call began, and how it comes back.
+
+    Attributes:
+        quiet: Whether progress was off; None outside of a call.
+        calls: How many calls are going on, in all threads.
+        back: Sets everything as it was.
+    """
 
     quiet: bool | None = None
+    calls: int = 0
+    back: ExitStack = field(default_factory=ExitStack)
 
 
 _outside = _Setting()
+
+_entering = threading.RLock()
+"""The settings are those of the process: the first of several threads changes them, and the last sets them back."""
 
 
 def quiet() -> bool:
@@ -60,17 +72,29 @@ def only_own_output() -> Iterator[None]:
     Errors are logged as ever, and a library that the user has set to tell more, or less, is left as it is. Afterwards
     everything is as it was.
     """
-    if _outside.quiet is not None:
+    with _entering:
+        if _outside.calls == 0:
+            _hush()
+        _outside.calls += 1
+    try:
         yield
-        return
-    with _settled(quiet()), ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        modules = rf"({'|'.join(map(re.escape, _WARNING_MODULES))})(\.|$)"
-        for category in (UserWarning, FutureWarning, DeprecationWarning):
-            warnings.filterwarnings("ignore", category=category, module=modules)
-        stack.enter_context(_without_bars())
-        stack.enter_context(_errors_only())
-        yield
+    finally:
+        with _entering:
+            _outside.calls -= 1
+            if _outside.calls == 0:
+                _outside.quiet = None
+                _outside.back.close()
+
+
+def _hush() -> None:
+    _outside.quiet = quiet()
+    stack = _outside.back
+    stack.enter_context(warnings.catch_warnings())
+    modules = rf"({'|'.join(map(re.escape, _WARNING_MODULES))})(\.|$)"
+    for category in (UserWarning, FutureWarning, DeprecationWarning):
+        warnings.filterwarnings("ignore", category=category, module=modules)
+    stack.enter_context(_without_bars())
+    stack.enter_context(_errors_only())
 
 
 @contextmanager

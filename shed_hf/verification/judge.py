@@ -31,6 +31,7 @@ def judge(
     ways_tried: int = 1,
     level: float = 0.95,
     margin: float | None = None,
+    n_deciding: int | None = None,
     rng: Generator,
 ) -> Verdict:
     """The verdict on chosen rows, by paired differences on the same test items.
@@ -49,6 +50,7 @@ def judge(
         ways_tried: Among how many choices the chosen rows were picked by their outcomes on these items.
         level: The confidence level of the intervals.
         margin: The loss against random rows that counts as none; by default a fifth of what these gain over no tuning.
+        n_deciding: How many items the means rest on; None for all, fewer where only some of them count.
         rng: The source of random numbers.
 
     Returns:
@@ -59,19 +61,19 @@ def judge(
             for a level or margin that can't be.
     """
     _check(chosen, random, untuned, full, ways_tried, level, margin)
-    level_each = level ** (1 / ways_tried)
-    spread = spread_over_random(chosen, random)
+    level_each, n_items = level ** (1 / ways_tried), n_deciding or chosen.shape[1]
+    spread = spread_over_random(chosen, random, n_items)
     of_chosen = spread.chosen
     over_random = _difference(chosen, random, spread, level_each, rng)
-    beside_untuned = Spread(_items(chosen, untuned[None]), chosen.shape[1], of_chosen)
+    beside_untuned = Spread(_items(chosen, untuned[None]), n_items, of_chosen)
     over_untuned = _difference(chosen, untuned[None], beside_untuned, level_each, rng)
     over_full = None
     if full is not None:
-        beside_full = Spread(_items(chosen, full), chosen.shape[1], of_chosen, others=len(full))
+        beside_full = Spread(_items(chosen, full), n_items, of_chosen, others=len(full))
         over_full = _difference(chosen, full, beside_full, level_each, rng)
     if margin is None:
         margin = MARGIN * max(float((random.mean(axis=0) - untuned).mean()), 0.0)
-    kind = _kind(over_random, over_untuned, margin, chosen.shape[1])
+    kind = _kind(over_random, over_untuned, margin, n_items)
     asks = kind in ("not shown", "no worse")
     seeds_needed = _seeds_needed(over_random.gain, spread, level_each, rng) if asks else None
     items_needed = _items_needed(over_random.gain, spread, level_each, rng) if asks else None
@@ -89,21 +91,23 @@ def judge(
         ways_tried=int(ways_tried),
         seeds_needed=seeds_needed,
         items_needed=items_needed,
+        n_deciding=None if n_items == chosen.shape[1] else n_items,
         beyond_draws=hopeless and spread.share_beyond(over_random.gain, level_each, rng) >= level,
     )
 
 
-def spread_over_random(chosen: FloatMatrix, random: FloatMatrix) -> Spread:
+def spread_over_random(chosen: FloatMatrix, random: FloatMatrix, n_deciding: int | None = None) -> Spread:
     """Where the spread of the mean difference between chosen rows and random ones comes from.
 
     Args:
         chosen: ``(seeds, n_items)`` outcomes of the chosen rows.
         random: ``(draws, n_items)`` outcomes of random subsets.
+        n_deciding: How many items the means rest on; None for all.
 
     Returns:
         The variance in its parts.
     """
-    return Spread(_items(chosen, random), chosen.shape[1], Runs.of(chosen), draws=Runs.of(random))
+    return Spread(_items(chosen, random), n_deciding or chosen.shape[1], Runs.of(chosen), draws=Runs.of(random))
 
 
 def _items(chosen: FloatMatrix, other: FloatMatrix) -> float:

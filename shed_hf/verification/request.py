@@ -16,7 +16,8 @@ class VerdictRequest:
     """The arguments of `CuratedDataset.verify`, which documents them in full and has their defaults.
 
     Attributes:
-        test_dataset: What tunings are measured on; None for a utility that brings its own items.
+        test_dataset: What tunings are measured on; None for a utility that brings its own items, unless rows
+            were chosen by groups of items.
         seeds: How many times the chosen rows are tuned on.
         draws: How many random subsets are tuned on; None for as many as seeds.
         utility: What tunes and measures; None for the curation's own.

@@ -1,6 +1,6 @@
 """What is verified: the chosen rows, the candidates, and what tunes on them and measures on test items."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,13 +9,12 @@ from shed_hf.data.pool import Pool, read_pool
 from shed_hf.data.unread_columns import refuse_media
 from shed_hf.distributed.ranks import Workers
 from shed_hf.errors import InputError
-from shed_hf.evaluation.item_groups import Macro
+from shed_hf.evaluation.item_groups import GROUPED_NAMES, Grouped, OverGroups, check_outcomes
 from shed_hf.game.precision_choice import in_shared_precision
 from shed_hf.game.utility import (
     AlignsWithPool,
     HasEvaluation,
     PlainUtility,
-    ScreensRows,
     TrainableUtility,
     UtilityFactory,
 )
@@ -23,16 +22,43 @@ from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import GroupingEntry
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.units import unit_of
-from shed_hf.types import FloatVector, IntVector
+from shed_hf.types import FloatMatrix, IntVector
 from shed_hf.utils.console import plural
-from shed_hf.utils.text import first_line
 from shed_hf.verification.deciding_items import decided_by
 from shed_hf.verification.request import VerdictRequest, VerdictStreams
 from shed_hf.verification.trials import Trial, Trials
-from shed_hf.verification.tuners import tuner_of
-from shed_hf.verification.unseen_items import OF_ITEMS, unseen
+from shed_hf.verification.tuners import screened, tuner_of
+from shed_hf.verification.unseen_items import OF_ITEMS, UnseenItems, unseen
 
 CHOSEN, DRAW, FULL = "chosen", "random draw", "candidate"
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedItems:
+    """Which items are judged, of a utility that brings its own.
+
+    Attributes:
+        places: ``(n_judged,)`` their positions among its outcomes.
+        n_items: How many outcomes it should measure.
+    """
+
+    places: IntVector
+    n_items: int
+
+    def of(self, outcomes: FloatMatrix) -> FloatMatrix:
+        """The outcomes of these items.
+
+        Args:
+            outcomes: ``(m, n_items)`` what the utility measured.
+
+        Returns:
+            ``(m, n_judged)``.
+
+        Raises:
+            InputError: For outcomes of another number of items.
+        """
+        check_outcomes(outcomes, self.n_items, f"of test_dataset= {self.n_items} items can be measured")
+        return outcomes[:, self.places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +72,8 @@ class Subject:
         dropped: How many test items were left out, by the reason; None where they could not be compared.
         notes: What is to be known of the test items.
         unit: The unit of outcomes; empty where unknown.
-        counts: ``(n_items,)`` what every test item counts, with a mean of 1; None where all count alike.
+        grouping: The groups of test items, where rows were chosen by groups; None for the mean over items.
+        judged: Which outcomes are judged; None for all of them.
     """
 
     trials: Trials
@@ -55,7 +82,8 @@ class Subject:
     dropped: dict[str, int | None]
     notes: tuple[str, ...]
     unit: str
-    counts: FloatVector | None
+    grouping: OverGroups | None
+    judged: JudgedItems | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +93,15 @@ class _Measure:
     utility: TrainableUtility
     dropped: dict[str, int | None]
     notes: tuple[str, ...]
-    counts: FloatVector | None = None
+    grouping: OverGroups | None = None
+    judged: JudgedItems | None = None
+
+    @classmethod
+    def on(cls, utility: TrainableUtility, found: "_TestItems", judged: IntVector) -> "_Measure":
+        """A utility that is judged by the test items at some positions."""
+        grouping = None if found.grouped is None else found.grouped.over(found.items, judged)
+        of_groups = () if grouping is None else (_judged_by(grouping),)
+        return cls(utility, found.dropped, (*found.notes, *of_groups), grouping)
 
 
 def subject_of(curation: Curation, request: VerdictRequest, streams: VerdictStreams, workers: Workers) -> Subject:
@@ -95,7 +131,7 @@ def subject_of(curation: Curation, request: VerdictRequest, streams: VerdictStre
     if isinstance(tuner, UtilityFactory):
         measure = _bound(tuner, pool, curation, request, streams, workers)
     else:
-        measure = _brought(tuner, pool, request)
+        measure = _brought(tuner, pool, curation, request)
     # a callable knows rows by their numbers in the source
     ids = curation.pool_rows if isinstance(measure.utility, PlainUtility) else np.arange(n_candidates)
     contents = {int(row): digest.tobytes() for row, digest in zip(ids, pool.digests, strict=True)}
@@ -108,7 +144,8 @@ def subject_of(curation: Curation, request: VerdictRequest, streams: VerdictStre
         dropped=measure.dropped,
         notes=measure.notes,
         unit=unit_of(measure.utility.describe()),
-        counts=measure.counts,
+        grouping=measure.grouping,
+        judged=measure.judged,
     )
 
 
@@ -131,11 +168,34 @@ def _bound(
 ) -> _Measure:
     if request.test_dataset is None:
         raise InputError("there is nothing to measure on; pass test_dataset= with rows that had no part in the choice")
+    found = _test_items(tuner, pool, curation, request)
+    settled = in_shared_precision(tuner, request.ledger, workers) or tuner
+    utility = settled.bind(found.pool, found.left.examples, streams.training_seed)
+    places = found.left.places
+    return _Measure.on(
+        utility, found, places[utility.evaluation.kept] if isinstance(utility, HasEvaluation) else places
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _TestItems:
+    """The test items, those that are left of them, and the pool that they were compared with."""
+
+    items: EvaluationItems
+    left: UnseenItems
+    pool: Pool
+    grouped: Grouped | None
+    dropped: dict[str, int | None]
+    notes: tuple[str, ...]
+
+
+def _test_items(tuner: UtilityFactory | None, pool: Pool, curation: Curation, request: VerdictRequest) -> _TestItems:
     recipe = curation.recipe
 
-    def screened(rows: Pool, drop_invalid: bool, name: str) -> Pool:
-        refuse_media(rows, request.columns, name)
-        return tuner.screen(rows, drop_invalid, name) if isinstance(tuner, ScreensRows) else rows
+    def shown(rows: Pool, drop_invalid: bool, name: str) -> Pool:
+        if tuner is not None:
+            refuse_media(rows, request.columns, name)
+        return screened(tuner, rows, drop_invalid, name)
 
     items = items_from(
         request.test_dataset,
@@ -143,13 +203,16 @@ def _bound(
         recipe.get("eval_columns", recipe["columns"]),
         request.drop_invalid,
         np.random.default_rng(0),  # nothing is held out
-        lambda rows: screened(rows, request.drop_invalid, "test_dataset"),
+        lambda rows: shown(rows, request.drop_invalid, "test_dataset"),
         request.columns,
         name="test_dataset",
     )
-    pool = screened(pool, False, "source").with_preambles(items.preambles)
+    grouped = _grouped(recipe["grouping"])
+    if grouped is not None:
+        grouped.check_labels(items, "test_dataset")
+    pool = shown(pool, False, "source").with_preambles(items.preambles)
     evaluation, notes = decided_by(
-        curation, pool, request.eval_dataset, tuner, lambda rows, drop: screened(rows, drop, "eval_dataset")
+        curation, pool, request.eval_dataset, tuner, lambda rows, drop: shown(rows, drop, "eval_dataset")
     )
     recorded = recipe["evaluation"]
     if evaluation is None and recorded is not None and recorded.get("digest") == items.digest:
@@ -158,38 +221,57 @@ def _bound(
             "pass rows that had no part in the choice"
         )
     left = unseen(items.examples, pool, evaluation or [], curation.valued.encoder)
-    settled = in_shared_precision(tuner, request.ledger, workers) or tuner
-    utility = settled.bind(pool, left.examples, streams.training_seed)
-    places = left.places[utility.evaluation.kept] if isinstance(utility, HasEvaluation) else left.places
-    counts, of_groups = _counts(recipe["grouping"], items, places)
     dropped = {**left.dropped, **({OF_ITEMS: None} if evaluation is None else {})}
-    return _Measure(utility, dropped, (*notes, *of_groups), counts)
+    return _TestItems(items, left, pool, grouped, dropped, notes)
 
 
-def _counts(
-    grouping: GroupingEntry | None, items: EvaluationItems, places: IntVector
-) -> tuple[FloatVector | None, tuple[str, ...]]:
-    """What test items count where the choice was by groups of evaluation items, and a note on it."""
-    if grouping is None:
-        return None, ()
-    unlike = f"test items count alike, where the choice was by {grouping['kind']} over groups"
-    if grouping["kind"] != Macro.kind:
-        return None, (unlike,)
-    try:
-        weights = Macro(grouping.get("column")).over(items, places).weights()
-    except InputError as error:
-        return None, (f"{unlike}: {first_line(error)}",)
-    groups = "groups of test items count alike, as groups of evaluation items did in the choice"
-    return None if weights is None else weights * len(places), (groups,)
+def _grouped(entry: GroupingEntry | None) -> Grouped | None:
+    return None if entry is None else GROUPED_NAMES[entry["kind"]](entry.get("column"))
 
 
-def _brought(utility: TrainableUtility, pool: Pool, request: VerdictRequest) -> _Measure:
+def _judged_by(grouping: OverGroups) -> str:
+    counts = "groups of test items count alike" if grouping.kind == "macro" else "the lowest group of test items counts"
+    return f"{counts}, by their {grouping.column!r}, as groups of evaluation items did in the choice"
+
+
+def _brought(utility: TrainableUtility, pool: Pool, curation: Curation, request: VerdictRequest) -> _Measure:
+    aligned = utility.aligned(pool) if isinstance(utility, AlignsWithPool) else utility
+    if curation.recipe["grouping"] is not None:
+        return _brought_with_groups(aligned, pool, curation, request)
     given = {"test_dataset": request.test_dataset, "eval_dataset": request.eval_dataset, "columns": request.columns}
     for name in (name for name, value in given.items() if value is not None):
         raise InputError(
             f"{name}= can't be bound to this utility, which brings its own items; leave it out and let the utility "
             "measure on test items, or pass utility=FineTune(…)"
         )
-    aligned = utility.aligned(pool) if isinstance(utility, AlignsWithPool) else utility
     note = "the utility brings its items: whether they had a part in the choice was not checked"
     return _Measure(aligned, {}, (note,))
+
+
+def _brought_with_groups(
+    utility: TrainableUtility, pool: Pool, curation: Curation, request: VerdictRequest
+) -> _Measure:
+    """The utility measures all of its items; those that repeat what was seen are left out of its outcomes."""
+    if request.test_dataset is None:
+        raise InputError(
+            f"the rows were chosen by {_grouped_by(curation)}, and it is unknown in which group each item of this "
+            "utility is; pass test_dataset= with the items that it measures on, in their order, and their groups"
+        )
+    found = _test_items(None, pool, curation, request)
+    n_items, measured = len(found.items.examples), np.arange(len(found.items.examples))
+    if isinstance(utility, HasEvaluation):
+        n_own, measured = len(utility.evaluation.items), utility.evaluation.kept
+        if n_own != n_items:
+            raise InputError(
+                f"test_dataset has {n_items} items, and the utility measures on {n_own}; pass those that it measures "
+                "on, in their order"
+            )
+    places = np.flatnonzero(np.isin(measured, found.left.places))
+    measure = _Measure.on(utility, found, measured[places])
+    return replace(measure, judged=JudgedItems(places, len(measured)))
+
+
+def _grouped_by(curation: Curation) -> str:
+    entry = curation.recipe["grouping"]
+    kind, column = ("", "") if entry is None else (entry["kind"], entry.get("column"))
+    return f"{kind} over groups of items" + (f" ({column!r})" if column else "")

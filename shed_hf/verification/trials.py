@@ -118,6 +118,20 @@ class Trials:
         compare_ranks(game)
         return game
 
+    def untuned(self, game: Game) -> Entry:
+        """Measure the model before tuning.
+
+        Args:
+            game: The game of these trials.
+
+        Returns:
+            The ledger's entry.
+
+        Raises:
+            Diverged: When an outcome is not finite.
+        """
+        return game.measurements(np.zeros((1, game.n_players), dtype=np.bool_))[0]
+
     def measure(self, game: Game) -> tuple[dict[str, TrialOutcomes], Entry]:
         """Measure every trial, and the model before tuning.
 
@@ -130,10 +144,8 @@ class Trials:
         Raises:
             Diverged: When an outcome is not finite; what was measured before is in the ledger.
         """
-        n = game.n_players
-        untuned = game.measurements(np.zeros((1, n), dtype=np.bool_))[0]
-        runs = list(self._runs.values())
-        alone = np.repeat(np.eye(n, dtype=np.bool_), runs, axis=0)
+        untuned, runs = self.untuned(game), list(self._runs.values())
+        alone = np.repeat(np.eye(game.n_players, dtype=np.bool_), runs, axis=0)
         entries = game.measurements(alone, [number for count in runs for number in range(count)])
         parts = np.split(np.arange(len(entries)), np.cumsum(runs)[:-1])
         found = {

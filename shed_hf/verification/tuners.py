@@ -47,10 +47,13 @@ def tuner_of(curation: Curation, utility: Any, model: Any) -> "UtilityFactory | 
     entry = tuner_entry_of(curation.recipe) if model is None else curation.recipe["tuner"]
     tuner = held.tuner if held is not None else None if entry is None else rebuilt(entry)
     if tuner is None:
+        beside = (
+            "without test_dataset=" if curation.recipe["grouping"] is None else "and test_dataset= for their groups"
+        )
         raise InputError(
             "the curation was measured by a utility that brings its own items, which test items can't be bound to; "
             "pass utility=FineTune(…), or utility= with a callable row_sets -> (m, n_items) that measures on test "
-            "items, without test_dataset="
+            f"items, {beside}"
         )
     return tuner if model is None else _with_model(tuner, model)
 

@@ -54,7 +54,7 @@ def unseen(
     Raises:
         InputError: Where fewer than two are left.
     """
-    in_rows, in_items = _equal_to(examples, pool, evaluation)
+    in_rows, in_items = equal_to(examples, pool, evaluation)
     texts = [pool.format.text_of(example) for example in examples]
     of_rows = pool.texts(np.flatnonzero(~pool.invalid))
     by = Lexical().fit(of_rows) if encoder is None else encoder
@@ -77,7 +77,7 @@ def check_some_left(examples: Sequence[Example], pool: Pool, evaluation: Sequenc
     Raises:
         InputError: Where fewer than two are left.
     """
-    _require_two(*_equal_to(examples, pool, evaluation))
+    _require_two(*equal_to(examples, pool, evaluation))
 
 
 def check_some_unseen(
@@ -94,7 +94,7 @@ def check_some_unseen(
     Raises:
         InputError: Where fewer than two are left.
     """
-    in_rows, in_items = _equal_to(examples, pool, evaluation)
+    in_rows, in_items = equal_to(examples, pool, evaluation)
     texts = [pool.format.text_of(example) for example in examples]
     starts = range(0, len(candidates.rows), BLOCK)
     by = Lexical().fit(pool.texts(candidates.rows)) if candidates.encoder is None else candidates.encoder
@@ -116,8 +116,17 @@ def _require_two(in_rows: BoolVector, in_items: BoolVector) -> None:
         )
 
 
-def _equal_to(examples: Sequence[Example], pool: Pool, evaluation: Sequence[Example]) -> tuple[BoolVector, BoolVector]:
-    """Which test items are a row of the pool, and which an evaluation item, but for case and blanks."""
+def equal_to(examples: Sequence[Example], pool: Pool, evaluation: Sequence[Example]) -> tuple[BoolVector, BoolVector]:
+    """Which test items are a row of the pool, and which an evaluation item, but for case and blanks.
+
+    Args:
+        examples: The test items.
+        pool: The rows.
+        evaluation: The evaluation items.
+
+    Returns:
+        Two masks ``(n_items,)``.
+    """
     texts, whole = [pool.format.text_of(example) for example in examples], [example.text for example in examples]
     keys = [key.tobytes().hex() for key in pool.keys[~pool.invalid]]
     in_rows = np.isin(_keys(whole), keys)

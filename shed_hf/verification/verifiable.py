@@ -49,7 +49,9 @@ class VerifiableCuration(Curation):
 
         Args:
             test_dataset: Rows that had no part in any choice, of the kinds that `curate` takes; at least 16 for a
-                verdict. None only for a utility that brings its own test items.
+                verdict. Where rows were chosen by groups of evaluation items (``"macro"``, ``"worst-group"``), they are
+                judged by the groups in the same column of these; pass them beside a callable as well then, in the
+                order in which it measures them. None for any other utility that brings its own test items.
             seeds: How many times the chosen rows are tuned on, at least 2; 5 by default.
             draws: How many random subsets are tuned on, at least 2; by default as many as ``seeds``.
             utility: What tunes and measures: ``FineTune(…)``, or a callable from a list of arrays of row numbers of

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from shed_hf.config.ledger_refusal import telling_what_changed
 from shed_hf.distributed.launch import workers_of_launch
 from shed_hf.distributed.ranks import MultiProcess
 from shed_hf.errors import RankError
@@ -46,7 +47,9 @@ def verify(curation: Curation, request: VerdictRequest) -> Verdict:
         subject = subject_of(curation, request, streams, workers)
         if isinstance(workers, MultiProcess) and not workers.is_main:
             return _received(work_on_subsets(subject.trials, workers, request.ledger))
-        with Ledger(request.ledger, subject.trials.header()) as ledger, outcomes_kept(ledger):
+        with telling_what_changed():
+            opened = Ledger(request.ledger, subject.trials.header())
+        with opened as ledger, outcomes_kept(ledger):
             game = subject.trials.game(ledger, workers)
             verdict = _measured(subject, game, request, streams, curation.recipe)
         workers.end(verdict.as_json())
@@ -61,20 +64,29 @@ def _measured(
         say(line)
     with progress("verifying", max(trials.n_runs + 1 - len(game.ledger), 1), "outcome") as shown:
         game.watch = shown.count
+        if subject.judged is not None:
+            subject.judged.of(trials.untuned(game).outcome[None])  # other items are refused before rows are tuned on
         found, untuned = trials.measure(game)
-    if len(untuned.outcome) < LEAST_ITEMS:
-        say(f"{plural(len(untuned.outcome), 'test item')} are too few to tell a gain from luck; pass {LEAST_ITEMS}")
-    full, counts = found.get(FULL), np.ones(len(untuned.outcome)) if subject.counts is None else subject.counts
-    verdict = judge(
-        found[CHOSEN].outcomes * counts,
-        np.concatenate([of.outcomes for name, of in found.items() if name.startswith(DRAW)]) * counts,
-        untuned.outcome * counts,
-        None if full is None else full.outcomes * counts,
-        ways_tried=request.ways_tried,
-        rng=streams.for_judging,
-    )
+    verdict = _judged(subject, found, untuned, ways_tried=request.ways_tried, rng=streams.for_judging)
+    if verdict.n_items < LEAST_ITEMS:
+        say(f"too few to tell a gain from luck: {plural(verdict.n_items, 'test item')}; pass {LEAST_ITEMS}")
     cost = _cost(subject, found, untuned, recipe)
     return replace(verdict, unit=subject.unit, dropped=subject.dropped, notes=subject.notes, cost=cost)
+
+
+def _judged(subject: Subject, found: dict[str, TrialOutcomes], untuned: Entry, **settings: Any) -> Verdict:
+    """The verdict by what is judged of outcomes: the mean over test items, or what their groups say."""
+    chosen, full = found[CHOSEN].outcomes, found.get(FULL)
+    random = np.concatenate([of.outcomes for name, of in found.items() if name.startswith(DRAW)])
+    of_full = np.empty((0, chosen.shape[1])) if full is None else full.outcomes
+    every = np.concatenate([chosen, random, untuned.outcome[None], of_full])
+    grouping = subject.grouping
+    if subject.judged is not None:
+        every = subject.judged.of(every)
+    if grouping is not None:
+        settings["n_deciding"], every = grouping.n_deciding(every), grouping.contributions(every)
+    chosen, random, (of_untuned,), of_full = np.split(every, np.cumsum([len(chosen), len(random), 1]))
+    return judge(chosen, random, of_untuned, of_full if len(of_full) else None, **settings)
 
 
 def _bill_lines(subject: Subject, game: Game, request: VerdictRequest) -> list[str]:

@@ -37,7 +37,7 @@ def test_a_comparison_is_printed_saved_and_drawn(files: Path, tiny_model: Path) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--test-dataset", "test.jsonl", "--methods", "best"], "'best', which is unknown"),
+        (["--test-dataset", "test.jsonl", "--methods", "best"], "--methods 'best' is unknown; "),
         (["--test-dataset", "test.jsonl", "--sizes", "much"], "--sizes 'much' is not a number of rows"),
         (["--test-dataset", "a=test.jsonl", "--test-dataset", "test.jsonl"], "is not NAME=DATASET"),
         (["--test-dataset", "test.jsonl", "--output", "."], "is there already"),

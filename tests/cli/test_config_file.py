@@ -21,7 +21,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a result, and a recipe as a curation has them: with the places that it wrote to."""
     folder = tmp_path_factory.mktemp("recipes")
     pool = Dataset.from_list(make_rows(40))
-    pool.to_json(folder / "pool.jsonl")
+    for name in ("pool", "a", "b", "test"):
+        pool.to_json(folder / f"{name}.jsonl")
     curated_of(pool, 10).save_to_disk(folder / "run", pages=False)
     return folder
 
@@ -43,7 +44,7 @@ PLACES = "output: taken\npush_to_hub: me/taken\nprivate: false\nledger: taken.le
     [
         (["resample", "run", "--size", "4"], "output, push_to_hub, private"),
         (["reestimate", "run", "--estimator", "banzhaf"], "output, push_to_hub, private"),
-        (["update", "run", "pool.jsonl"], "output, push_to_hub, ledger"),
+        (["update", "run", "pool.jsonl"], "output, push_to_hub, private, ledger"),
         (["score", "run", "pool.jsonl"], "output"),
     ],
     ids=["resample", "reestimate", "update", "score"],
@@ -131,14 +132,15 @@ def test_a_comparison_is_told_what_the_note_says(
 @pytest.mark.parametrize(
     ("command", "file", "expected"),
     [
-        (["verify", "run"], {"test_dataset": PLACE, "eval_dataset": PLACE, "columns": {"images": None}, "model": None,
-                             "seeds": 3, "full": False},
+        (["verify", "run"], {"test_dataset": PLACE, "eval_dataset": PLACE, "columns": {"images": None},
+                             "model": "me/own", "seeds": 3, "full": False},
          {"test_dataset": PLACE, "eval_dataset": PLACE, "columns": {"images": None}, "model": None, "seeds": 3,
           "full": False}),
-        (["transfer", "run"], {"eval_dataset": PLACE, "model": "me/other", "seed": 4},
-         {"eval_dataset": PLACE, "model": "me/other", "seed": 4, "budget": 16}),
+        (["transfer", "run", "--seed", "7"], {"eval_dataset": PLACE, "model": "me/own", "seed": 4, "budget": "4h"},
+         {"eval_dataset": PLACE, "model": None, "seed": 7, "budget": 16}),
         (["update", "run", "pool.jsonl", "--output", "new"],
-         {"eval_dataset": PLACE, "merit": None, "drop_invalid": True, "sampler": {"name": "QOCS", "most": 0.5}},
+         {"eval_dataset": PLACE, "merit": None, "drop_invalid": True, "sampler": {"name": "QOCS", "most": 0.5},
+          "budget": 400},
          {"eval_dataset": PLACE, "merit": None, "drop_invalid": True, "sampler": QOCS(most=0.5), "size": None}),
         (["resample", "run", "--size", "4", "--output", "less"], {"constraints": {"a": 0.1, "b": "0.2:random"}},
          {"constraints": {"a": Tolerance(0.1), "b": Tolerance(0.2, "random")}}),
@@ -158,6 +160,58 @@ def test_what_goes_on_with_a_result_is_told_what_the_file_says(
     Path("file.yaml").write_text(yaml.safe_dump(file))
     assert run(*command, "--config", "file.yaml").stderr == "error: seen\n"
     assert {name: told[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        (["transfer", "run"], "model, seed, budget of own.yaml: taken by curate alone; for this command pass --model, "
+                              "--seed, --budget"),
+        (["verify", "run", "--test-dataset", "pool.jsonl"],
+         "model of own.yaml: taken by curate alone; for this command pass --model"),
+        (["update", "run", "pool.jsonl", "--output", "new"], "budget of own.yaml: taken by curate alone"),
+        (["compare", "pool.jsonl", "--test-dataset", "pool.jsonl"],
+         "size, sampler, model of own.yaml: taken by curate alone; for this command pass --sizes, --methods, --models"),
+    ],
+    ids=["transfer", "verify", "update", "compare"],
+)  # fmt: skip
+def test_what_a_recipe_says_of_its_own_run_is_not_taken_for_another(
+    command: list[str], line: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stopped(*_: Any, **given: Any) -> None:
+        raise InputError("seen")
+
+    for name in ("transfer", "verify", "update"):
+        monkeypatch.setattr(CuratedDataset, name, stopped)
+    monkeypatch.setattr("shed_hf.comparison.compare.compare", stopped)
+    Path("own.yaml").write_text("size: 5\nsampler: qocs\nmodel: me/own\nseed: 4\nbudget: 4h\n")
+    caplog.set_level("INFO", logger="shed_hf")
+    assert run(*command, "--config", "own.yaml").stderr.endswith("error: seen\n")
+    assert line in caplog.text
+
+
+@pytest.mark.parametrize("command", ["transfer", "verify", "update", "resample", "compare", "score", "report"])
+def test_an_error_in_a_file_shows_its_traceback_where_that_is_asked_for(command: str) -> None:
+    Path("bad.yaml").write_text("sized: 4\n")
+    short = run(command, "--config", "bad.yaml")
+    assert (short.exit_code, short.stderr.count("\n")) == (1, 1), short.stderr
+    for arguments in (["--debug", "--config", "bad.yaml"], ["--config", "bad.yaml", "--debug"]):
+        assert isinstance(run(command, *arguments).exception, InputError)
+
+
+def test_a_word_that_is_none_is_told_with_its_line() -> None:
+    Path("bad.yaml").write_text("size: 4\nsampler: qocz\n")
+    done = run("resample", "run", "--config", "bad.yaml", "--output", "x")
+    assert done.stderr.startswith("error: line 2 of bad.yaml: sampler: 'qocz' is unknown; did you mean 'qocs'?")
+    passed = run("resample", "run", "--config", "bad.yaml", "--output", "x", "--sampler", "qwcz")
+    assert passed.stderr.startswith("error: --sampler 'qwcz' is unknown; did you mean 'qwcs'?")
+
+
+def test_a_recipe_may_leave_the_sampler_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("open.yaml").write_text("sampler: auto\nsize: 4\n")
+    done = run("resample", "run", "--config", "open.yaml", "--source", "pool.jsonl", "--output", "open")
+    assert done.exit_code == 0, done.stderr
+    assert CuratedDataset.load_from_disk("open").recipe["sampler"]["name"] == "QOCS"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`shed-hf curate`, `plan` and `resume`, with a recipe file and without, and what goes on from their result."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from tests.helpers.rows import make_rows
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
-    """Files of rows, and a recipe for them that takes few fine-tunings of a tiny model."""
+    """Files of rows, a tiny model, and a recipe for them that takes few fine-tunings."""
     folder = tmp_path_factory.mktemp("shell")
+    shutil.copytree(tiny_model, folder / "model")
+    (folder / "elsewhere").mkdir()
     for name, rows in (("pool", make_rows(40)), ("dev", make_rows(6, seed=99)), ("new", make_rows(12, seed=5))):
         Dataset.from_list(rows).to_json(folder / f"{name}.jsonl")
     recipe = {
-        "dataset": "pool.jsonl", "eval_dataset": "dev.jsonl", "size": "20%", "model": str(tiny_model), "budget": 8,
+        "dataset": "pool.jsonl", "eval_dataset": "dev.jsonl", "size": "20%", "model": "./model", "budget": 8,
         "embedder": "lexical", "clusterer": "topic", "estimator": "permutation", "sampler": "qocs", "merit": None,
         "proxies_per_cluster": 1, "learning_rate": 1e-2, "max_length": 64, "lora_r": 2, "precision": "float32",
         "output": "out", "sft_config": {"weight_decay": 0.01}, "seed": 3,
@@ -78,18 +81,24 @@ def test_the_folder_of_a_result_is_a_recipe(told: dict[str, Any]) -> None:
     assert list(first.estimate.values) == list(again.estimate.values)
 
 
-def test_a_ledger_is_resumed_with_the_call_it_is_of(told: dict[str, Any]) -> None:
-    taken = run("resume", "run.ledger")
-    assert "out exists already" in taken.stderr
-    done = run("resume", "run.ledger", "--output", "resumed", "--json")
+def test_a_ledger_is_resumed_with_the_call_it_is_of_from_any_folder(
+    told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("elsewhere")
+    taken = run("resume", "../run.ledger")
+    assert f"{Path('..').resolve() / 'out'} exists already" in taken.stderr
+    done = run("resume", "../run.ledger", "--output", "../resumed", "--json")
     assert done.exit_code == 0, done.stderr
+    monkeypatch.chdir("..")
     again = json.loads(done.stdout)
     assert (again["rows"], again["bill"]["fine_tunings"]) == (6, 0)
     assert again["clusters"] == told["clusters"]
     other = run("resume", "run.ledger", "--output", "other", "--learning-rate", "1e-3")
-    assert "holds the outcomes of another run" in other.stderr
+    assert "holds the outcomes of another run: --learning-rate was 0.01, is now 0.001; repeat" in other.stderr
+    other = run("resume", "run.ledger", "--output", "other", "--seed", "4")
+    assert "holds the outcomes of another run: --seed was 3, is now 4; repeat" in other.stderr
     nothing = run("resume", "other.ledger")
-    assert "other.ledger has no settings beside it (other.ledger.yaml is missing" in nothing.stderr
+    assert "ledger 'other.ledger' does not exist; " in nothing.stderr
 
 
 def test_plan_tells_what_a_recipe_would_take(told: dict[str, Any]) -> None:
@@ -103,14 +112,19 @@ def test_plan_tells_what_a_recipe_would_take(told: dict[str, Any]) -> None:
     assert words.stdout.startswith("3 cluster samples")
 
 
-def test_a_result_is_resampled_reestimated_and_scores_rows(told: dict[str, Any]) -> None:
+def test_a_result_is_resampled_reestimated_and_scores_rows(
+    told: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     at_hand = ["--source", "pool.jsonl", "--output"]
+    caplog.set_level("INFO", logger="shed_hf")
     done = run("resample", "out", "--size", "4", "--sampler", "qwcs", "--json", *at_hand, "less")
     assert (done.exit_code, json.loads(done.stdout)["rows"]) == (0, 4), done.stderr
+    assert "kept 4 of 40 rows, from " in caplog.text
     assert "pass how many rows to keep as --size" in run("resample", "out", "--output", "x").stderr
     done = run("reestimate", "out", "--estimator", "banzhaf", *at_hand, "other")
     assert done.exit_code == 0, done.stderr
     assert CuratedDataset.load_from_disk("other").estimate.semivalue == "banzhaf"
+    assert "kept 6 of 40 rows, from " in caplog.text
     assert "pass what values clusters as --estimator" in run("reestimate", "out", "--output", "x").stderr
     for name in ("scored.jsonl", "scored.parquet", "scored"):
         done = run("score", "out", "new.jsonl", "--output", name, "--json")

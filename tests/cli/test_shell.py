@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import shed_hf
 from shed_hf.cli import app
 from shed_hf.cli.shell import errors_in_one_line
 from shed_hf.cli.words import in_shell_words
+from shed_hf.sampling.registry import PRESETS, SAMPLERS, SELECTORS
 from shed_hf.utils.console import say
 from shed_hf.utils.warn import warn
 
@@ -34,6 +36,88 @@ def test_help_of_curate_is_grouped() -> None:
     panels = ["Data", "What to keep", "Cost", "Method", "Model and fine-tuning", "Publish"]
     places = [text.index(f"─ {panel} ─") for panel in panels]
     assert places == sorted(places)
+
+
+def help_of(command: str) -> str:
+    """The help of a command without the frames of its panels."""
+    text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).stdout
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("resample", {"--size": "", "--sampler": "as before", "--constraints": "as before", "--seed": "as before"}),
+        ("reestimate", {"--estimator": "", "--budget": "", "--sampler": "as before"}),
+        ("curate", {"--size": "auto", "--sampler": "auto", "--estimator": "least-squares", "--seed": "0"}),
+    ],
+)
+def test_help_tells_the_defaults_that_a_command_has(command: str, options: dict[str, str]) -> None:
+    text = help_of(command)
+    for option, default in options.items():
+        own = re.search(rf" {option}[ ,](.*?)(?= --[a-z]|$)", text)
+        assert own is not None, option
+        assert re.findall(r"\[default: \(?([^)\]]*)\)?\]", own[1]) == ([default] if default else []), (option, own[1])
+
+
+@pytest.mark.parametrize("command", ["curate", "resume", "resample", "reestimate", "transfer", "update", "compare"])
+def test_what_publishes_can_publish_privately(command: str) -> None:
+    assert "--private" in help_of(command)
+    assert "--push-to-hub" in help_of(command)
+
+
+@pytest.mark.parametrize("command", ["resample", "reestimate", "update"])
+def test_every_way_to_choose_is_listed_where_one_can_be_passed(command: str) -> None:
+    text = help_of(command)
+    assert all(name in text for name in [*SAMPLERS, *SELECTORS, *PRESETS])
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("curate nosuch.jsonl", "DATASET 'nosuch.jsonl' does not exist"),
+        ("curate nosuch.txt --size many --output .", "--size 'many' is not"),
+        ("curate nosuch.txt --output .", "DATASET 'nosuch.txt' does not exist"),
+        ("curate ./rows --sampler qocz", "DATASET './rows' does not exist"),
+        ("resample nosuch", "nosuch does not exist"),
+        ("reestimate nosuch --estimator x", "nosuch does not exist"),
+        ("transfer ./no/such --output .", "./no/such does not exist"),
+        ("update nosuch new.jsonl", "nosuch does not exist"),
+        ("update . new.jsonl", "NEW_ROWS 'new.jsonl' does not exist"),
+        ("verify nosuch --test-dataset no.jsonl", "nosuch does not exist"),
+        ("score nosuch no.jsonl --output x.txt", "nosuch does not exist"),
+        ("report nosuch --private", "nosuch does not exist"),
+        ("score nosuch no.jsonl", "nosuch does not exist"),
+        ("score . rows.jsonl", "there is no --output"),
+        ("verify nosuch", "nosuch does not exist"),
+        ("verify .", "there is nothing to measure on; pass --test-dataset"),
+        ("compare no.jsonl", "DATASET 'no.jsonl' does not exist"),
+        ("compare rows.jsonl", "there is nothing to compare on; pass --test-dataset"),
+        ("compare rows.jsonl --test-dataset rows.jsonl --test-objective los", "--test-objective 'los' is unknown; did"),
+        ("curate rows.jsonl --sampler qocz", "--sampler 'qocz' is unknown; did you mean 'qocs'?"),
+        ("curate rows.jsonl --objective los --output taken", "--objective 'los' is unknown; did you mean 'loss'?"),
+        ("curate rows.jsonl --size 0", "--size 0 is not a number of rows"),
+        ("curate rows.jsonl --size 150% --output taken", "--size '150%' is not"),
+        ("curate rows.jsonl --budget 1 --estimator none --sampler dsir", "--budget is about a game"),
+        (
+            "curate rows.jsonl --n-coalitions 8 --estimator none",
+            "--n-coalitions 8 is about a game, and --estimator none",
+        ),
+        ("curate rows.jsonl --sampler qocs", "pass a folder as --output"),
+        ("resume nosuch.ledger", "ledger 'nosuch.ledger' does not exist"),
+        ("resume rows.jsonl", "rows.jsonl is not a ledger"),
+        ("compare no.jsonl --test-dataset no2.jsonl --output .", "DATASET 'no.jsonl' does not exist"),
+    ],
+)
+def test_what_was_typed_first_is_told_first(
+    line: str, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    (tmp_path / "rows.jsonl").write_text('{"instruction": "a", "output": "b"}\n')
+    done = CliRunner().invoke(app, line.split())
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith(f"error: {first}")
 
 
 def test_the_version_is_told() -> None:
@@ -107,6 +191,13 @@ def test_hf_finds_it_as_an_extension(tmp_path: Path) -> None:
         ("leave them out with drop_invalid=True", "leave them out with --drop-invalid"),
         ("pass require_signal=False to choose", "pass --no-require-signal to choose"),
         ("warmup=None is not", "--warmup None is not"),
+        ("sampler='x' is unknown; pass one of a, b, or an object", "--sampler 'x' is unknown; pass one of a, b"),
+        ("merit='x' is unknown; pass one of a, or a number for every row, or None",
+         "--merit 'x' is unknown; pass one of a, or none"),
+        ("another run: seed was 0, is now 3; sft_config.seed was 1, is now 2; dataset was 'a', is now 'b'; repeat",
+         "another run: --seed was 0, is now 3; sft_config.seed was 1, is now 2; DATASET was 'a', is now 'b'; repeat"),
+        ("repo_id='x' has no namespace", "--push-to-hub 'x' has no namespace"),
+        ("new_rows='x' does not exist", "NEW_ROWS 'x' does not exist"),
     ],
 )  # fmt: skip
 def test_errors_name_options_in_the_place_of_arguments(error: str, told: str) -> None:
@@ -122,7 +213,9 @@ def test_the_commands_run_as_a_module_too() -> None:
 
 @pytest.mark.parametrize("name", ["scored.txt", "scored.JSONL", "scored.v2", "scored.json.gz"])
 def test_scores_are_not_written_to_a_file_of_unknown_kind(name: str, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["score", "nowhere", "rows.jsonl", "--output", str(tmp_path / name)])
+    (tmp_path / "rows.jsonl").touch()
+    rows, output = str(tmp_path / "rows.jsonl"), str(tmp_path / name)
+    done = CliRunner().invoke(app, ["score", str(tmp_path), rows, "--output", output])
     assert done.exit_code == 1 and f"ends in '{Path(name).suffix}'; pass a file that ends in .jsonl" in done.stderr
     assert not (tmp_path / name).exists()
 

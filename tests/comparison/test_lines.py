@@ -8,6 +8,7 @@ from shed_hf.comparison.lines import Line, lines_of
 from shed_hf.comparison.measuring import Tuned
 from shed_hf.comparison.methods import methods_from
 from shed_hf.comparison.tasks import Column
+from shed_hf.evaluation.item_groups import OverGroups
 from shed_hf.verification.judge import judge
 
 N_ITEMS, SEEDS = 30, 5
@@ -25,6 +26,9 @@ def tuned(gain: float = 0.3) -> Tuned:
 
 DESIGN = Design(methods_from({"mine": "retrieval"}), (8,), SEEDS, 1, 0, SEEDS)
 COLUMNS = [Column("test", "one", np.arange(0, 2 * N_ITEMS, 2)), Column("test", "two", np.arange(1, 2 * N_ITEMS, 2))]
+
+
+GROUPS = (np.arange(N_ITEMS) >= 10).astype(np.int64)
 
 
 def lines(measured: Tuned) -> dict[tuple[str, str], Line]:
@@ -96,9 +100,28 @@ def test_with_a_single_seed_there_is_a_mean_and_no_error() -> None:
 
 def test_groups_of_items_count_alike_in_a_macro_figure() -> None:
     measured = tuned()
-    weights = np.where(np.arange(N_ITEMS) < 10, 1.5, 0.75)
-    column = Column("test", "macro one", COLUMNS[0].places, weights)
+    column = Column("test", "macro one", COLUMNS[0].places, OverGroups("macro", GROUPS))
     found = lines_of("model", DESIGN, measured, [column], {})
     outcome = np.mean([measured.outcomes[Cell("mine", 8, seed)][::2] for seed in range(SEEDS)], axis=0)
     line = next(line for line in found if line.method == "mine")
     assert line.mean == pytest.approx((outcome[:10].mean() + outcome[10:].mean()) / 2)
+
+
+def test_only_the_lowest_group_of_items_counts_in_a_worst_group_figure() -> None:
+    measured = tuned()
+    column = Column("test", "worst-group one", COLUMNS[0].places, OverGroups("worst-group", GROUPS))
+    found = {line.method: line for line in lines_of("model", DESIGN, measured, [column], {})}
+    lowest = {
+        name: np.mean(
+            [
+                min(outcome[::2][group == GROUPS].mean() for group in (0, 1))
+                for cell, outcome in measured.outcomes.items() if cell.method == name
+            ]
+        )
+        for name in ("mine", "random")
+    }  # fmt: skip
+    assert found["mine"].mean == pytest.approx(lowest["mine"])
+    assert found["mine"].gain == pytest.approx(lowest["mine"] - lowest["random"])
+    untuned = measured.untuned[::2]
+    assert found["untuned"].mean == pytest.approx(min(untuned[group == GROUPS].mean() for group in (0, 1)))
+    assert found["mine"].items == int(((untuned[:10].mean() > untuned[10:].mean()) == GROUPS).sum())

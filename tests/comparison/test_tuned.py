@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import Dataset
+from transformers import AutoTokenizer
 
 import shed_hf
 from shed_hf import InputError
 from shed_hf.data.pool import read_pool
+from shed_hf.demo.models import SMALL_MODEL
 from shed_hf.finetuning.fine_tune import FineTune
 from tests.helpers.comparisons import line_of
 from tests.helpers.rows import TOPICS, make_rows
@@ -73,11 +75,66 @@ def test_groups_and_several_objectives_may_be_asked_for(tiny_model: Path) -> Non
     assert macro == pytest.approx((of_few + (20 * plain - 5 * of_few) / 15) / 2)
 
 
+def test_where_rows_are_chosen_by_groups_test_items_are_judged_by_them(tiny_model: Path) -> None:
+    asked = {"methods": "longest", "seeds": 2, "eval_dataset": QUIZ[::4], "test_dataset": QUIZ}
+    rest = [row for n, row in enumerate(QUIZ) if n % 4]
+    found = tuned(tiny_model, **asked, objective=shed_hf.WorstGroup("subject"))
+    assert {line.figure for line in found.lines} == {"worst-group accuracy", "worst-group choice"}
+    assert line_of(found, "longest", 4, figure="worst-group choice").items < len(rest)
+    assert any("of the lowest group can't tell a gain" in note for note in found.notes)
+    few = [row for row in rest if row["subject"] == "few"]
+    of_few, of_all = (
+        line_of(tuned(tiny_model, **asked | {"seeds": 1, "test_dataset": rows}), "untuned", 4, figure="choice").mean
+        for rows in (few, rest)
+    )
+    lowest = min(of_few, (of_all * len(rest) - of_few * len(few)) / (len(rest) - len(few)))
+    assert line_of(found, "untuned", 4, figure="worst-group choice").mean == pytest.approx(lowest, abs=1e-4)
+
+
+def test_a_test_set_of_rows_and_items_is_refused_before_a_model_is_loaded(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FineTune, "bind", lambda *_: pytest.fail("a model was loaded"))
+    seen = [*ROWS[:3], DEV[1], {**ROWS[7], "output": f"  {ROWS[7]['output'].upper()}"}]
+    refused = {
+        "all 5 items of the task 'test' repeat rows of the pool or evaluation items": {"test_dataset": seen},
+        "all 4 items of the task 'seen'": {"test_dataset": {"talk": TALK, "seen": seen[:4]}},
+        "objective='best' is unknown": {"test_dataset": TALK, "test_objective": "best"},
+    }
+    for message, changes in refused.items():
+        with pytest.raises(InputError, match=message):
+            tuned(tiny_model, **changes, ledger=tmp_path / "run.ledger")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_cannot_be_shown_the_rows_is_refused_before_another_is_tuned(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FineTune, "bind", lambda *_: pytest.fail("a model was loaded"))
+    strict = AutoTokenizer.from_pretrained(tiny_model)
+    strict.chat_template = (
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system prompts') }}{% endif %}"
+        f"{strict.chat_template}"
+    )
+    models = {"lenient": str(tiny_model), "strict": FineTune(str(tiny_model), tokenizer=strict)}
+    advised = [
+        {"messages": [{"role": "system", "content": f"Be brief {n}."}, {"role": "user", "content": row["instruction"]},
+                      {"role": "assistant", "content": row["output"]}]}
+        for n, row in enumerate(ROWS)
+    ]  # fmt: skip
+    asked = {"test_dataset": advised[40:], "eval_dataset": advised[30:40], "ledger": tmp_path / "run.ledger"}
+    with pytest.raises(InputError, match=r"the model 'strict' can't be compared with: .*no system prompts"):
+        shed_hf.compare(advised[:30], methods="longest", sizes=[4], models=models, embedder="lexical", **asked)
+    assert not list(tmp_path.iterdir())
+
+
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "only items that are seen": ({"test_dataset": ROWS[:3]}, "repeat rows of the pool or evaluation items"),
     "no task": ({"test_dataset": {}}, "has no task"),
     "an unknown objective": ({"test_objective": "best"}, "objective='best' is unknown"),
-    "the worst group": ({"test_objective": "worst-group", "test_dataset": QUIZ}, "is no mean over items"),
+    "groups that test items are not in": (
+        {"objective": shed_hf.WorstGroup("kind"), "test_dataset": TALK}, "test_dataset has no column 'kind'",
+    ),
     "an objective twice": ({"test_objective": ["loss", "loss"]}, "each once"),
     "an objective that looks at the model": (
         {"test_objective": {"talk": lambda model, tokenizer, items: np.zeros(len(items))}}, "looks at the model itself",
@@ -85,6 +142,9 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a size beyond the candidates": ({"sizes": [60], "eval_dataset": None, "test_dataset": TALK}, "can be chosen"),
     "two models of one name": ({"models": ["a/tiny", "b/tiny"]}, "two of the name 'tiny'"),
     "no model": ({"models": []}, "models= is empty"),
+    "one tokenizer for several models": (
+        {"utility": FineTune(tokenizer=AutoTokenizer.from_pretrained(SMALL_MODEL))}, "which is that of one model",
+    ),
 }  # fmt: skip
 
 

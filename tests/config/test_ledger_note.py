@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 from datasets import Dataset
-from typer.testing import CliRunner
 
-from shed_hf import CuratedDataset, InputError, curate
-from shed_hf.cli import app
+from shed_hf import InputError, LedgerError, curate
 from shed_hf.config.ledger_note import note_of, read_note, write_note
 from shed_hf.config.recipe_file import Written
 from tests.helpers.comparisons import compared
@@ -27,36 +25,19 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     return pool
 
 
-def test_a_run_is_resumed_from_another_folder(pool: Dataset, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With paths that counted from the folder in which it began: of the rows, the items and the result."""
-    Dataset.from_list(make_rows(6, seed=99)).to_json("items.jsonl")
-    line = ["curate", "pool.jsonl", "--eval-dataset", "items.jsonl", "--model", str(tiny_model)]
-    line += ["--ledger", "run.ledger", "--embedder", "lexical", "--clusterer", "topic", "--merit", "none"]
-    line += ["--estimator", "permutation", "--budget", "8", "--proxies-per-cluster", "1", "--sampler", "qocs"]
-    line += ["--size", "4"]
-    done = CliRunner().invoke(app, [*line, "--output", "first"])
-    assert done.exit_code == 0, done.output
-    here = Path.cwd()
-    Path("first").rename("moved")
-    Path("elsewhere").mkdir()
-    monkeypatch.chdir("elsewhere")
-    again = CliRunner().invoke(app, ["resume", "../run.ledger"])
-    assert again.exit_code == 0, again.output
-    resumed = CuratedDataset.load_from_disk(here / "first")
-    assert resumed.recipe["bill"]["fine_tunings"] == 0
-    assert list(resumed.rows) == list(CuratedDataset.load_from_disk(here / "moved").rows)
-
-
 def test_only_what_is_there_becomes_a_whole_path(pool: Dataset) -> None:
     Path("topic").mkdir()  # a folder with the name of a column
+    Path("own.jinja").touch()
     values = {
-        "dataset": {"path": "pool.jsonl", "split": "train"}, "eval_dataset": "me/items", "model": "me/model",
+        "dataset": {"path": "pool.jsonl", "split": "train"}, "eval_dataset": "me/items", "model": "./topic",
         "clusterer": "topic", "embedder": {"name": "SentenceTransformerEncoder", "model": "topic"}, "output": "out",
+        "sft_config": {"chat_template_path": "own.jinja", "run_name": "topic"},
     }  # fmt: skip
     write_note("run.ledger", Written(values))
     here = str(Path.cwd())
     assert read_note("run.ledger").values == {
-        "dataset": {"path": f"{here}/pool.jsonl", "split": "train"}, "eval_dataset": "me/items", "model": "me/model",
+        "dataset": {"path": f"{here}/pool.jsonl", "split": "train"}, "eval_dataset": "me/items",
+        "model": f"{here}/topic", "sft_config": {"chat_template_path": f"{here}/own.jinja", "run_name": "topic"},
         "clusterer": "topic", "embedder": {"name": "SentenceTransformerEncoder", "model": f"{here}/topic"},
         "output": f"{here}/out", "ledger": "run.ledger",
     }  # fmt: skip
@@ -100,3 +81,30 @@ def test_the_games_of_a_comparison_have_no_settings_beside_them(pool: Dataset) -
     names = [path.name for path in Path().iterdir()]
     assert any(".game-" in name for name in names)
     assert not [name for name in names if name.endswith(".yaml")]
+
+
+@pytest.mark.parametrize("model", ["me/model", "small"])
+def test_a_name_stays_a_name(model: str, pool: Dataset) -> None:
+    Path("small").mkdir()
+    write_note("run.ledger", Written({"model": model}))
+    assert read_note("run.ledger").values["model"] == model
+
+
+def test_a_ledger_that_is_not_there_is_told_with_the_nearest_that_can_be_resumed(pool: Dataset) -> None:
+    curate(pool, 4, **CHEAP, utility=ByTopic(pool), ledger="run.ledger")
+    with pytest.raises(InputError, match=r"'rum\.ledger' does not exist; did you mean 'run\.ledger'\?"):
+        read_note("rum.ledger")
+    with pytest.raises(InputError, match=r"'nowhere/x\.ledger' does not exist; pass the file"):
+        read_note("nowhere/x.ledger")
+
+
+def test_a_file_that_is_no_ledger_is_told_so(pool: Dataset) -> None:
+    with pytest.raises(LedgerError, match=r"pool\.jsonl is not a ledger"):
+        read_note("pool.jsonl")
+
+
+def test_a_ledger_without_settings_is_told_so(pool: Dataset) -> None:
+    curate(pool, 4, **CHEAP, utility=ByTopic(pool), ledger="run.ledger")
+    note_of("run.ledger").unlink()
+    with pytest.raises(InputError, match=r"run\.ledger has no settings beside it"):
+        read_note("run.ledger")

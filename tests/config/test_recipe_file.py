@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from shed_hf import InputError
-from shed_hf.config.recipe_file import as_yaml, meant, parse_recipe, read_entries, read_recipe_file
+from shed_hf.config.recipe_file import as_yaml, meant, parse_recipe, read_recipe_file
 from shed_hf.config.shed_config import SETTINGS_BY_NAME
 
 GOOD = """\
@@ -62,14 +62,13 @@ def test_numbers_are_those_that_a_reader_takes_them_for(written: str, read: obje
     assert parse_recipe(as_yaml(values, {}), "again", SETTINGS_BY_NAME).values == values
     assert yaml.safe_load(as_yaml(values, {})) == values  # other readers of YAML
     assert SETTINGS_BY_NAME["sft_config"].read([f"value={written}"]) == values["sft_config"]
-    assert read_entries(path) == [("sft_config", 1, values["sft_config"])]
 
 
 def test_a_key_stands_once_in_every_file(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text("seeds: 3\n'seeds': 4\n")
     with pytest.raises(InputError, match=r"^line 2 of .*recipe\.yaml: seeds stands in line 1 already"):
-        read_entries(path)
+        read_recipe_file(path, SETTINGS_BY_NAME)
 
 
 def test_tokens_are_not_written() -> None:

@@ -9,8 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from datasets import Dataset
 
-from shed_hf import QOCS, Features, InputError, KMeans, Permutation, Race, ShedConfig, Tolerance, curate, plan
+from shed_hf import (
+    QOCS,
+    Features,
+    InputError,
+    KMeans,
+    Permutation,
+    Race,
+    Retrieval,
+    ShedConfig,
+    Tolerance,
+    curate,
+    plan,
+)
 from shed_hf.cli import app
 from shed_hf.config.recipe_file import parse_recipe, read_recipe_file
 from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME, TUNING_NAMES
@@ -18,6 +31,9 @@ from shed_hf.curation.arguments import CurateArguments, defaults, request_of
 from shed_hf.curation.request import Request
 from shed_hf.finetuning.trainer_settings import default_args, default_peft_config
 from shed_hf.results.recipe import Recipe
+from shed_hf.sampling.row_ranking import MOST_ROWS
+from shed_hf.utils.naming import to_recipe_entry
+from tests.helpers.rows import make_rows
 
 NAMES = set(SETTINGS_BY_NAME)
 
@@ -52,7 +68,7 @@ def test_every_keyword_has_a_type_and_is_documented() -> None:
 
 
 def test_a_request_has_the_same_fields() -> None:
-    own = {"utility", "tuning", "written"}
+    own = {"utility", "tuning", "written", "lines"}
     assert {field.name for field in dataclasses.fields(Request)} - own == NAMES - TUNING_NAMES - {
         "n_clusters", "n_coalitions",
     }  # fmt: skip
@@ -168,3 +184,14 @@ def test_a_value_that_is_not_one_is_refused(given: dict[str, Any]) -> None:
     (name,) = given
     with pytest.raises(InputError, match=rf"^{name}=.* is not "):
         ShedConfig(**given)
+
+
+def test_help_says_what_chooses_among_more_rows_than_a_model_reads_unasked(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = SETTINGS_BY_NAME["sampler"].help
+    assert f"of more than {MOST_ROWS:,} rows, and without a model, qocs (without a game retrieval)" in told
+    monkeypatch.setattr("shed_hf.curation.usual_sampler.MOST_ROWS", 23)
+    rows, items = Dataset.from_list(make_rows(24)), Dataset.from_list(make_rows(6, seed=9))
+    curated = curate(rows, 6, eval_dataset=items, model=str(tiny_model), embedder="lexical", estimator=None)
+    assert curated.recipe["sampler"] == to_recipe_entry(Retrieval())

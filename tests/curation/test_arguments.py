@@ -1,5 +1,6 @@
 """What `curate` is told, by keywords and in writing."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,8 @@ def test_rows_and_sizes_of_every_kind_are_taken(rows: Any, size: Any, kept: int)
         ({"learning_rate": 1e-4, "utility": without_game}, InputError, 'learning_rate= goes with utility="fine-tune"'),
         ({"sampler": {"name": "Nonesuch"}}, InputError, "Nonesuch"),
         ({"sampler": {}}, InputError, "^sampler={} is not"),
-        ({"estimator": {"name": "Exact", "colour": 1}}, InputError, "Exact cannot be made of"),
+        ({"estimator": {"name": "Exact", "colour": 1}}, InputError, r"^estimator\.colour is no field of Exact"),
+        ({"estimator": {"name": "LeastSquares", "n_coalition": 1}}, InputError, "did you mean 'n_coalitions'"),
         ({"method": {"name": "Sprint"}}, InputError, "has the name Race"),
         ({"constraints": {"topic": "0.1:tuned"}}, InputError, "tolerances by column"),
         ({"args": 5}, InputError, "args is a int; pass a ShedConfig"),
@@ -138,18 +140,26 @@ def test_what_is_wrong_names_the_right_argument(given: dict[str, Any], kind: typ
         ("method: {name: Race, candidates: [nope]}", r"method: sampler='nope' is unknown"),
         ("method: {name: Sprint}", "method is {'name': 'Sprint'}; as a mapping it has the name Race"),
         ("estimator: {name: LeastSquares, n_coalitions: x}", r"estimator\.n_coalitions='x' is not a whole number"),
-        ("estimator: {name: Nope}", "estimator has the name 'Nope', which is unknown; pass one of .*exact"),
+        ("estimator: {name: Exakt}", r"estimator\.name='Exakt' is unknown; did you mean '[eE]xact'\? pass one of"),
+        ("sampler: qocz", "sampler='qocz' is unknown; did you mean 'qocs'"),
+        ("budget: 1:30", "budget='1:30' is not a time"),
+        (
+            "sft_config:\n  adam_beta: x",
+            r"sft_config\.adam_beta is not a field of SFTConfig; did you mean 'adam_b",
+        ),
         ("features: {name: Features, names: [hue]}", r"features"),
     ],
 )
 def test_a_wrong_field_in_a_file_is_told_with_its_line(entry: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(f"size: 4\n{entry}\n")
-    with pytest.raises(InputError, match=rf"^line 2 of .*recipe\.yaml: {told}"):
-        asked(args=path)
+    line = 2 + entry.count("\n")
+    in_file = re.sub(r"^([\w\\.]+)=", r"\1: ", told)
+    with pytest.raises(InputError, match=rf"^line {line} of .*recipe\.yaml: {in_file}"):
+        curate(ROWS, args=path, embedder="lexical")
     name, value = next(iter(parse_recipe(entry, "", SETTINGS_BY_NAME).values.items()))
     with pytest.raises(InputError, match=f"^{told}"):  # as a keyword it has no line
-        asked(**{name: value})
+        curate(ROWS, embedder="lexical", **{name: value})
 
 
 def test_plan_names_itself() -> None:

@@ -10,7 +10,7 @@ from datasets import Dataset
 from shed_hf import Lexical, Named, Shed, curate, plan, read_ledger
 from shed_hf.clustering.clusterers import HDBSCAN, Agglomerative, KMeans
 from shed_hf.curation.cluster_count import FEWEST, MOST, usual_count, with_usual_count
-from shed_hf.estimators import Exact, InRun, LeastSquares, Permutation
+from shed_hf.estimators import Exact, Hierarchical, InRun, LeastSquares, Permutation
 from shed_hf.estimators.budget import FineTunings, Seconds
 from shed_hf.estimators.registry import estimator_from
 from shed_hf.game.ledger import Ledger
@@ -26,15 +26,21 @@ from tests.helpers.rows import make_rows
         (1000, LeastSquares(), None, 50, "rows"),
         (1280, LeastSquares(), None, MOST, "most"),
         (1_000_000, LeastSquares(), None, MOST, "most"),
-        (79, LeastSquares(), None, FEWEST, "rows"),
-        (3, LeastSquares(), None, 3, "rows"),
+        (80, LeastSquares(), None, FEWEST, "rows"),
+        (79, LeastSquares(), None, FEWEST, "fewest"),
+        (3, LeastSquares(), None, 3, "fewest"),
+        (3, InRun(), None, 3, "fewest"),
         (1000, LeastSquares(), FineTunings(46), 15, "fine-tunings"),
         (1000, LeastSquares(24), None, 9, "fine-tunings"),
-        (1000, LeastSquares(), FineTunings(3), FEWEST, "fine-tunings"),
+        (1000, LeastSquares(), FineTunings(14), FEWEST, "fine-tunings"),
+        (1000, LeastSquares(), FineTunings(3), FEWEST, "fewest"),
         (1000, LeastSquares(), Seconds(60.0), 50, "rows"),
         (1000, Exact(), None, 14, "fine-tunings"),
         (1000, InRun(), None, 50, "rows"),
         (1000, Permutation(n_orders=4), None, 50, "rows"),
+        (1000, Hierarchical(), None, 50, "rows"),
+        (100_000, Hierarchical(), None, 4 * MOST, "most"),
+        (5000, Hierarchical(), FineTunings(46), 61, "fine-tunings"),
     ],
 )
 def test_it_follows_from_the_rows_and_from_what_can_be_told_apart(
@@ -54,7 +60,31 @@ def test_the_line_says_what_raises_it() -> None:
     )
     limited = usual_count(1000, LeastSquares(), FineTunings(45), 1).in_words()
     assert "as many as budget=45 can tell apart, with 3 fine-tunings for each; a larger budget= or" in limited
+    starved = usual_count(1000, LeastSquares(), FineTunings(3), 1).in_words()
+    assert starved.endswith("about 250 rows each; budget=3 can hardly tell them apart, a larger budget= can)")
     assert "64 at most, since each costs 3 fine-tunings" in usual_count(5000, LeastSquares(), None, 1).in_words()
+    finer = usual_count(5000, Hierarchical(), FineTunings(45), 1).in_words()
+    assert "4 times as many as budget=45 can tell apart, with 3 fine-tunings for each; a larger budget= or" in finer
+    rooted = usual_count(4000, Hierarchical(), None, 1).in_words()
+    assert rooted == (
+        "clusters: 190 of 4,000 rows (three times the square root of the rows, about 21 rows each; n_clusters=380 asks "
+        "for more)"
+    )
+    finest = usual_count(100_000, Hierarchical(), None, 1).in_words()
+    assert "256 at most, since each told apart costs 3 fine-tunings" in finest
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "words"),
+    [
+        (1, "1 of 1 row (one for each row; 80 rows fill the fewest that make a ranking)"),
+        (4, "4 of 4 rows (one for each row; 80 rows fill the fewest that make a ranking)"),
+        (10, "4 of 10 rows (the fewest that make a ranking, about 2 rows each; with more rows it says more)"),
+        (45, "4 of 45 rows (the fewest that make a ranking, about 11 rows each; with more rows it says more)"),
+    ],
+)
+def test_of_few_rows_the_line_says_how_few_each_cluster_has(n_rows: int, words: str) -> None:
+    assert usual_count(n_rows, LeastSquares(), None, 1).in_words() == f"clusters: {words}"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +147,7 @@ def test_a_ledger_keeps_the_number_that_it_began_with_whatever_the_budget(
 def test_what_a_plan_measured_counts_for_the_run_with_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger, told = tmp_path / "run.ledger", []
     planned = plan(POOL, 24, pilot=8, **resumed(ledger))
-    assert planned.in_ledger == len(read_ledger(ledger)) >= 10
+    assert planned.in_ledger + planned.measured_now == len(read_ledger(ledger)) >= 10
     monkeypatch.setattr("shed_hf.curation.prepare.say", told.append)
     curated = curate(POOL, 24, **resumed(ledger, budget=24))
     assert len(curated.clusters) == planned.players == 12
@@ -162,7 +192,7 @@ def test_the_bill_and_the_plan_count_outcomes_of_these_clusters_alone(
     first = curate(POOL, 24, **resumed(ledger, budget=24, clusterer=KMeans(7)))
     monkeypatch.setattr("shed_hf.curation.valuation.say", told.append)
     planned = plan(POOL, 24, **resumed(ledger, clusterer=KMeans(5)))
-    assert planned.in_ledger == 2  # v(∅), and v(N), which has few rows enough to be timed
+    assert planned.in_ledger + planned.measured_now == 2  # v(∅), and v(N), which has few rows enough to be timed
     curate(POOL, 24, **resumed(ledger, budget=24, clusterer=KMeans(7)))
     bill = next(line for line in told if line.startswith("bill:"))
     assert f"; {first.recipe['bill']['fine_tunings']} measured already" in bill

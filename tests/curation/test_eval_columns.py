@@ -48,7 +48,10 @@ def test_each_has_its_own_where_both_differ() -> None:
     [
         ({"eval_columns": EVAL_COLUMNS}, r"eval_columns=.* says how eval_dataset is read, and there is none"),
         ({"eval_dataset": ITEMS}, r"the columns of eval_dataset, .* eval_columns=, for example .*'query'.*'reply'"),
-        ({"eval_dataset": ITEMS, "eval_columns": {"instruction": "no"}}, "eval_dataset has no column 'no'"),
+        (
+            {"eval_dataset": ITEMS, "eval_columns": {"instruction": "no"}},
+            "^eval_columns=.*: eval_dataset has no column 'no'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_an_error_that_names_eval_columns(arguments: dict[str, Any], message: str) -> None:

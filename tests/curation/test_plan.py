@@ -85,7 +85,7 @@ def test_a_plan_needs_no_size_and_says_nothing_of_tokens_where_the_utility_canno
     planned = plan(POOL, **arguments())
     assert (planned.tokens, planned.flops, dict(planned.reliability)) == (0, 0.0, {})
     assert planned.memory_bytes > 2**20
-    assert (planned.fine_tunings, planned.in_ledger) == (COALITIONS + 1 + HALVES, 3)  # v(N); v(∅) and two small
+    assert (planned.fine_tunings, planned.measured_now) == (COALITIONS + 1 + HALVES, 3)  # v(N); v(∅) and two small
 
 
 # ---- the time
@@ -138,17 +138,21 @@ def test_what_the_plan_measured_is_kept_and_told(tmp_path: Path) -> None:
     path = tmp_path / "run.ledger"
     first = plan(POOL, 30, ledger=path, **arguments())
     sizes = [len(entry.blocks[0]) for entry in read_ledger(path)]
-    assert (first.in_ledger, sizes) == (3, [0, 18, 30])  # at least 16 rows, and all where there are no 64
+    assert sizes == [0, 18, 30]  # at least 16 rows, and all where there are no 64
+    assert (first.in_ledger, first.measured_now) == (0, 3)
     content = path.read_bytes()
     again = plan(POOL, 30, ledger=path, **arguments())
     assert path.read_bytes() == content
-    assert replace(again, memory_bytes=first.memory_bytes, seconds=0) == replace(first, seconds=0)
+    assert (again.in_ledger, again.measured_now) == (3, 0)
+    assert "; 3 measured now, for this plan" in str(first) and ", 3 in the ledger already" in str(again)
+    told = {"in_ledger": 0, "measured_now": 3, "memory_bytes": first.memory_bytes, "seconds": 0}
+    assert replace(again, **told) == replace(first, seconds=0)
 
 
 def test_the_run_uses_what_a_pilot_measured(tmp_path: Path) -> None:
     path = tmp_path / "run.ledger"
     planned = plan(POOL, 30, pilot=16, ledger=path, **arguments())
-    assert planned.in_ledger >= 16
+    assert planned.measured_now >= 16
     curated = curate(POOL, 30, ledger=path, **arguments())
     assert curated.recipe["bill"]["fine_tunings"] <= planned.fine_tunings - 14
     alone = curate(POOL, 30, **arguments())
@@ -250,14 +254,15 @@ def sizes(model: Path, items: Dataset) -> tuple[int, int]:
 # ---- in words
 
 PLAN = Plan(
-    players=64, rows_per_player=4.0, fine_tunings=131, in_ledger=3, rows_trained=17152, tokens=0, flops=0.0,
+    players=64, rows_per_player=4.0, fine_tunings=131, in_ledger=0, measured_now=3,
+    rows_trained=17152, tokens=0, flops=0.0,
     seconds=4000.0, memory_bytes=2**31,
 )  # fmt: skip
 
 
 def test_a_plan_in_words() -> None:
     assert str(PLAN).splitlines() == [
-        "64 cluster samples of 4 rows (players); at most 131 fine-tunings, 3 measured already",
+        "64 cluster samples of 4 rows (players); at most 131 fine-tunings; 3 measured now, for this plan",
         "17,152 rows trained",
         "about 1 h 6 min; memory 2.00 GiB",
         "how far two halves of the measurements would agree (reliability, 1 is best): unknown; pass pilot=16 to "

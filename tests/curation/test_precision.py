@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from shed_hf.hub.reproduction import code_of
 from shed_hf.utils.random_streams import Streams
 from tests.helpers.bars import shown
 from tests.helpers.rows import make_rows
+from tests.helpers.thread_ranks import at_once
 
 pytestmark = pytest.mark.filterwarnings("ignore:the values cannot be told from noise")
 
@@ -94,13 +96,10 @@ def test_a_curation_is_saved_with_it(tiny_model: Path, tmp_path: Path, monkeypat
     assert CuratedDataset.load_from_disk(tmp_path / "kept").recipe == curated.recipe
 
 
-def bound(rank: int, store: HashStore, model: Path, found: list[Any]) -> None:
+def bound(rank: int, store: HashStore, model: Path) -> Any:
     request = request_from({"dataset": POOL, "size": 8, **arguments(model)})
-    try:
-        with MultiProcess(store, rank, 2, CODEC) as workers:
-            found[rank] = bind(request, Streams(0), workers)
-    except Exception as error:
-        found[rank] = error
+    with MultiProcess(store, rank, 2, CODEC) as workers:
+        return bind(request, Streams(0), workers)
 
 
 def test_every_rank_takes_the_precision_of_rank_0(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,24 +110,16 @@ def test_every_rank_takes_the_precision_of_rank_0(tiny_model: Path, monkeypatch:
         return {"float32": 100.0, "bfloat16": 300.0}
 
     monkeypatch.setattr(module, "measured_speeds", measured)
-    store, found = HashStore(), [None, None]
-    threads = [
-        threading.Thread(target=bound, args=(rank, store, tiny_model, found), name=f"rank {rank}") for rank in (1, 0)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    headers = [problem.header() for problem in found]  # type: ignore[attr-defined]
+    store = HashStore()
+    headers = [problem.header() for problem in at_once(*(partial(bound, rank, store, tiny_model) for rank in (0, 1)))]
     assert headers[0] == headers[1]
     assert headers[0]["training"]["precision"] == "bfloat16"
     assert measuring == ["rank 0"]
 
 
 def test_another_message_in_its_place_is_refused(tiny_model: Path) -> None:
-    store, found = HashStore(), [None, None]
+    store = HashStore()
     with MultiProcess(store, 0, 2, Codec()) as main:
         main.broadcast(lambda: {"name": "float16"})
-    bound(1, store, tiny_model, found)
-    assert isinstance(found[1], RankError)
-    assert "rank 0 sent a dict for the precision; start the same command again" in str(found[1])
+    with pytest.raises(RankError, match="rank 0 sent a dict for the precision; start the same command again"):
+        bound(1, store, tiny_model)

@@ -110,7 +110,7 @@ def test_the_game_is_played_all_the_same_and_values_are_those_of_any_sampler() -
     by_value, by_row = selected("qocs"), selected(DatasetQuantization(3))
     assert by_row.estimate.values.tolist() == by_value.estimate.values.tolist()
     assert by_row.rows.tolist() != by_value.rows.tolist()
-    assert "rows chosen one by one by DatasetQuantization, whatever the clusters are worth" in repr(by_row)
+    assert "rows chosen one by one: dataset quantization, whatever the clusters are worth" in repr(by_row)
     assert "one by one" not in repr(by_value)
 
 
@@ -147,7 +147,7 @@ def test_credits_are_asked_of_the_rows_that_can_be_chosen_and_cover_the_items() 
 def test_all_rows_are_those_that_can_be_chosen() -> None:
     curated = selected(Full(), "auto", eval_dataset=Dataset.from_list([POOL[7], POOL[50], *COOKING]))
     assert sorted(curated.rows.tolist()) == [row for row in range(120) if row not in (7, 50)]
-    with pytest.raises(InputError, match=r"size=0.1 asks for 12 rows, and sampler=Full\(\) takes 120 of the 120"):
+    with pytest.raises(InputError, match=r"size=0.1 asks for 12 rows, and sampler='full' takes 120 of the 120"):
         selected("full", 0.1)
 
 
@@ -175,7 +175,11 @@ class Refusing(ByTopic):
 @pytest.mark.parametrize(
     ("sampler", "changes", "said"),
     [
-        ("retrieval", {"eval_dataset": None}, r"Retrieval\(.* compares rows with evaluation items, .* eval_dataset="),
+        (
+            "retrieval",
+            {"eval_dataset": None},
+            "='retrieval' compares rows with evaluation items, .* eval_dataset=",
+        ),
         (DSIR(), {"eval_dataset": None}, "compares rows with evaluation items"),
         (Retrieval(), {"embedder": np.random.default_rng(0).random((120, 4))}, "is a matrix without lines for them"),
         ("ifd", {}, r"this utility has no model; pass utility=FineTune"),

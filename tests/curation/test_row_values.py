@@ -41,7 +41,7 @@ def test_signals_are_weighed_by_the_game_and_rows_that_do_more_are_chosen(curate
     by_value = curated.resample(12, "qocs")
     of = Crediting().of
     assert of(curated.rows).mean() > of(by_value.rows).mean() + 0.3
-    assert "the game (rows chosen one by one by RowValues, weights" in choice_in_words(curated.recipe)
+    assert "the game (weights of signals" in choice_in_words(curated.recipe)
 
 
 def test_merits_have_a_line_for_every_row_that_could_be_chosen(curated: CuratedDataset) -> None:

@@ -38,7 +38,8 @@ def worker(**changes: Any) -> Worker:
 
 def told_by_leader(**changes: Any) -> tuple[dict[str, Any], list[Any]]:
     asked = request(**changes)
-    return {**bind(asked, Streams(asked.seed)).header(), "arguments": asked.plain_arguments()}, PLAYERS
+    problem = bind(asked, Streams(asked.seed))
+    return {**problem.header(), **problem.asked_for(asked)}, PLAYERS
 
 
 def test_what_it_measures_is_written_beside_the_ledger_and_handed_back(tmp_path: Path) -> None:
@@ -75,6 +76,7 @@ def test_what_its_own_disk_holds_of_an_earlier_run_is_handed_to_the_leader(tmp_p
             "arguments.constraints: rank 0 has '{}', this one has \"{'topic': Tolerance(amount=0.1",
         ),
         ({"dataset": Dataset.from_list(make_rows(40, seed=4))}, "dataset: rank 0 has '"),
+        ({"test_dataset": make_rows(9, seed=5)}, "test_dataset: rank 0 has None, this one has '"),
     ],
 )
 def test_another_game_than_the_leaders_is_refused_by_what_differs(changes: dict[str, Any], named: str) -> None:

@@ -1,43 +1,13 @@
-"""The door: every shape of row, every unusable cell, every kind of source."""
+"""Every shape of row is read as the same turns."""
 
 import json
-import shutil
-from pathlib import Path
 from typing import Any
 
-import datasets
-import numpy as np
 import pytest
-from datasets import Dataset, DatasetDict
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from shed_hf.data.formats import Example, InvalidCell, Turn, detect
-from shed_hf.data.loading import load_source
-from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
-from shed_hf.utils.text import is_blank
-from tests.helpers.rows import make_rows
-
-NAN = float("nan")
-TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda text: not is_blank(text))
-
-
-def read(columns: dict[str, list[Any]], mapping: dict[str, str] | None = None) -> list[Example]:
-    pool = read_pool(Dataset.from_dict(columns), mapping)
-    return pool.examples(np.arange(len(pool)))
-
-
-def said(user: str, assistant: str) -> tuple[Turn, ...]:
-    return (Turn("user", user), Turn("assistant", assistant))
-
-
-def chat(*turns: tuple[str, str | None]) -> list[dict[str, str | None]]:
-    return [{"role": role, "content": content} for role, content in turns]
-
-
-HELLO = chat(("user", "Hi"), ("assistant", "Hello"))
-
+from tests.helpers.conversations import HELLO, chat, read, said
 
 # ---- shapes
 
@@ -170,6 +140,36 @@ def test_a_message_that_cannot_be_shown_as_it_is_meant_is_refused(messages: Any,
         read_one({"messages": messages})
 
 
+@pytest.mark.parametrize("name", ["messages", "conversations", "prompt", "history"])
+@pytest.mark.parametrize(
+    "role", ["USER", "User", "Assistant", "ASSISTANT", "System", "Tool", "Developer", "Human", "GPT", "user "]
+)
+def test_a_known_role_in_capitals_is_refused_with_what_to_write(role: str, name: str) -> None:
+    spelt = [{"role": role, "content": "Hi", "name": None}, *HELLO]
+    row = {
+        "messages": {"messages": spelt},
+        "conversations": {"conversations": [{"from": each["role"], "value": each["content"]} for each in spelt]},
+        "prompt": {"prompt": spelt, "completion": [HELLO[1]]},
+        "history": {"instruction": "Q", "output": "A", "history": spelt},
+    }[name]
+    with pytest.raises(InvalidCell, match=rf"'{name}' holds .*role '{role}', .*; write '{role.strip().lower()}'"):
+        read_one(row)
+
+
+def test_a_role_that_is_like_no_known_one_is_read_as_it_is() -> None:
+    asked = chat(("ipython", "4"), ("Critic", "Right."), ("assistant", "It is 4."))
+    assert [turn.role for turn in read_one({"messages": asked}).turns] == ["ipython", "Critic", "assistant"]
+
+
+def test_a_conversation_that_nobody_answers_is_told_with_its_roles() -> None:
+    with pytest.raises(InvalidCell, match=r"no assistant turn with text; its roles are \['user', 'bot'\]$"):
+        read_one({"messages": chat(("user", "Hi"), ("bot", "Hello"), ("user", "And?"))})
+    with pytest.raises(InvalidCell, match=r"'asistant'\], of which 'asistant' may mean 'assistant'$"):
+        read_one({"messages": chat(("user", "Hi"), ("asistant", "Hello"))})
+    with pytest.raises(InvalidCell, match=r"does not end with .*; its roles are \['assistant', 'user'\]$"):
+        read_one({"prompt": chat(("user", "Hi")), "completion": chat(("assistant", "Hello"), ("user", "And?"))})
+
+
 @pytest.mark.parametrize("weight", [None, 1, 1.0])
 def test_a_message_of_full_weight_is_like_any_other(weight: Any) -> None:
     turns = [HELLO[0], {**HELLO[1], "weight": weight}]
@@ -269,6 +269,20 @@ def test_a_part_or_a_column_left_out_is_not_read() -> None:
 # ---- which shape
 
 
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (["instruction", "input", "output", "system"], {"input": None}),
+        (["question", "choices", "answer", "context"], {"answer_from_0": "answer", "context": None}),
+        (["ask", "prompt", "completion", "choices"], {"choices": None}),
+        (["query", "reply", "text"], {"instruction": "query", "output": "reply"}),
+    ],
+)
+def test_a_format_says_by_which_columns_it_is_found_again(names: list[str], columns: dict[str, str | None]) -> None:
+    found = detect(names, columns)
+    assert detect([*names, "history", "tools"], found.as_columns) == found
+
+
 def test_the_first_shape_that_fits_wins() -> None:
     columns = ["text", "question", "answer", "instruction", "output", "prompt", "completion", "messages"]
     names = []
@@ -302,198 +316,36 @@ def test_columns_that_fit_no_shape_are_named_with_what_would(
     assert all(part in str(caught.value) for part in parts), caught.value
 
 
-# ---- unusable cells
-
-GOOD = {
-    "instruction": ["a", "b"], "output": ["c", "d"], "prompt": ["a", "b"], "completion": ["c", "d"],
-    "question": ["a", "b"], "answer": ["c", "d"], "text": ["a", "b"],
-}  # fmt: skip
-OTHER = {"instruction": "output", "output": "instruction", "prompt": "completion", "completion": "prompt"}
-OTHER |= {"question": "answer", "answer": "question"}
-
-
-@pytest.mark.parametrize("column", GOOD)
-@pytest.mark.parametrize(("cell", "problem"), [(None, "None"), ("", "empty"), (" \n", "whitespace"), (7, "int")])
-def test_an_unusable_text_names_its_row_and_column(column: str, cell: Any, problem: str) -> None:
-    cells = [7, 7] if cell == 7 else [GOOD[column][0], cell]  # a column of an Arrow table has one type
-    columns = {column: cells} | ({OTHER[column]: GOOD[OTHER[column]]} if column in OTHER else {})
-    with pytest.raises(InputError) as caught:
-        read(columns)
-    assert all(part in str(caught.value) for part in (f"row {0 if cell == 7 else 1}:", f"'{column}'", problem))
-
-
-def test_nan_is_a_missing_cell() -> None:
-    with pytest.raises(InputError, match=r"2 rows .* row 0: column 'output' is None"):
-        read({"instruction": ["a", "b"], "output": [NAN, NAN]})
-
-
-def test_an_input_that_is_no_text_is_named() -> None:
-    with pytest.raises(InputError, match=r"row 0: column 'input' holds 3, a int"):
-        read({"instruction": ["a"], "input": [3], "output": ["b"]})
-
-
 @pytest.mark.parametrize(
-    "cell",
+    "mapping",
     [
-        None,
-        [],
-        chat(("user", "Hi")),
-        chat(("user", "Hi"), ("assistant", " ")),
-        chat(("user", None), ("assistant", "Hello")),
-        [{"role": None, "content": "Hi"}],
+        {"instruction": "output", "output": "output"},
+        {"instruction": "output"},
+        {"output": "instruction"},
+        {"prompt": "output", "completion": "output"},
+        {"question": "output", "answer": "output"},
+        {"question": "output", "answer_text": "output"},
+        {"instruction": "instruction", "output": "output", "input": "output"},
+        {"instruction": "instruction", "output": "output", "system": "instruction"},
     ],
+    ids=str,
 )
-def test_a_conversation_that_cannot_be_learned_from_names_its_row_and_column(cell: Any) -> None:
-    with pytest.raises(InputError, match=r"1 rows .* row 1: column 'messages' h"):
-        read({"messages": [HELLO, cell]})
+@pytest.mark.parametrize("of", ["dataset", "eval_dataset"])
+def test_two_parts_of_one_column_are_refused(mapping: dict[str, str], of: str) -> None:
+    argument = "eval_columns" if of == "eval_dataset" else "columns"
+    with pytest.raises(InputError, match=rf"^{argument}=\{{.*: one column of {of} is read as two parts"):
+        detect(["instruction", "output", "text"], mapping, of)
 
 
-def test_a_column_of_texts_is_no_column_of_conversations() -> None:
-    with pytest.raises(InputError, match=r"row 0: column 'messages' holds 'Hi', not a list"):
-        read({"messages": ["Hi"]})
-    with pytest.raises(InputError, match=r"row 0: column 'messages' holds the message 'Hi', not a dict"):
-        read({"messages": [["Hi"]]})
+def test_a_column_given_to_one_part_is_not_found_for_another() -> None:
+    found = detect(["instruction", "context", "input"], {"output": "context"})
+    assert found.columns == {"instruction": "instruction", "input": "input", "output": "context"}
+    found = detect(["instruction", "input"], {"output": "input"})
+    assert found.columns == {"instruction": "instruction", "output": "input"}
 
 
-@pytest.mark.parametrize("completion", [None, chat(("user", "Hi")), chat(("assistant", ""))])
-def test_a_completion_without_an_assistant_names_its_row_and_column(completion: Any) -> None:
-    with pytest.raises(InputError, match=r"row 1: column 'completion'|row 1: column 'prompt'"):
-        read({"prompt": [HELLO[:1]] * 2, "completion": [HELLO[1:], completion]})
-
-
-@pytest.mark.parametrize(
-    "choices", [None, [], ["red"], ["red", None], ["red", " "], ["red", "red"], {"text": ["red"], "label": ["A"]},
-                {"text": None, "label": None}]
-)  # fmt: skip
-def test_fewer_than_two_choices_name_their_row_and_column(choices: Any) -> None:
-    usable: Any = {"text": ["a", "b"], "label": ["A", "B"]} if isinstance(choices, dict) else ["a", "b"]
-    with pytest.raises(InputError, match=r"1 rows .* row 1: column 'choices' holds"):
-        read({"question": ["q", "q"], "choices": [usable, choices], "answer": ["A", "A"]})
-
-
-@pytest.mark.parametrize("choices", ["red", 3])
-def test_choices_that_are_no_list_name_their_row_and_column(choices: Any) -> None:
-    with pytest.raises(InputError, match=r"row 0: column 'choices' holds"):
-        read({"question": ["q"], "choices": [choices], "answer": ["A"]})
-
-
-@pytest.mark.parametrize(("good", "bad"), [(0, 3), (0, -1), ("A", "C"), ("A", "purple"), ("A", None), (True, True)])
-def test_an_answer_that_is_no_choice_names_its_row_and_column(good: Any, bad: Any) -> None:
-    with pytest.raises(InputError, match=r"column 'answer' holds .*, none of the 2 choices"):
-        read({"question": ["q", "q"], "choices": [["red", "blue"]] * 2, "answer": [good, bad]})
-
-
-def test_dropped_rows_are_marked_and_the_others_keep_their_numbers() -> None:
-    dataset = Dataset.from_dict({"text": ["a", None, "b", " "]})
-    pool = read_pool(dataset, drop_invalid=True)
-    assert pool.invalid.tolist() == [False, True, False, True]
-    assert (len(pool), pool.texts(np.array([2, 0]))) == (4, ["b", "a"])
-    with pytest.raises(InputError, match=r"2 rows that cannot be read.*drop_invalid=True"):
-        read_pool(dataset)
-
-
-def test_a_dataset_without_a_usable_row_is_refused_even_when_dropping() -> None:
-    with pytest.raises(InputError, match=r"eval_dataset has no row that can be read.*'text' is empty"):
-        read_pool(Dataset.from_dict({"text": ["", None]}), drop_invalid=True, name="eval_dataset")
-
-
-def test_an_invalid_cell_says_its_column() -> None:
-    with pytest.raises(InvalidCell, match="column 'text' is None"):
-        detect(["text"]).read({"text": None})
-
-
-# ---- sources
-
-
-@pytest.mark.parametrize("suffix", ["json", "jsonl", "csv", "parquet", "folder", "folder_of_splits"])
-def test_a_path_is_read_like_the_dataset_it_holds(tmp_path: Path, suffix: str) -> None:
-    dataset, path = Dataset.from_list(make_rows(6)), tmp_path / f"rows.{suffix}"
-    {
-        "json": lambda: path.write_text(json.dumps(make_rows(6))),
-        "jsonl": lambda: dataset.to_json(path),
-        "csv": lambda: dataset.to_csv(path),
-        "parquet": lambda: dataset.to_parquet(path),
-        "folder": lambda: dataset.save_to_disk(path),
-        "folder_of_splits": lambda: DatasetDict(train=dataset).save_to_disk(path),
-    }[suffix]()
-    assert load_source(path).to_list() == load_source(str(path)).to_list() == make_rows(6)
-
-
-def test_a_split_is_taken_by_name_and_need_not_be_named_when_there_is_one() -> None:
-    first, second = Dataset.from_dict({"text": ["a"]}), Dataset.from_dict({"text": ["b"]})
-    assert load_source(DatasetDict(train=first, test=second), "test")["text"] == ["b"]
-    assert load_source(DatasetDict(only=first))["text"] == ["a"]
-    for split in (None, "validation"):
-        with pytest.raises(InputError, match=rf"\['train', 'test'\], split={split!r}; pass split="):
-            load_source(DatasetDict(train=first, test=second), split)
-
-
-@pytest.mark.parametrize("thing", [None, 3, ("a",)])
-def test_anything_else_is_refused_by_its_type(thing: Any) -> None:
-    with pytest.raises(InputError, match=f"is a {type(thing).__name__}; pass a datasets.Dataset"):
-        load_source(thing)
-
-
-def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "rows.txt").write_text("a")
-    with pytest.raises(InputError, match=r"ends in '\.txt'; pass a \.jsonl"):
-        load_source(tmp_path / "rows.txt")
-
-
-def test_an_empty_dataset_is_refused() -> None:
-    with pytest.raises(InputError, match="dataset has 0 rows"):
-        read_pool(Dataset.from_dict({"text": []}))
-
-
-# ---- content
-
-
-@pytest.mark.parametrize("kind", ["torch", "numpy", "pandas", "arrow"])
-def test_the_format_a_dataset_is_set_to_does_not_matter(kind: str) -> None:
-    for columns in ({"text": ["a", "b"]}, {"messages": [HELLO, HELLO]}):
-        plain = Dataset.from_dict(columns)
-        pool, other = read_pool(plain), read_pool(plain.with_format(kind))
-        assert pool.digest == other.digest
-        assert pool.examples(np.arange(2)) == other.examples(np.arange(2))
-
-
-def test_digests_are_of_content_not_of_the_file_or_the_fingerprint(tmp_path: Path) -> None:
-    dataset = Dataset.from_list(make_rows(10))
-    dataset.save_to_disk(tmp_path / "here")
-    shutil.move(tmp_path / "here", tmp_path / "there")
-    moved = datasets.load_from_disk(tmp_path / "there")
-    assert moved._fingerprint != dataset._fingerprint
-    assert read_pool(moved).digest == read_pool(dataset).digest
-
-
-def test_digests_follow_their_rows() -> None:
-    dataset, order = Dataset.from_list(make_rows(10)), np.random.default_rng(0).permutation(10)
-    pool, shuffled = read_pool(dataset), read_pool(dataset.select(order))
-    assert (shuffled.digests == pool.digests[order]).all()
-    assert shuffled.digest != pool.digest
-    assert len(np.unique(pool.digests, axis=0)) == 10
-    assert pool.digests_of([np.array([3]), np.array([3, 1])]) == {r: pool.digests[r].tobytes() for r in (1, 3)}
-
-
-def test_keys_fold_case_and_blanks_and_digests_do_not() -> None:
-    pool = read_pool(Dataset.from_dict({"text": ["The  cat\n", "the CAT", "the cats"]}))
-    assert pool.keys[0].tobytes() == pool.keys[1].tobytes() != pool.keys[2].tobytes()
-    assert len(np.unique(pool.digests, axis=0)) == 3
-
-
-def test_columns_that_are_not_read_are_never_decoded() -> None:
-    columns = {"text": ["a", "b"], "picture": [{"bytes": b"not an image", "path": None}] * 2}
-    dataset = Dataset.from_dict(columns).cast_column("picture", datasets.Image())
-    with pytest.raises(Exception, match=r"image|Pillow"):
-        dataset[0]
-    assert read_pool(dataset).texts(np.arange(2)) == ["a", "b"]
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5))
-def test_any_text_is_read_unchanged(pairs: list[tuple[str, str]]) -> None:
-    questions, answers = [list(side) for side in zip(*pairs, strict=True)]
-    asked = read({"instruction": questions, "output": answers})
-    written = read({"prompt": questions, "completion": answers})
-    assert [example.turns for example in asked] == [said(*pair) for pair in pairs]
-    assert [example.turns for example in written] == [said(*pair) for pair in pairs]
+def test_choices_may_share_the_column_of_the_question_or_of_the_answer() -> None:
+    stem = detect(["question", "answerKey"], {"choices": "question"})
+    assert stem.columns == {"question": "question", "choices": "question", "answer": "answerKey"}
+    science = detect(["question", "distractor1", "distractor2", "distractor3", "correct_answer"])
+    assert science.columns["answer_text"] == science.columns["choice_1"] == "correct_answer"

@@ -197,7 +197,7 @@ def test_a_mapping_says_which_configuration_split_and_revision(tmp_path: Path) -
     Dataset.from_list(make_rows(6)).to_json(tmp_path / "rows.jsonl")
     assert len(load_source({"path": str(tmp_path / "rows.jsonl"), "split": "train"})) == 6
     assert len(load_source({"path": str(tmp_path)}, "train")) == 6
-    with pytest.raises(InputError, match=r"dataset has the splits \['train'\], split='test'"):
+    with pytest.raises(InputError, match=r"split='test' is unknown; dataset has the splits \['train'\]"):
         load_source({"path": str(tmp_path / "rows.jsonl"), "split": "test"})
 
 
@@ -228,3 +228,12 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(tmp_path: Path, name: s
         load_source(tmp_path / name)
     assert said in str(raised.value) and str(raised.value).startswith(str(tmp_path / name))
     assert "An error occurred" not in str(raised.value) and "StopIteration" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["saved.json", "saved.jsonl", "saved.csv", "saved.parquet", "saved"])
+@pytest.mark.parametrize("split", [None, "train"])
+def test_a_saved_dataset_loads_whatever_its_folder_is_called(name: str, split: str | None, tmp_path: Path) -> None:
+    dataset = Dataset.from_list(ROWS)
+    saved = dataset if split is None else DatasetDict({split: dataset})
+    saved.save_to_disk(tmp_path / name)
+    assert load_source(str(tmp_path / name), split).to_list() == ROWS

@@ -25,12 +25,10 @@ def tokenizer() -> PreTrainedTokenizerBase:
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_no_row_is_shown_or_learned_otherwise_than_by_trl(
-    name: str, tokenizer: PreTrainedTokenizerBase, tmp_path: Path
-) -> None:
+def test_no_row_is_shown_or_learned_otherwise_than_by_trl(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
     tokenizer.chat_template = TEMPLATES[name]
     equal = 0
-    for shape, mine, theirs in cells(tokenizer, tmp_path):
+    for shape, mine, theirs in cells(tokenizer):
         if isinstance(mine, str):
             assert mine.startswith("refused: "), (shape, mine)
         elif isinstance(theirs, str):
@@ -53,13 +51,13 @@ def test_plain_rows_and_calls_of_tools_are_not_refused(name: str, tokenizer: Pre
         assert any(label != IGNORED for label in prepared_by_us(ROWS[f"messages: {shape}"], tokenizer).labels)
 
 
-def as_completions(messages: Sequence[Row], beside: Row, tokenizer: Any, folder: Path) -> list[int]:
+def as_completions(messages: Sequence[Row], beside: Row, tokenizer: Any) -> list[int]:
     """Labels of a conversation, each answer learned as TRL learns the completion of what stands before it."""
-    ids = prepared_by_trl({"messages": list(messages), **beside}, tokenizer, folder, assistant=False).ids
+    ids = prepared_by_trl({"messages": list(messages), **beside}, tokenizer, assistant=False).ids
     labels = [IGNORED] * len(ids)
     for place in (place for place, message in enumerate(messages) if message["role"] == "assistant"):
         row = {"prompt": list(messages[:place]), "completion": [messages[place]], **beside}
-        answered = prepared_by_trl(row, tokenizer, folder)
+        answered = prepared_by_trl(row, tokenizer)
         assert ids[: len(answered.ids)] == answered.ids
         labels[: len(answered.ids)] = [max(pair) for pair in zip(labels, answered.labels, strict=False)]
     return labels
@@ -73,13 +71,13 @@ def as_completions(messages: Sequence[Row], beside: Row, tokenizer: Any, folder:
     ],
 )  # fmt: skip
 def test_without_marks_each_answer_is_learned_as_a_completion(
-    name: str, messages: list[Row], tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+    name: str, messages: list[Row], tokenizer: PreTrainedTokenizerBase
 ) -> None:
     tokenizer.chat_template = TEMPLATES[name]
     beside = {"tools": TOOLS} if CALL in messages else {}
     mine = prepared_by_us({"messages": messages, **beside}, tokenizer)
-    assert mine.ids == prepared_by_trl({"messages": messages, **beside}, tokenizer, tmp_path, assistant=False).ids
-    assert mine.labels == as_completions(messages, beside, tokenizer, tmp_path)
+    assert mine.ids == prepared_by_trl({"messages": messages, **beside}, tokenizer, assistant=False).ids
+    assert mine.labels == as_completions(messages, beside, tokenizer)
 
 
 @pytest.mark.parametrize("name", ["qwen2_5", "llama3", "phi3", "gemma3"])

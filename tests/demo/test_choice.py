@@ -109,5 +109,6 @@ def test_the_expected_time_is_made_of_the_models_own_pace(monkeypatch: pytest.Mo
     monkeypatch.setattr(choice, "pace_of", pace)
     seconds = choice.expected_seconds(setting, choice.tuner_of(setting, models.SMALL_MODEL, "float32"), 0)
     outcomes = CheckedOnHalves(setting.estimator).cost(setting.n_clusters, setting.budget).fine_tunings + 1
-    assert seconds == choice.OVERHEAD + outcomes * setting.n_items + (5 + 10 + 1) * setting.n_test
+    compared = setting.tunings + setting.draws + 1
+    assert seconds == choice.OVERHEAD + outcomes * setting.n_items + compared * setting.n_test
     assert asked == [setting.n_items]

@@ -35,11 +35,12 @@ def published(hub: LoopbackHub, tiny_model: Path) -> LoopbackHub:
 @pytest.mark.usefixtures("no_converted")
 def test_smollm2_comes_from_the_hub_and_then_from_its_cache(published: LoopbackHub, tiny_model: Path) -> None:
     first = models.locate_smollm2()
-    assert first.origin == "the Hub"
+    assert (first.origin, dict(first.curate_with)) == ("the Hub", {})
     assert (first.folder / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
     asked = len(published.requests)
     again = models.locate_smollm2()
     assert (again.folder, again.origin) == (first.folder, "the Hub's cache")
+    assert again.curate_with == {"embedder": "lexical"}
     assert len(published.requests) == asked
 
 
@@ -68,6 +69,7 @@ def test_without_a_hub_what_was_converted_from_a_package_earlier_is_taken(
     found = models.locate_smollm2()
     assert found.folder == tmp_path / "converted" / "SmolLM2-135M-Instruct"
     assert found.origin == "the package no_such_package, converted earlier"
+    assert found.curate_with == {"model": str(found.folder), "embedder": "lexical"}
 
 
 def test_the_precision_is_that_which_fine_tuning_would_choose(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,12 @@ import json
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.settings import DAMAGES
 
+KINDS = ("answers shuffled", "words shuffled", "boilerplate", "capitals", "plain text")
+
 
 def test_damage_strikes_whole_topics_and_nothing_else() -> None:
-    sound, kinds = demo_pool.as_json(demo_pool.rows("pool")), [*DAMAGES, "answers shuffled"]
+    sound, kinds = demo_pool.as_json(demo_pool.rows("pool")), [*KINDS, KINDS[0]]
+    assert set(DAMAGES) <= set(kinds)
     hurt = demo_pool.damaged(sound, kinds, seed=3)
     by_topic = {row["topic"]: row["damage"] for row in hurt}
     assert sorted(filter(None, by_topic.values())) == sorted(kinds)
@@ -21,6 +24,8 @@ def test_damage_strikes_whole_topics_and_nothing_else() -> None:
                 assert sorted(after["output"].split()) == sorted(before["output"].split())
             case "boilerplate":
                 assert after["output"] == demo_pool.BOILERPLATE
+            case "capitals":
+                assert after["output"] == before["output"].upper() != before["output"]
             case "plain text":
                 assert after["output"] == json.loads(before["output"])["reply"]
             case _:

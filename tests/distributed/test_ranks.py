@@ -1,8 +1,8 @@
 """Several ranks around one store: who takes what, what arrives, and what happens when one fails."""
 
-import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,26 +10,18 @@ from torch.distributed import HashStore
 
 from shed_hf import InputError, RankError
 from shed_hf.distributed.ranks import MultiProcess, SingleProcess
+from tests.helpers.thread_ranks import at_once
 
 
 def ranks_of(size: int, main: Callable[[MultiProcess], Any], work: Callable[[MultiProcess], Any]) -> list[Any]:
     """What each rank returns or raises, each in a thread of its own."""
-    store, found = HashStore(), [None] * size
+    store = HashStore()
 
-    def run(rank: int) -> None:
-        try:
-            with MultiProcess(store, rank, size) as workers:
-                found[rank] = main(workers) if workers.is_main else work(workers)
-        except BaseException as error:
-            found[rank] = error  # type: ignore[call-overload]
+    def run(rank: int) -> Any:
+        with MultiProcess(store, rank, size) as workers:
+            return main(workers) if workers.is_main else work(workers)
 
-    threads = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(size)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    return found
+    return at_once(*(partial(run, rank) for rank in range(size)))
 
 
 def squared(by: list[int], rank: int, seconds: Callable[[int], float] = lambda _: 0.0) -> Callable[[int], int]:

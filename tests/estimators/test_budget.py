@@ -24,7 +24,7 @@ from shed_hf.estimators.budget import (
 )
 from tests.helpers.rows import make_rows
 
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=25, deadline=None)
 
 
 # ---- what they say

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shed_hf.estimators.bayesian_regression import Observed, posterior
-from shed_hf.estimators.coalition_design import choose_pairs, draw_beyond, draw_pairs
+from shed_hf.estimators.coalition_design import choose_pairs, draw_beyond, draw_pairs, further_pairs
 from shed_hf.estimators.priors import covariance_roots
 from shed_hf.types import CoalitionMatrix, FloatVector
 
@@ -23,7 +23,7 @@ def error(coalitions: CoalitionMatrix, worth: FloatVector, rng: np.random.Genera
 
 def test_values_from_chosen_coalitions_err_less_than_from_random_ones() -> None:
     n, chosen, random = 10, [], []
-    for seed in range(12):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         worth = rng.normal(size=n)
         chosen.append(error(draw_pairs(n, 10, rng), worth, rng))
@@ -77,7 +77,7 @@ def test_all_that_is_left_can_be_drawn_beyond_known_coalitions() -> None:
 
 def test_values_from_coalitions_beyond_known_ones_err_less_than_from_random_ones() -> None:
     n, designed, chance = 10, [], []
-    for seed in range(12):
+    for seed in range(8):
         rng = np.random.default_rng(seed)
         old = draw_pairs(7, 8, rng)
         known = np.zeros((len(old), n), dtype=bool)
@@ -87,3 +87,20 @@ def test_values_from_coalitions_beyond_known_ones_err_less_than_from_random_ones
         designed.append(error(np.concatenate([known, draw_beyond(n, 6, known, rng)]), worth, rng))
         chance.append(error(random, worth, rng))
     assert np.mean(designed) < np.mean(chance)
+
+
+@pytest.mark.parametrize(("n", "known", "n_pairs"), [(10, 0, 12), (10, 8, 12), (4, 3, 9), (5, 15, 3), (1, 0, 2)])
+def test_further_pairs_are_new_and_as_many_as_there_are(n: int, known: int, n_pairs: int) -> None:
+    before = draw_pairs(n, known, np.random.default_rng(1))[::2]
+    found = further_pairs(before, n_pairs, np.random.default_rng(2))
+    everything = 2 ** (n - 1) - 1
+    assert len(found) == min(n_pairs, everything - len(before))
+    lines = {line.tobytes() for firsts in (before, found) for line in (*firsts, *~firsts)}
+    assert len(lines) == 2 * (len(before) + len(found))
+
+
+def test_further_pairs_part_players_who_were_never_apart() -> None:
+    """Two players stood together in all pairs before; what is left to learn is which of them it was."""
+    together = np.repeat(draw_pairs(6, 16, np.random.default_rng(0))[::2], [1, 1, 1, 1, 1, 2], axis=1)
+    found = further_pairs(together, 6, np.random.default_rng(1))
+    assert (found[:, 5] != found[:, 6]).mean() >= 0.8

@@ -52,7 +52,7 @@ def test_games_drawn_from_the_priors_are_held_by_two_standard_errors(n_pairs: in
     root, coalitions = covariance_roots(None, 7)[0], everyone(7)
     parts = np.stack([kernel.covariance(coalitions, coalitions) for kernel in kernels_of(root)])
     held = []
-    for prior in priors_of(root)[::2]:
+    for prior in priors_of(root)[::3]:
         covariance = np.tensordot(prior.variances, parts, axes=1)
         drawn = np.linalg.cholesky(covariance + 1e-9 * np.eye(2**n)) @ rng.normal(size=2**n)
         asked = draw_pairs(n, n_pairs, rng)
@@ -79,7 +79,7 @@ def redundant(inside: FloatMatrix, worth: FloatVector) -> FloatVector:
 def test_games_of_other_kinds_are_held_as_well(game: object, noise: float) -> None:
     n, rng, held = 8, np.random.default_rng(3), []
     assert callable(game)
-    for _ in range(20):
+    for _ in range(12):
         utilities = game(everyone(n).astype(float), rng.normal(size=n))
         asked = draw_pairs(n, 16, rng)
         luck = noise * utilities.std() * rng.normal(size=len(asked))

@@ -17,7 +17,8 @@ from shed_hf.testing import AdditiveGame, TableGame
 from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector
 from tests.helpers.games import Counting, each_prior, game_of, game_over, members, rng_of, shapley, utilities
 
-quick = settings(max_examples=20, deadline=None)
+pytestmark = pytest.mark.usefixtures("p_values_are_not_asked")
+quick = settings(max_examples=12, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -168,7 +169,6 @@ def held(name: str, estimator: LeastSquares, n: int, n_games: int) -> float:
     return float(np.mean(within))
 
 
-@pytest.mark.usefixtures("p_values_are_not_asked")
 @pytest.mark.parametrize(("prior", "n_games"), [("embedding", 4), ("independent", 7)])
 def test_two_standard_errors_hold_the_exact_values_nineteen_times_of_twenty(prior: Any, n_games: int) -> None:
     shares = {name: held(name, LeastSquares(40, prior), 10, n_games) for name in FAMILIES}
@@ -178,7 +178,6 @@ def test_two_standard_errors_hold_the_exact_values_nineteen_times_of_twenty(prio
     assert 0.85 <= np.mean(list(shares.values())) <= 0.99, shares
 
 
-@pytest.mark.usefixtures("p_values_are_not_asked")
 @pytest.mark.parametrize("name", ["gloves", "majority"])
 def test_error_bars_hold_at_the_usual_number_of_coalitions(name: str) -> None:
     assert held(name, LeastSquares(prior="independent"), 12, 8) >= 0.7
@@ -188,7 +187,6 @@ def test_error_bars_of_kernel_shap_hold_where_the_ridge_is_strong() -> None:
     assert held("majority", LeastSquares(40, None), 10, 12) >= 0.8
 
 
-@pytest.mark.usefixtures("p_values_are_not_asked")
 @pytest.mark.parametrize(("n_items", "spread", "bent"), [(5, 0.5, False), (16, 0.5, True), (16, 0.1, False)])
 def test_error_bars_are_for_other_items_of_the_same_kind(n_items: int, spread: float, bent: bool) -> None:
     within, narrow = [], []
@@ -216,7 +214,7 @@ def test_all_coalitions_are_drawn_when_more_are_asked_for(n: int) -> None:
 
 
 @quick
-@given(n=st.integers(1, 40), n_pairs=st.integers(1, 60), seed=seeds)
+@given(n=st.integers(1, 24), n_pairs=st.integers(1, 30), seed=seeds)
 def test_coalitions_come_in_different_pairs_of_complements(n: int, n_pairs: int, seed: int) -> None:
     drawn = draw_pairs(n, n_pairs, np.random.default_rng(seed))
     assert drawn.shape == (2 * min(n_pairs, 2 ** (n - 1) - 1), n)

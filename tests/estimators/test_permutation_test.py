@@ -1,5 +1,6 @@
 """Could chance have made a ranking? p-values of games that tell nothing and of games that do, and the gate on them."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,9 +22,14 @@ from shed_hf.estimators import (
 )
 from shed_hf.estimators import significance as signal
 from shed_hf.estimators.bayesian_regression import Observed
-from shed_hf.estimators.coalition_design import draw_pairs
+from shed_hf.estimators.coalition_design import draw_pairs, random_pairs
 from shed_hf.estimators.permutation import draw_orders
-from shed_hf.estimators.permutation_test import p_value_of_coalitions, p_value_of_replicates
+from shed_hf.estimators.permutation_test import (
+    p_value_of_coalitions,
+    p_value_of_pairs,
+    p_value_of_players,
+    p_value_of_replicates,
+)
 from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector
 from tests.helpers.failed_checks import halves, luck
 from tests.helpers.games import game_of, members, rng_of
@@ -36,6 +42,11 @@ def observed(coalitions: CoalitionMatrix, v: Callable[[CoalitionMatrix], FloatVe
     ends = np.stack([np.zeros_like(coalitions[0]), np.ones_like(coalitions[0])])
     v_empty, v_grand = v(ends)
     return Observed(coalitions, v(coalitions), np.ones(len(coalitions)), float(v_empty), float(v_grand))
+
+
+@functools.cache
+def pairs_of(n: int, n_pairs: int, seed: int) -> CoalitionMatrix:
+    return draw_pairs(n, n_pairs, rng_of(seed))
 
 
 def walked(n: int, n_pairs: int, rng: np.random.Generator) -> CoalitionMatrix:
@@ -52,12 +63,6 @@ def assert_uniform(p_values: FloatVector) -> None:
     assert (p_values <= 1).all()
 
 
-@pytest.fixture
-def fewer_shuffles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """p-values are as uniform on a coarser grid."""
-    monkeypatch.setattr(permutation_test, "SHUFFLES", 99)
-
-
 # ---- of coalitions
 
 
@@ -67,7 +72,7 @@ def fewer_shuffles(monkeypatch: pytest.MonkeyPatch) -> None:
     [(draw_pairs, 8, 20, 0.0), (draw_pairs, 8, 12, 20.0), (draw_pairs, 20, 20, 20.0), (walked, 10, 20, 20.0)],
 )
 def test_p_values_of_coalitions_that_tell_nothing_are_uniform(draw: Any, n: int, n_pairs: int, bend: float) -> None:
-    p_values = []
+    p_values, drawn = [], [draw(n, n_pairs, rng_of(number, n, 8)) for number in range(6)]
     for seed in range(N_SEEDS):
         rng = rng_of(seed, n, 9)
 
@@ -75,7 +80,7 @@ def test_p_values_of_coalitions_that_tell_nothing_are_uniform(draw: Any, n: int,
             share = coalitions.mean(axis=1)
             return bend * share * (2 - share) + rng.normal(size=len(share))
 
-        p_values.append(p_value_of_coalitions(observed(draw(n, n_pairs, rng), v)))
+        p_values.append(p_value_of_coalitions(observed(drawn[seed % 6], v)))
     assert_uniform(np.array(p_values))
 
 
@@ -86,12 +91,12 @@ def test_p_values_are_no_smaller_for_a_step_over_the_size(n: int, n_pairs: int, 
     """Players who are all alike: a simple majority."""
     p_values = []
     for seed in range(20):
-        rng = rng_of(seed)
+        rng = rng_of(seed, 1)
 
         def v(coalitions: CoalitionMatrix, rng: np.random.Generator = rng) -> FloatVector:
             return (coalitions.mean(axis=1) > 0.5) + noise * rng.normal(size=len(coalitions))
 
-        p_values.append(p_value_of_coalitions(observed(draw_pairs(n, n_pairs, rng), v)))
+        p_values.append(p_value_of_coalitions(observed(pairs_of(n, n_pairs, seed), v)))
     assert np.mean(np.array(p_values) <= 0.05) <= 0.2
 
 
@@ -126,6 +131,74 @@ def test_the_p_value_of_fewer_than_four_coalitions_is_unknown(n: int, m: int) ->
 def test_utilities_that_are_all_equal_tell_nothing() -> None:
     for n in (3, 8, 20):
         assert p_value_of_coalitions(observed(draw_pairs(n, 15, rng_of(0)), lambda s: np.zeros(len(s)))) == 1
+
+
+# ---- of pairs, where players move in groups
+
+
+def in_groups(n: int, n_groups: int, n_pairs: int, rng: np.random.Generator) -> CoalitionMatrix:
+    """Pairs of coalitions of groups of any size."""
+    owners = np.unique(rng.integers(0, n_groups, n), return_inverse=True)[1]
+    return random_pairs(int(owners.max()) + 1, n_pairs, rng)[:, owners]
+
+
+@pytest.mark.usefixtures("fewer_shuffles")
+@pytest.mark.parametrize(("n_groups", "n_pairs", "bend"), [(8, 12, 0.0), (16, 30, 4.0), (30, 60, 4.0)])
+def test_p_values_of_pairs_that_tell_nothing_are_uniform(n_groups: int, n_pairs: int, bend: float) -> None:
+    p_values = []
+    for seed in range(N_SEEDS):
+        rng = rng_of(seed, n_groups, 7)
+
+        def v(coalitions: CoalitionMatrix, rng: np.random.Generator = rng) -> FloatVector:
+            return bend * np.log1p(coalitions.sum(axis=1) / 10) + 0.2 * rng.normal(size=len(coalitions))
+
+        p_values.append(p_value_of_pairs(observed(in_groups(60, n_groups, n_pairs, rng), v)))
+    assert_uniform(np.array(p_values))
+
+
+def test_p_values_of_pairs_that_tell_groups_apart_are_small() -> None:
+    for seed in range(10):
+        rng = rng_of(seed)
+        worth = rng.normal(size=60)
+        seen = observed(in_groups(60, 12, 30, rng), lambda s, worth=worth: np.tanh(s @ worth / 20))
+        assert p_value_of_pairs(seen) <= 0.005
+        assert p_value_of_players(seen, 12) == p_value_of_pairs(seen)
+        assert p_value_of_players(seen, 0) == p_value_of_coalitions(seen)
+
+
+def test_a_group_counts_once_however_many_players_it_has() -> None:
+    """One small group among large ones is worth something."""
+    groups = np.repeat(np.arange(8), [1, 9, 9, 9, 9, 9, 9, 9])
+    for seed in range(5):
+        seen = observed(random_pairs(8, 24, rng_of(seed))[:, groups], lambda s: 1.0 * s[:, 0])
+        assert p_value_of_pairs(seen) <= 0.01
+
+
+def split_by_luck(seed: int) -> Observed:
+    """Luck alone; the two groups that it made look best in the first pairs fall apart into players in the later."""
+    rng, groups = rng_of(seed, 3), np.repeat(np.arange(8), 8)
+    before, differences = random_pairs(8, 12, rng)[::2], 0.2 * rng.normal(size=40)
+    best = np.argsort(-(differences[:12] @ (2.0 * before - 1)))[:2]
+    owners = np.where(np.isin(groups, best), 8 + np.arange(64), groups)
+    after = random_pairs(72, 28, rng)[::2]
+    firsts = np.concatenate([before[:, groups], after[:, owners]])
+    coalitions = np.stack([firsts, ~firsts], axis=1).reshape(-1, 64)
+    return Observed(coalitions, np.stack([differences, -differences], axis=1).ravel(), np.ones(80), 0.0, 0.0)
+
+
+@pytest.mark.usefixtures("fewer_shuffles")
+def test_a_group_that_was_split_for_its_luck_counts_no_more_than_before() -> None:
+    p_values = np.array([p_value_of_pairs(split_by_luck(seed)) for seed in range(2 * N_SEEDS)])
+    assert (p_values <= 0.05).sum() <= binom.ppf(0.99, len(p_values), 0.05)
+
+
+def test_pairs_that_are_few_or_incomplete_are_judged_by_the_sizes_of_coalitions() -> None:
+    few = observed(draw_pairs(12, 7, rng_of(0)), lambda s: s @ np.arange(12.0))
+    assert np.isnan(p_value_of_pairs(few))
+    assert p_value_of_players(few, 5) == p_value_of_coalitions(few)
+    alone = observed(draw_pairs(12, 40, rng_of(0))[::2], lambda s: s @ np.arange(12.0))
+    assert np.isnan(p_value_of_pairs(alone))
+    assert p_value_of_pairs(observed(in_groups(30, 8, 20, rng_of(1)), lambda s: np.full(len(s), 0.1))) == 1
 
 
 # ---- of replicates
@@ -192,7 +265,10 @@ ESTIMATORS = [
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
-def test_estimates_of_players_who_differ_pass_the_gate_and_of_noise_do_not(estimator: Estimator) -> None:
+def test_estimates_of_players_who_differ_pass_the_gate_and_of_noise_do_not(
+    estimator: Estimator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(permutation_test, "SHUFFLES", 99)
     told = members(8) @ np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 4.0])
     estimate = estimator(game_of(told), rng_of(0))
     assert estimate.p_value <= 0.01

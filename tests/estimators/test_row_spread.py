@@ -31,8 +31,8 @@ def dealt(n_players, n_rows, rng, between=0.0, within=1.0):
 
 
 def estimated(game, values):
-    """An estimate of these values."""
-    return replace(LeastSquares(n_coalitions=4)(game, np.random.default_rng(0)), values=values)
+    """An estimate of these values, each told from every other."""
+    return replace(LeastSquares(n_coalitions=4)(game, np.random.default_rng(0)), values=values, n_groups=0)
 
 
 def orders(n_rows):
@@ -97,6 +97,17 @@ def test_like_clusters_pass_as_often_as_the_p_value_says_and_unlike_ones_are_fou
     assert np.mean(alike <= 0.05) <= 0.1
     assert 0.4 <= np.mean(alike <= 0.5) <= 0.6
     assert np.mean(p_values(2.0) <= 0.05) >= 0.9
+
+
+def test_groups_of_like_clusters_pass_as_often_as_the_p_value_says():
+    """Players of a group have its mean, which varies a third as much."""
+    rng = np.random.default_rng(3)
+    games = [dealt(12, 4, rng) for _ in range(200)]
+    estimate = replace(estimated(*games[0]), n_groups=4)
+    tied = [(game, np.repeat(values.reshape(4, 3).mean(axis=1), 3)) for game, values in games]
+    alike = np.array([with_row_spread(replace(estimate, values=values), game, 6).row_p_value for game, values in tied])
+    assert np.mean(alike <= 0.05) <= 0.1
+    assert 0.4 <= np.mean(alike <= 0.5) <= 0.6
 
 
 def test_without_two_players_of_two_rows_nothing_is_measured():

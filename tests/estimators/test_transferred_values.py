@@ -23,7 +23,7 @@ def drawn(rho: float, noise: float, seed: int, n_coalitions: int = 20) -> tuple[
     utilities = coalitions @ second + noise * rng.normal(size=len(coalitions))
     observed = Observed(coalitions, utilities, np.ones(len(coalitions)), 0.0, float(second.sum()))
     covariance = 0.05 * (np.eye(N) - 1 / N)
-    return joint_draws(first, covariance, observed, rng, 200), first, second
+    return joint_draws(first, covariance, observed, rng, 120), first, second
 
 
 def correlations(draws: JointDraws) -> FloatVector:

@@ -106,6 +106,30 @@ def test_macro_over_groups_of_one_size_is_the_mean(n_groups: int, size: int, see
     np.testing.assert_allclose(over.weights(), 1 / (n_groups * size))
 
 
+@pytest.mark.parametrize("kind", ["macro", "worst-group"])
+def test_contributions_of_items_have_the_utility_as_their_mean(kind: Any) -> None:
+    outcomes = np.random.default_rng(0).normal(size=(5, 12))
+    reduced = OverGroups(kind, np.array([0, 0, 0, 1, 1, 2, 2, 2, 2, 2, 2, 2]))
+    np.testing.assert_allclose(reduced.contributions(outcomes).mean(axis=1), reduced(outcomes))
+
+
+def test_contributions_to_the_worst_group_spread_as_its_mean_does() -> None:
+    outcomes = np.random.default_rng(0).normal(size=(1, 12))
+    outcomes[0, 3:7] -= 5
+    reduced = OverGroups("worst-group", np.array([0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2]))
+    assert reduced.n_deciding(outcomes) == 4
+    of_items = reduced.contributions(outcomes)[0].var(ddof=1) / 12
+    assert of_items == pytest.approx(outcomes[0, 3:7].var(ddof=1) / 4)
+
+
+def test_the_smallest_group_that_is_lowest_decides() -> None:
+    outcomes = np.array([[-1.0, -1, 0, 0, 0, 0], [0, 0, -1, -1, -1, 0]])
+    groups = np.array([0, 0, 1, 1, 1, 2])
+    assert OverGroups("worst-group", groups).n_deciding(outcomes) == 2
+    assert OverGroups("worst-group", groups).n_deciding(outcomes[1:]) == 3
+    assert OverGroups("macro", groups).n_deciding(outcomes) == 6
+
+
 def test_a_game_takes_it_as_its_aggregate() -> None:
     def utility(row_sets: Sequence[np.ndarray]) -> np.ndarray:
         return np.array([[len(rows), 10, 0.0] for rows in row_sets])

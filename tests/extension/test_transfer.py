@@ -149,3 +149,8 @@ def test_the_words_follow_the_interval(low: float, high: float, gain: float, sai
     assert said in found.claim
     assert f"{low:.2f} to {high:.2f}" in str(found)
     assert Transfer.from_json(found.as_json()) == found
+
+
+def test_a_result_without_a_game_has_no_ranking_to_compare() -> None:
+    with pytest.raises(InputError, match=r"^no game was played \(estimator=None\), so there is no ranking"):
+        curated(estimator=None, sampler="random", budget=None).transfer()

@@ -132,8 +132,21 @@ def test_the_ledger_of_the_pool_before_is_not_written_over(tmp_path: Path) -> No
 
 
 def test_what_was_measured_otherwise_is_refused() -> None:
-    with pytest.raises(InputError, match="measured otherwise"):
+    with pytest.raises(InputError, match=r"measured otherwise \(utility was '.*', is now 'another'\)"):
         curated_before().update(NEW, 8, utility=Named("another", ByTopic(GROWN)))
+
+
+def test_a_result_without_a_game_is_grown_by_whatever_measures_now() -> None:
+    before = fresh(estimator=None, sampler="random", utility=AnyRows())
+    grown = before.update(NEW, 8, sampler="qocs", utility=by_topic())
+    assert grown.estimate.played and len(grown.ledger) > 0
+
+
+def test_another_state_of_the_same_callable_is_told_without_digests() -> None:
+    before = fresh(utility=AnyRows())
+    with pytest.raises(InputError, match=r"otherwise .*the code or the state of utility= is another") as refused:
+        before.update(NEW, 8, utility=ByTopic(GROWN))
+    assert "#" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

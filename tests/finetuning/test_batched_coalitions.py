@@ -82,7 +82,7 @@ def test_outcomes_are_those_of_coalitions_trained_alone(kind: str, how: str, bin
     with utility.isolation:
         assert batched_coalitions.why_not_batched(utility) is None
     alone = utility(ROW_SETS)
-    for n_batched in (1, 3, 7):
+    for n_batched in (1, 3, 7) if kind == "llama" else (3,):
         assert_close(measured(utility, n_batched), alone)
     differences = np.abs(alone[:, None] - alone[None]).max(axis=2)[~np.eye(len(alone), dtype=bool)]
     assert differences.min() > 20 * TOLERANCE  # the row sets do differ

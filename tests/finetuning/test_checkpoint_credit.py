@@ -209,7 +209,7 @@ def test_credits_do_not_depend_on_where_a_row_stands_in_the_run(tmp_path: Path) 
     """
     n, best = 32, 4
     short = sorted(demo_pool.rows("pool"), key=lambda row: len(str(row["instruction"])) + len(str(row["output"])))[:n]
-    items = read_pool(Dataset.from_list(demo_pool.rows("dev"))).examples(np.arange(6))
+    items = read_pool(Dataset.from_list(demo_pool.rows("dev"))).examples(np.arange(4))
     args = SFTConfig(str(tmp_path), learning_rate=1e-3, lr_scheduler_type="linear", num_train_epochs=1, bf16=False)
     utility = FineTune(str(SMALL_MODEL), Loss(), args=args).bind(read_pool(Dataset.from_list(short)), items, 0)
     order = np.random.default_rng(0).permutation(n)

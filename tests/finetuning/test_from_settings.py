@@ -51,13 +51,13 @@ def test_a_dict_differs_from_the_default_alone() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"sft_config": {"adam_beta": 1}}, "sft_config has 'adam_beta', which is not a field of SFTConfig"),
-        ({"sft_config": {"max_length": 1}, "max_length": 2}, "'max_length', which was given by itself too"),
-        ({"lora_config": {"rank": 1}}, "lora_config has 'rank', which is not a field of LoraConfig"),
-        ({"lora_config": {"r": 1}, "lora_r": 2}, "'r', which was given by itself too"),
+        ({"sft_config": {"adam_beta": 1}}, r"sft_config\.adam_beta is not a field of SFTConfig; did you mean 'adam_b"),
+        ({"sft_config": {"max_length": 1}, "max_length": 2}, r"sft_config\.max_length was given by itself too"),
+        ({"lora_config": {"rank": 1}}, r"lora_config\.rank is not a field of LoraConfig"),
+        ({"lora_config": {"r": 1}, "lora_r": 2}, r"lora_config\.r was given by itself too"),
         (
             {"lora_config": {"use_dora": True, "loftq_config": 5, "init_lora_weights": "loftq"}},
-            "the adapter cannot have",
+            "init_lora_weights='loftq' is refused by peft",
         ),
     ],
 )
@@ -68,7 +68,7 @@ def test_what_is_no_setting_is_refused(settings: dict[str, Any], told: str) -> N
 
 @pytest.mark.parametrize("changes", [{"lr_scheduler_type": "sideways"}, {"optim": "guess"}, {"adam_beta": 1}])
 def test_arguments_that_trl_refuses_are_named(changes: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match=rf"training cannot have .*{next(iter(changes))}"):
+    with pytest.raises(InputError, match=rf"^{next(iter(changes))}=.* is refused by transformers or trl"):
         in_full(changes)
 
 

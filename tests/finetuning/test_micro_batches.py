@@ -278,7 +278,7 @@ def test_an_evaluation_that_does_not_fit_is_done_again_in_smaller_batches(tiny_m
 
 def test_a_single_candidate_that_does_not_fit_is_an_error_of_its_own(tiny_model: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(tiny_model).eval()
-    batches = LikelihoodBatches.for_model(candidates(30), model)
+    batches = LikelihoodBatches.for_model(candidates(12), model)
     with (
         evaluation_memory(model, 5) as given,
         pytest.raises(InputError, match=r"one candidate at a time \(CUDA out of memory.*\); lower max_length"),

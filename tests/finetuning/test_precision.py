@@ -166,7 +166,10 @@ def test_a_loaded_model_keeps_its_own(tiny_model: Path, dtype: torch.dtype, monk
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"precision": "float16"}, "precision='float16' is unknown; pass \"auto\""),
+        (
+            {"precision": "float16"},
+            "precision='float16' is unknown; did you mean 'bfloat16'",
+        ),
         ({"precision": 32}, "precision=32 is unknown"),
         ({"model": tiny("llama"), "precision": "float32"}, "the model is loaded; leave it out"),
         (

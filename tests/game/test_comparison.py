@@ -1,8 +1,8 @@
 """Ranks that measure something else than rank 0 are named before anything is fine-tuned."""
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from shed_hf.game import comparison
 from shed_hf.game.comparison import Probe, compare_ranks, probe
 from shed_hf.game.utility import as_trainable_utility
 from shed_hf.types import FloatVector, IntVector
+from tests.helpers.thread_ranks import at_once
 
 PLAYERS = [np.array([0, 1]), np.array([5, 9])]
 CODEC = Codec([record(Probe)])
@@ -59,23 +60,15 @@ def compared(*utilities: Any) -> tuple[Game, BaseException | None]:
     games = [Game(PLAYERS, utility, workers=ranks[0]) for utility in utilities]
 
     def work(rank: int) -> None:
-        handlers = {"compare": lambda _: probe(games[rank].utility, PLAYERS)}
-        with contextlib.suppress(InputError), ranks[rank]:
-            ranks[rank].work(handlers)
+        with ranks[rank]:
+            ranks[rank].work({"compare": lambda _: probe(games[rank].utility, PLAYERS)})
 
-    threads = [threading.Thread(target=work, args=(rank,), daemon=True) for rank in range(1, len(utilities))]
-    for thread in threads:
-        thread.start()
-    raised = None
-    try:
+    def main() -> None:
         with ranks[0]:
             compare_ranks(games[0])
             ranks[0].end(None)
-    except InputError as error:
-        raised = error
-    for thread in threads:
-        thread.join(20)
-        assert not thread.is_alive()
+
+    raised, *_ = at_once(main, *(partial(work, rank) for rank in range(1, len(utilities))))
     return games[0], raised
 
 
@@ -140,10 +133,8 @@ ALIKE, APART = 0.25 * (1 + 1e-4), 0.25 * 1.1
 def test_devices_of_one_kind_agree_more_closely_than_others(
     devices: tuple[str, str], base: float, differs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_thread = {True: devices[0], False: devices[1]}
-    monkeypatch.setattr(
-        comparison, "hardware", lambda: by_thread[threading.current_thread() is threading.main_thread()]
-    )
+    of_rank = dict(zip(("rank 0", "rank 1"), devices, strict=True))
+    monkeypatch.setattr(comparison, "hardware", lambda: of_rank[threading.current_thread().name])
     assert (compared(Trains(), Trains(base))[1] is not None) == differs
 
 

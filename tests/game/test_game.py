@@ -1,5 +1,6 @@
 """The game: what is measured, how often, in which order of rows, and what survives a failure."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -118,6 +119,15 @@ def test_replicates_are_other_orders_as_far_as_there_are_any(n_rows: int, n_orde
         orders = [tuple(game.rows(np.array([0]), replicate).tolist()) for replicate in range(7)]
         assert len(set(orders)) == n_orders
         assert orders == [tuple(game.rows(np.array([0]), replicate).tolist()) for replicate in range(7)]
+
+
+@pytest.mark.parametrize("contents", ["aa", "aab", "abab", "aaabbc", "aaaaaa"])
+def test_few_rows_of_which_some_repeat_have_as_many_orders_as_contents(contents: str) -> None:
+    """Rows of one content train one after another, so no more orders can be had than contents can be put in."""
+    game = Game([np.arange(len(contents))], Plain(), digests={row: mark.encode() for row, mark in enumerate(contents)})
+    orders = ["".join(contents[row] for row in game.rows(np.array([0]), replicate)) for replicate in range(30)]
+    assert len(set(orders)) == math.factorial(len(set(contents)))
+    assert all(sorted(order) == sorted(contents) for order in orders)
 
 
 def test_a_replicate_is_measured_anew_and_each_coalition_may_have_its_own_number() -> None:

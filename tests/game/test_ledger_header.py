@@ -1,5 +1,6 @@
 """A ledger's header: another run's outcomes are never taken, and a newer version's are not guessed at."""
 
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from shed_hf.errors import LedgerError
 from shed_hf.game.ledger import Ledger, read_ledger
-from shed_hf.game.ledger_header import recorded_header
+from shed_hf.game.ledger_header import OtherRun, recorded_header
 from tests.helpers.ledgers import HEADER, an_entry, filled, lines_of
 
 
@@ -76,3 +77,16 @@ def test_a_header_is_read_without_the_outcomes(tmp_path: Path, monkeypatch: pyte
     found = recorded_header(path)
     assert found is not None
     assert {**found} == {"shed_ledger": 1, **read_ledger(path).header}
+
+
+def test_a_refusal_comes_whole_from_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "ledger"
+    filled(path)
+    with pytest.raises(OtherRun) as found:
+        Ledger(path, {**HEADER, "dataset": "d2"})
+    found.value.args = ("in other words",)
+    found.value.add_note("rank 1")
+    again = pickle.loads(pickle.dumps(found.value))
+    assert type(again) is OtherRun
+    assert (str(again), again.path, again.fields) == ("in other words", path, {"dataset": ("d1", "d2")})
+    assert again.__notes__ == ["rank 1"]

@@ -1,6 +1,7 @@
 """Work that many tests need with the same arguments, done once in each process."""
 
 import copy
+import hashlib
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
     made: dict[bytes, Any] = {}
 
     def remembered(*args: Any, **kwargs: Any) -> Any:
-        key = pickle.dumps((args, kwargs))
+        key = hashlib.blake2b(pickle.dumps((args, kwargs))).digest()
         if key not in made:
             made[key] = function(*args, **kwargs)
         return copy.deepcopy(made[key])

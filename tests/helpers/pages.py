@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Page(HTMLParser):
-    """Elements with their attributes, and the text of scripts and styles.
+    """Elements with their attributes, the text of scripts and styles, and all other text in ``plain``.
 
     Args:
         text: The HTML.
@@ -18,6 +18,7 @@ class Page(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[tuple[str, dict[str, str | None], str]] = []
+        self.plain: list[str] = []
         self._open: tuple[str, dict[str, str | None]] | None = None
         self.feed(text)
         self.close()
@@ -30,7 +31,9 @@ class Page(HTMLParser):
         self._open = None
 
     def handle_data(self, data: str) -> None:
-        if self._open is not None:
+        if self._open is None:
+            self.plain.append(f"{data} ")
+        else:
             tag, attributes = self._open
             if self.texts and self.texts[-1][:2] == (tag, attributes) and attributes is self.texts[-1][1]:
                 data = self.texts.pop()[2] + data

@@ -109,6 +109,34 @@ def ranks(
     ]
 
 
+LAUNCHER = """
+import runpy, sys, uuid
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+
+def rank(*command):
+    sys.argv = list(command)
+    runpy.run_path(command[0], run_name="__main__")
+
+
+n_ranks, *command = sys.argv[1:]
+config = LaunchConfig(
+    1, 1, int(n_ranks), run_id=str(uuid.uuid4()), rdzv_backend="c10d", rdzv_endpoint="localhost:0", max_restarts=0,
+    start_method="fork",
+)
+elastic_launch(config, rank)(*command)
+"""
+
+
+def torchrun(
+    n_ranks: int, script: Path, arguments: list[str], folder: Path, environment: Mapping[str, str] | None = None
+) -> Running:
+    """A script on ranks that torch's launcher starts and watches, as ``torchrun --standalone`` does."""
+    launcher = script.with_name("torchrun.py")
+    launcher.write_text(LAUNCHER)
+    return Running(launcher, [str(n_ranks), str(script), *arguments], folder, environment)
+
+
 def _run(script: str, arguments: list[str], folder: str, environment: dict[str, str], outputs: str) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(f"{outputs}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

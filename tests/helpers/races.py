@@ -41,3 +41,13 @@ def raced(size: Any = 16, pool: Dataset = POOL, **changes: Any) -> CuratedDatase
     arguments: dict[str, Any] = {"eval_dataset": ITEMS, "embedder": "lexical", "clusterer": "topic", "merit": None}
     arguments |= {"estimator": "exact", "utility": Lucky(), "method": "race", "proxies_per_cluster": 2}
     return curate(pool, size, **(arguments | changes))
+
+
+class OnHalf:
+    """The same outcomes, of some items alone."""
+
+    def __init__(self, items: Sequence[int]) -> None:
+        self.items, self.inner = list(items), Lucky()
+
+    def __call__(self, row_sets: Sequence[np.ndarray]) -> np.ndarray:
+        return np.asarray(self.inner(row_sets)[:, self.items])

@@ -3,11 +3,9 @@ counts the cells.
 """
 
 import logging
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
@@ -27,11 +25,11 @@ def prepared_by_us(row: Row, tokenizer: PreTrainedTokenizerBase, max_length: int
     return Prepared(tokens.ids.tolist(), tokens.labels.tolist())
 
 
-def cells(tokenizer: PreTrainedTokenizerBase, folder: Path) -> Iterator[tuple[str, Prepared | str, Prepared | str]]:
+def cells(tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[str, Prepared | str, Prepared | str]]:
     """Every shape with what we make of it and what TRL does, or how each refuses."""
     for shape, row in ROWS.items():
         mine = _either(partial(prepared_by_us, row, tokenizer))
-        yield shape, mine, _either(partial(prepared_by_trl, row, tokenizer, folder))
+        yield shape, mine, _either(partial(prepared_by_trl, row, tokenizer))
 
 
 def _either(prepare: Callable[[], Prepared]) -> Prepared | str:
@@ -47,13 +45,12 @@ def count() -> Counter[str]:
     """How many cells are equal, refused by whom, and different."""
     logging.disable(logging.WARNING)
     found: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as folder:
-        for template in TEMPLATES.values():
-            for _, mine, theirs in cells(make_tokenizer(template), Path(folder)):
-                if isinstance(theirs, str):
-                    found["refused by both" if isinstance(mine, str) else "refused by TRL alone"] += 1
-                else:
-                    found["refused by us alone" if isinstance(mine, str) else _kind(mine, theirs)] += 1
+    for template in TEMPLATES.values():
+        for _, mine, theirs in cells(make_tokenizer(template)):
+            if isinstance(theirs, str):
+                found["refused by both" if isinstance(mine, str) else "refused by TRL alone"] += 1
+            else:
+                found["refused by us alone" if isinstance(mine, str) else _kind(mine, theirs)] += 1
     return found
 
 

@@ -1,5 +1,7 @@
 """What TRL's own data preparation makes of a row: the token ids and labels that an `SFTTrainer` would train on."""
 
+import functools
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,14 +69,21 @@ class _Rows:
         return _Rows([row for row in self.rows if function(row)])
 
 
+@functools.cache
+def _config(max_length: int | None, only_assistant: bool) -> SFTConfig:
+    """The arguments, which the preparation only reads: making them takes longer than a row."""
+    return SFTConfig(
+        output_dir=tempfile.gettempdir(), max_length=max_length, assistant_only_loss=only_assistant, use_cpu=True,
+        bf16=False,
+    )  # fmt: skip
+
+
 def prepared_by_trl(
-    row: Row, tokenizer: PreTrainedTokenizerBase, folder: Path, max_length: int | None = None, assistant: bool = True
+    row: Row, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None, assistant: bool = True
 ) -> Prepared:
     """`SFTTrainer._prepare_dataset` on one row; of messages the assistant's turns are learned, if TRL can."""
     only_assistant = assistant and "messages" in row
-    args = SFTConfig(
-        output_dir=str(folder), max_length=max_length, assistant_only_loss=only_assistant, use_cpu=True, bf16=False
-    )
+    args = _config(max_length, only_assistant)
     swap = only_assistant and not has_generation_markers(tokenizer.chat_template)
     trainer: Any = SimpleNamespace(
         _tokenizer=tokenizer,

@@ -1,5 +1,8 @@
 """What a card says first: untuned, random and kept."""
 
+from typing import Any
+
+import pytest
 from datasets import Dataset
 
 from shed_hf import CuratedDataset
@@ -35,7 +38,7 @@ def test_a_verdict_is_the_headline_and_all_gains_are_over_the_untuned_model() ->
         "|---|---:|",
         "| nothing: the untuned model | 0 |",
         "| as many random rows, mean of 4 draws | +0.0300 |",
-        "| **these rows**, mean of 5 seeds | **+0.0500** (95%: +0.0400 to +0.0600) |",
+        "| **these rows**, mean of 5 tunings | **+0.0500** (95%: +0.0400 to +0.0600) |",
         "| all 120 rows that could be chosen | +0.0400 |",
         "",
         "On 54 test items that had no say in the choice.",
@@ -61,6 +64,19 @@ def test_without_a_verdict_it_is_said_that_nothing_was_compared() -> None:
     tuned = comparison(changed(curated(), utility=TUNED))
     assert tuned.startswith("| tuned on | minus the loss on the evaluation items, in nats a token, higher is better |")
     assert f"| nothing: the untuned model (v(∅)) | {empty:.4f} |" in tuned
+
+
+@pytest.mark.parametrize(
+    ("recipe", "call"),
+    [
+        ({"tuner": {"model": "small", "objective": None, "args": None, "peft_config": None}}, "verify(test_dataset)"),
+        ({"tuner": None, "grouping": None}, "verify(utility=…)"),
+        ({"tuner": None, "grouping": {"kind": "macro", "groups": [0, 1]}}, "verify(test_dataset, utility=…)"),
+    ],
+    ids=["a model", "a callable", "a callable and groups"],
+)
+def test_the_call_that_would_compare_is_one_that_verify_takes(recipe: dict[str, Any], call: str) -> None:
+    assert headline(changed(curated(), **recipe)).endswith(f"`curated.{call}` does it.")
 
 
 def test_without_a_game_there_is_no_table() -> None:

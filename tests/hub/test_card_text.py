@@ -211,6 +211,8 @@ SENTENCES: list[tuple[Callable[[Recipe], str], str, Any, str]] = [
      f"{PLACE} (configuration `` de`ep ``, split `train`, revision `01234567`, changed before it was curated)"),
     (worth_in_words, "tuner", None, "by a measure of the curator's own"),
     (worth_in_words, "tuner", {"model": "me/model"}, "for fine-tuning `me/model`"),
+    (worth_in_words, "tuner", {"model": "small"}, "for fine-tuning `small`, which comes with shed_hf"),
+    (worth_in_words, "tuner", {"model": "./small"}, "for fine-tuning `small`"),
     (worth_in_words, "tuner", {"model": ""}, "for fine-tuning `a model without a name`"),
     (worth_in_words, "tuner", {"model": None}, "for fine-tuning `a model without a name`"),
     (utility_in_words, "utility", TUNED,

@@ -63,13 +63,17 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_picture_is_an_opaque_png_of_its_size_and_the_same_every_time(name: str) -> None:
+def test_a_picture_is_an_opaque_png_of_its_size(name: str) -> None:
     png = PICTURES[name]()
     picture = Image.open(io.BytesIO(png))
     assert (picture.format, picture.size, picture.info) == ("PNG", (1400, 900), {})
     assert len(png) < 150_000
     assert (pixels(png)[[0, 0, -1, -1], [0, -1, 0, -1]] == ImageColor.getrgb(PANEL)).all()
-    assert PICTURES[name]() == png
+
+
+@pytest.mark.parametrize("name", ["values 46", "map 30", "convergence 10"])
+def test_equal_input_draws_equal_bytes(name: str) -> None:
+    assert PICTURES[name]() == PICTURES[name]()
 
 
 def test_settings_of_the_user_neither_change_a_picture_nor_are_changed() -> None:
@@ -90,8 +94,8 @@ def test_clusters_without_a_value_are_left_out() -> None:
 
 
 def blue_groups(png: bytes) -> list[np.ndarray]:
-    """The columns of pixels of each dot with its bar, from top to bottom, the colour bar left out."""
-    red, _, blue = np.moveaxis(pixels(png)[:, :1150], 2, 0)
+    """The columns of pixels of each dot with its bar, from top to bottom."""
+    red, _, blue = np.moveaxis(pixels(png), 2, 0)
     rows, columns = np.nonzero(blue > red + 40)
     return np.split(columns, np.flatnonzero(np.diff(rows) > 1) + 1)
 
@@ -147,10 +151,22 @@ def test_bars_are_four_standard_errors_long_and_missing_where_these_are() -> Non
     assert none < 40
 
 
-def test_the_more_is_kept_of_clusters_the_more_dots_are_lit() -> None:
+def test_clusters_of_which_rows_were_kept_are_lit() -> None:
     shares = [np.arange(12) < kept for kept in (0, 3, 8, 12)]
-    lit = [coloured(draw_values(random(12), np.nan, share), LIT)[:, :1150].sum() for share in shares]
+    lit = [coloured(draw_values(random(12), np.nan, share), LIT).sum() for share in shares]
     assert lit == sorted(set(lit))
+
+
+@pytest.mark.parametrize("c", [5, 40])
+def test_the_share_kept_stands_beside_every_cluster(c: int) -> None:
+    shares = np.resize([0.0, 0.004, 0.01, 0.426, 1.0], c)
+    figure = values_figure(np.arange(c)[::-1] / c, np.full(c, 0.1), shares, [f"cluster {n}" for n in range(c)])
+    clusters, kept = figure.axes
+    drawn = [int(label.get_text().split()[1]) for label in clusters.get_yticklabels() if "…" not in label.get_text()]
+    told = {0.0: "none", 0.004: "< 1%", 0.01: "1%", 0.426: "43%", 1.0: "100%"}
+    assert [label.get_text() for label in kept.get_yticklabels()] == [told[shares[number]] for number in drawn]
+    assert [text.get_text() for text in kept.texts] == ["rows kept"]
+    assert kept.get_ylim() == clusters.get_ylim()
 
 
 @pytest.mark.parametrize("k", [30, 2000])

@@ -273,7 +273,7 @@ def test_a_name_that_is_no_scorers_is_told_apart(hub: LoopbackHub, monkeypatch: 
         ClusterScorer.from_pretrained("alice/a-model")
     with pytest.raises(HubError, match=r"alice/unknown failed, the Hub answered 404: there is no such repository"):
         ClusterScorer.from_pretrained("alice/unknown")
-    with pytest.raises(InputError, match=r"repo_id='./no/such/folder' has no namespace"):
+    with pytest.raises(InputError, match=r"^'./no/such/folder' is neither a folder nor the name of a repository"):
         ClusterScorer.from_pretrained("./no/such/folder")
     monkeypatch.setenv("HF_TOKEN", "hf_bob_secret")
     with pytest.raises(HubError, match=r"pushing to alice/scorer-bobs failed, the Hub answered 403"):

@@ -1,5 +1,6 @@
 """An access token never leaves: it is checked before it is sent, and struck from all that a call says and writes."""
 
+import functools
 import logging
 import re
 import threading
@@ -148,6 +149,12 @@ PUSH_STEPS = ("/api/repos/create$", "^/api/datasets/alice/[a-z]+$", "/preupload/
 PULL_STEPS = ("^/api/(datasets|models)/alice/[a-z]+/revision", "/resolve/", "/tree/")
 
 
+@functools.cache
+def push_what_is_pulled() -> None:
+    result().resample(3).push_to_hub("alice/leaks", token=TOKEN, private=True)
+    scorer().push_to_hub("alice/scorer", token=TOKEN)
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_no_fault_of_the_hub_brings_a_token_to_light(
     hub: LoopbackHub,
@@ -164,9 +171,8 @@ def test_no_fault_of_the_hub_brings_a_token_to_light(
     monkeypatch.setattr("shed_hf.utils.logs.quiet", lambda: False)
     if given is None:
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-    small, other = result().resample(3), result().resample(4, seed=FAULTS.index(fault))
-    small.push_to_hub("alice/leaks", token=TOKEN, private=True)
-    scorer().push_to_hub("alice/scorer", token=TOKEN)
+    other = result().resample(4, seed=FAULTS.index(fault))
+    push_what_is_pulled()
     pushes: list[Callable[[], Any]] = [lambda: other.push_to_hub("alice/leaks", token=given)]
     pulls: list[Callable[[], Any]] = [
         lambda: CuratedDataset.from_hub("alice/leaks", token=given),

@@ -35,7 +35,7 @@ def by_name(curated: CuratedDataset, name: str) -> Alternative:
 
 
 @pytest.mark.parametrize(
-    ("name", "sampler"), [("QOCS", "qocs"), ("QWCS", "qwcs"), ("Random", "random")], ids=["qocs", "qwcs", "random"]
+    ("name", "sampler"), [("qocs", "qocs"), ("qwcs", "qwcs"), ("random", "random")], ids=["qocs", "qwcs", "random"]
 )
 def test_every_subset_is_that_of_resample(name: str, sampler: str) -> None:
     curated = result(sampler=QOCS() if sampler == "qwcs" else QWCS())
@@ -83,5 +83,5 @@ def test_a_sampler_of_the_curators_own_is_not_redrawn() -> None:
         return np.concatenate(members)[-size:]
 
     found = alternatives_of(result(sampler=last))
-    assert [each.name for each in found] == ["QOCS", "QWCS", "Random"]
+    assert [each.name for each in found] == ["qocs", "qwcs", "random"]
     assert all(each.argument for each in found)

@@ -1,33 +1,14 @@
 """The verdict of a report in one sentence, with three figures in words."""
 
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
-from datasets import Dataset
 
-from shed_hf import CuratedDataset
 from shed_hf.report.comparisons import comparisons_of
 from shed_hf.report.headline import headline_of
-from shed_hf.results.verdict import Difference, Verdict
-from tests.helpers.curations import curated_of
 from tests.helpers.races import Lucky, raced
-from tests.helpers.rows import make_rows
-
-
-@cache
-def curated(**changes: Any) -> CuratedDataset:
-    return curated_of(Dataset.from_list(make_rows(120)), **changes)
-
-
-def between(low: float, high: float) -> Difference:
-    return Difference((low + high) / 2, low, high, (high - low) / 4)
-
-
-def judged(kind: Any, random: Difference, untuned: Difference, full: Difference | None = None) -> CuratedDataset:
-    verdict = Verdict(kind, random, untuned, full, 0.95, 0.01, 64, 5, 4, unit="nats a token")
-    return replace(curated(), recipe=curated().recipe | {"verdict": verdict.as_json()})
+from tests.helpers.verdicts import between, curated, judged
 
 
 @pytest.mark.parametrize(
@@ -67,6 +48,13 @@ def test_without_a_verdict_the_ranking_is_judged_and_what_is_missing_is_said() -
     assert headline.notes[-1] == "Whether the rows kept are better than random ones was not measured."
 
 
+def test_the_luck_of_training_has_its_unit() -> None:
+    recipe = curated().recipe | {"utility": {"utility": "fine-tune", "objective": "Loss()"}}
+    noisy = replace(curated().valued, estimate=replace(curated().estimate, noise_floor=0.0123))
+    assert headline_of(replace(curated(), recipe=recipe, valued=noisy)).figures[2].value == "0.0123 nats a token"
+    assert headline_of(replace(curated(), valued=noisy)).figures[2].value == "0.0123"
+
+
 def test_a_ranking_by_chance_is_called_so_with_what_to_do() -> None:
     noise = replace(curated().estimate, p_value=0.6)
     headline = headline_of(replace(curated(), valued=replace(curated().valued, estimate=noise)))
@@ -89,6 +77,7 @@ def test_without_a_game_nothing_is_claimed() -> None:
     headline = headline_of(curated(sampler="longest", estimator=None))
     assert headline.sentence == "Nothing was measured that would say whether these rows are better than random ones."
     assert (headline.tone, headline.figures[0].value) == ("open", "30")
+    assert headline.notes == ("Call verify(utility=…) on the result to compare the rows with random ones.",)
 
 
 def test_a_race_tells_what_was_kept_and_how_the_candidates_did() -> None:

@@ -13,10 +13,14 @@ from shed_hf.errors import InputError
 from shed_hf.report import rows as page_rows_module
 from shed_hf.report.page import VENDORED, report_page
 from shed_hf.report.rows import MOST_CHARACTERS, page_rows
+from shed_hf.report.told import minus
+from shed_hf.results.cluster_names import cluster_name
+from shed_hf.results.summary import worth
 from tests.helpers.curations import curated_of
 from tests.helpers.hostile_rows import TEXTS, hostile
 from tests.helpers.pages import Page, digest
 from tests.helpers.rows import make_rows
+from tests.helpers.verdicts import between, judged
 
 
 @cache
@@ -44,6 +48,37 @@ def test_no_element_refers_to_anything_outside_or_has_a_handler() -> None:
             name for name in attributes if name.startswith("on") or name in ("src", "style", "srcset", "action")
         ]
         assert attributes.get("href", "#").startswith("#")
+
+
+def test_without_scripts_verdict_clusters_cost_and_recipe_can_be_read() -> None:
+    curated = judged("better", between(0.01, 0.03), between(0.1, 0.2))
+    found = Page(report_page(curated, "x"))
+    words = " ".join("".join(found.plain).split())
+    assert "Tuning on the 30 rows kept is better than tuning on as many random rows." in words
+    assert "Over random rows +0.0200 nats a token 95% interval" in words
+    assert "random rows +0.0200 (+0.0100 to +0.0300)" in words
+    for line in curated.clusters:
+        name = cluster_name(line["cluster"], line["top_terms"])
+        figures = (
+            f"{minus(worth(line))} {name} {line['size']} {line['selected']} ({line['selected'] / line['size']:.0%})"
+        )
+        assert figures in words
+    assert "higher is better" in words and "17 outcomes" in words and "Every row took part." in words
+    assert '"proxies_per_cluster": 1' in words and "curated = shed_hf.curate(" in words
+
+
+def test_what_needs_scripts_is_not_there_without_them() -> None:
+    (style,) = page().styles
+    assert "html:not(.with-scripts) .scripted { display: none !important; }" in style
+    scripted = [attributes.get("id") for _, attributes in page().elements if "scripted" in str(attributes.get("class"))]
+    assert {"subset", "rows", "copy-code", "copy-recipe"} <= set(scripted)
+
+
+def test_a_negative_number_has_a_minus_sign_and_a_word_its_hyphen() -> None:
+    assert (
+        minus("-0.5 nats (-0.1 to +0.2), re-read 2024-11-26, x-1")
+        == "−0.5 nats (−0.1 to +0.2), re-read 2024-11-26, x-1"
+    )
 
 
 def test_rows_reach_the_page_whole_and_as_text_alone() -> None:

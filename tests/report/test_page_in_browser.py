@@ -43,6 +43,9 @@ def is_well(tab: Browser, page: Path) -> None:
     assert tab.complaints == []
     assert tab.requests == [page.as_uri()]
     assert tab.run("document.documentElement.scrollWidth <= window.innerWidth")
+    assert tab.run(
+        "document.getElementById('forest').scrollWidth <= document.getElementById('forest').parentElement.clientWidth"
+    )
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -58,6 +61,24 @@ def test_hostile_rows_are_shown_and_do_not_break_out(tab: Browser, page: Path, d
     assert all(text in seen for text in TEXTS[:6])
     assert tab.run("document.querySelectorAll('script').length") == 3
     assert tab.run("document.querySelectorAll('.rows img, .rows svg, .rows script').length") == 0
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_without_scripts_the_page_can_be_read_and_nothing_is_cut_off(tab: Browser, page: Path, phone: bool) -> None:
+    tab.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        tab.open(page, width=360 if phone else 1280, phone=phone)
+        seen = tab.run("document.body.innerText")
+        assert tab.run("document.documentElement.dataset.drawn === undefined")
+        assert tab.run("document.documentElement.scrollWidth <= window.innerWidth")
+        assert tab.run("document.querySelectorAll('#forest tbody tr').length") == 4
+        assert tab.run("document.querySelectorAll('script').length") == 3
+    finally:
+        tab.send("Emulation.setScriptExecutionDisabled", value=False)
+    for words in ("The ranking of the clusters", "What it cost", "17 outcomes", "+3.0000", "shed_hf.curate("):
+        assert words in seen
+    for words in ("Chosen by", "Copy the code", "Show more"):
+        assert words not in seen
 
 
 def unusual(kind: str) -> CuratedDataset:

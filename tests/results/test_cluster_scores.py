@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +20,7 @@ from shed_hf.cluster_scorer import ClusterScorer
 from shed_hf.data.formats import RowFormat, detect
 from shed_hf.embedding.embed import unit
 from shed_hf.embedding.encoders import SentenceTransformerEncoder
-from shed_hf.errors import InputError
+from shed_hf.errors import InputError, ShedWarning
 from tests.helpers.rows import make_rows
 from tests.helpers.scorers import topic_scorer
 
@@ -95,6 +97,28 @@ def test_many_rows_and_clusters_at_once_fit_in_memory() -> None:
 class Ones:
     def encode(self, sentences: list[str], /) -> np.ndarray:
         return np.tile(np.eye(1, 384), (len(sentences), 1))
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [
+        ([], None),
+        (["input"], r"the rows lack \['input'\], which the scorer's pool had: they are embedded without"),
+        (["input", "system"], r"the rows lack \['input', 'system'\], which"),
+        (["tools"], None),
+    ],
+)
+@pytest.mark.parametrize("options", [{"batched": True, "batch_size": 2}, {"batched": False}], ids=["batches", "rows"])
+def test_columns_that_rows_lack_are_told_once(lacking: list[str], told: str | None, options: dict[str, Any]) -> None:
+    row_format = detect(["instruction", "input", "output", "system", "tools"])
+    rows = Dataset.from_list([dict.fromkeys(row_format.read_columns) | {"instruction": "1", "output": "0"}] * 6)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        mapped = rows.remove_columns(lacking).map(scorer(row_format=row_format), **options, load_from_cache_file=False)
+    found = [str(each.message) for each in caught if issubclass(each.category, ShedWarning)]
+    assert mapped["shed_cluster"][:] == [0] * 6
+    assert len(found) == (told is not None)
+    assert all(re.match(told or "", each) for each in found)
 
 
 # ---- under map
@@ -220,14 +244,14 @@ print(json.dumps([mapped._fingerprint, mapped.cache_files, mapped["shed_value"][
 
 def test_two_processes_agree_on_the_fingerprint(tmp_path: Path) -> None:
     Dataset.from_list(make_rows(24)).to_json(tmp_path / "rows.jsonl")
-    found = []
-    for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[2])}
-        command = [sys.executable, "-c", FINGERPRINT, str(tmp_path / "rows.jsonl"), str(tmp_path)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        found.append(json.loads(done.stdout.splitlines()[-1]))
-    assert found[0] == found[1]
+    environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", FINGERPRINT, str(tmp_path / "rows.jsonl"), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = load_dataset("json", data_files=str(tmp_path / "rows.jsonl"), cache_dir=str(tmp_path), split="train")
+    mapped = rows.map(topic_scorer(rows), batched=True)
+    here = [mapped._fingerprint, mapped.cache_files, mapped["shed_value"][:]]
+    assert json.loads(done.stdout.splitlines()[-1]) == here  # this process has another seed of hashes
 
 
 @pytest.mark.parametrize(
@@ -269,3 +293,17 @@ def test_only_a_rank_chooses_the_device(
 def test_what_map_never_passes_is_refused(passed: tuple[Any, ...]) -> None:
     with pytest.raises(InputError, match="a batch came with"):
         scorer()({"text": TEXTS}, *passed)
+
+
+def test_rows_that_were_embedded_before_are_scored_alike() -> None:
+    texts = ["1 0", "0 3", "-1 -1", "0 0"]
+    vectors = unit(Numbers().encode(texts), np.arange(4))
+    with pytest.warns(UserWarning, match="1 of 4 rows"):
+        expected = scorer()({"text": texts})
+    np.testing.assert_equal(scorer().of_vectors(vectors), expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2,)])
+def test_vectors_of_other_dimensions_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"vectors have shape .*centroids \(3, 2\)"):
+        scorer().of_vectors(np.ones(shape, dtype=np.float32))

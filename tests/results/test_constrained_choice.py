@@ -12,7 +12,7 @@ from datasets import Dataset
 from shed_hf import QOCS, CuratedDataset, FineTune, InputError, Lexical, Tolerance, curate
 from shed_hf.data.pool import read_pool
 from shed_hf.hub.card import page
-from shed_hf.results.group_outcomes import expectation_of
+from shed_hf.results.group_outcomes import expectation_of, signed
 from shed_hf.results.recipe import updated
 from shed_hf.sampling.registry import AnySampler
 from shed_hf.storage.checks import check_curated
@@ -302,3 +302,19 @@ def test_a_trainer_of_ones_own_is_grouped_by_the_rows_that_it_evaluates_on(tiny_
         curate(texts, 3, eval_dataset=Dataset.from_list(rows[::-1]), **given)
     with pytest.raises(InputError, match="these items have none; pass eval_dataset="):
         curate(texts, 3, **given)
+
+
+@pytest.mark.parametrize(
+    ("change", "stderr", "told"),
+    [
+        (0.01234, 0.004, "+0.0123 ± 0.0040"),
+        (-0.5, None, "-0.5000"),
+        (1.2e-06, None, "+1.2e-06"),
+        (-3e-05, 2e-05, "-3.0e-05 ± 2.0e-05"),
+        (8.1e-18, 9e-18, "+0.0000 ± 0.0000"),
+        (-2e-17, None, "+0.0000"),
+        (0.0, 0.0, "+0.0000 ± 0.0000"),
+    ],
+)
+def test_changes_have_as_many_digits_as_say_something(change: float, stderr: float | None, told: str) -> None:
+    assert signed(change, stderr) == told

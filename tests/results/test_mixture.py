@@ -151,7 +151,7 @@ def test_what_is_no_group_is_refused(curated: CuratedDataset, by: Any, problem: 
 
 
 def test_trls_own_parser_and_loader_make_the_kept_rows_of_it(mixture: Mixture, tmp_path: Path) -> None:
-    path = mixture.to_yaml("trl", tmp_path / "mixture.yaml", model=str(SMALL_MODEL))
+    path = mixture.to_yaml("trl", tmp_path / "mixture.yaml", model="small")
     _, training, model, datasets = parsed(path)
     assert (model.model_name_or_path, training.output_dir) == (str(SMALL_MODEL), str(tmp_path / "mixture-sft"))
     rows = get_dataset(datasets)["train"]

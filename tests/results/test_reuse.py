@@ -84,8 +84,13 @@ def test_another_seed_draws_other_rows_and_is_remembered(pool: Dataset, curated:
     assert drawn[1].resample(50, "qwcs").rows.tolist() == drawn[1].rows.tolist()  # its own seed is the usual one now
 
 
-@pytest.mark.parametrize("sampler", ["qocs", "qwcs", "random", QOCS(), QWCS(sharpness=3.0), QWCS(factor=0.5), Random()])
-@pytest.mark.parametrize("size", [1, 120, 0.5, np.int64(9)])
+SAMPLERS = ["qocs", "random", QOCS(), QWCS(sharpness=3.0), QWCS(factor=0.5), Random()]
+
+
+@pytest.mark.parametrize(
+    ("size", "sampler"),
+    [*((size, "qwcs") for size in (1, 120, 0.5, np.int64(9))), *((0.5, sampler) for sampler in SAMPLERS)],
+)
 def test_every_size_and_sampler_gives_a_whole_result(
     pool: Dataset, curated: CuratedDataset, tmp_path: Path, size: Any, sampler: Any
 ) -> None:
@@ -142,7 +147,7 @@ def test_held_out_rows_are_not_to_be_had_later_either(pool: Dataset, items: Data
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        ({"sampler": "best"}, r"sampler='best' is unknown; pass one of \['qocs', 'qwcs', 'random'\]"),
+        ({"sampler": "best"}, "sampler='best' is unknown; .*pass one of qocs, qwcs, random, "),
         ({"sampler": QOCS}, "cannot be called|pass one of"),
         ({"sampler": 3}, "sampler=3 cannot be called"),
         ({"seed": -1}, "seed=-1 is not a whole number >= 0"),

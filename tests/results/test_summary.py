@@ -10,7 +10,7 @@ from datasets import Dataset
 from shed_hf import CuratedDataset
 from shed_hf.results.cluster_names import cluster_name
 from shed_hf.results.history import history_lines
-from shed_hf.results.summary import ends_in_words, summary, worth
+from shed_hf.results.summary import ends_in_words, summary, way_in_words, worth
 from shed_hf.results.units import measurement, outcome_in_words, scale_of, unit_of
 from shed_hf.results.verdict import Difference, Verdict
 from tests.helpers.curations import curated_of
@@ -47,8 +47,10 @@ def test_a_cluster_is_called_by_its_terms_with_its_number_behind(number: int, te
 
 def test_a_worth_has_its_sign_and_its_error() -> None:
     figures = [(0.01234, 0.004), (-1.5, 0.0), (0.0, 0.1), (2.0, None), (None, None)]
+    figures += [(1.23e-6, 4e-7), (-2e-9, None), (1e-6, 0.1), (0.0, 0.0), (-0.0, None)]
     assert [worth({"value": value, "stderr": stderr}) for value, stderr in figures] == [
         "+0.0123 ± 0.0040", "-1.5000 ± 0.0000", "+0.0000 ± 0.1000", "+2.0000", "not valued",
+        "+1.2e-06 ± 4.0e-07", "-2.0e-09", "+0.0000 ± 0.1000", "+0.0000 ± 0.0000", "+0.0000",
     ]  # fmt: skip
 
 
@@ -97,3 +99,30 @@ def test_the_verdict_comes_before_the_clusters() -> None:
     lines = summary(described("Loss()", verdict=verdict.as_json())).split("\n  ")
     assert lines[1].startswith("verdict: better than random rows")
     assert [line.startswith("worth most: ") for line in lines].index(True) > 1
+
+
+@pytest.mark.parametrize(
+    ("sampler", "words"),
+    [
+        (
+            {"name": "Retrieval", "by": "item", "near": None, "vectors": "model"},
+            "retrieval by the hidden states of the model before tuning: the rows nearest each evaluation item, the "
+            'items taking turns ("rds")',
+        ),
+        (
+            {"name": "Retrieval", "by": "mean", "near": None, "vectors": "embedder"},
+            "retrieval by embeddings: the rows of the highest mean cosine with the evaluation items",
+        ),
+        ({"name": "Longest"}, 'the longest completions ("longest")'),
+        ({"name": "Mine\x1b[31m", "k": 3}, r"by Mine\x1b[31m"),
+    ],
+    ids=["rds", "retrieval otherwise", "longest", "one's own"],
+)
+def test_what_chose_rows_is_said_in_words_with_the_name_that_was_asked_for(sampler: Any, words: str) -> None:
+    assert way_in_words(sampler) == words
+
+
+def test_a_single_cluster_is_not_told_as_best_and_worst() -> None:
+    single = curated_of(Dataset.from_list(make_rows(40)).select(range(0, 40, 4)), 3)
+    (line,) = [line for line in summary(single).split("\n  ") if line.startswith("worth")]
+    assert line.startswith("worth: ") and line.count("(cluster 0)") == 1

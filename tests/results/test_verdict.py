@@ -56,7 +56,7 @@ def test_what_hurts_is_said_first_even_where_random_rows_hurt_more() -> None:
 )
 def test_what_is_not_shown_says_what_would_show_it(changes: dict[str, object], says: str) -> None:
     claim = replace(NOT_SHOWN, **changes).claim
-    assert claim.startswith("not shown to be better than random rows (") and says in claim
+    assert claim.startswith("not shown to be better than random rows: ") and says in claim
 
 
 def test_no_worse_names_the_largest_loss_that_is_left() -> None:

@@ -1,6 +1,7 @@
 """Round-robin and facility location, against what they are defined as, row by row."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -116,3 +117,25 @@ def test_scores_that_cannot_be_covered_are_refused(cover: object, scores: FloatM
 def test_many_rows_are_covered_in_no_time_and_lazily_as_well_as_plainly() -> None:
     scores = np.random.default_rng(2).random((400, 12))
     assert facility_location(scores, 60).tolist() == greedily(scores, 60)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 40, 59, 60])
+def test_turns_are_those_of_a_full_order_of_each_item_with_ties_and_unknown_scores(size: int) -> None:
+    rng = np.random.default_rng(2)
+    scores = rng.integers(0, 5, size=(60, 3)).astype(np.float64)
+    scores[rng.random((60, 3)) < 0.5] = np.nan
+    wishes = [descending(scores[:, item]).tolist() for item in range(3)]
+    expected: list[int] = []
+    while len(expected) < 60:
+        wish = wishes[len(expected) % 3]
+        expected.append(next(row for row in wish if row not in expected))
+    assert round_robin(scores, size).tolist() == expected[:size]
+
+
+def test_of_many_items_only_the_rows_that_may_be_taken_are_held() -> None:
+    scores = np.random.default_rng(0).normal(size=(20_000, 40)).astype(np.float32)
+    tracemalloc.start()
+    round_robin(scores, 50)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < scores.nbytes / 2  # an order of all rows for each item takes twice the scores

@@ -47,7 +47,7 @@ def natural(data: Data) -> tuple[FloatMatrix, FloatMatrix]:
 
 def test_known_weights_are_within_two_standard_errors_19_times_in_20() -> None:
     true = np.array([0.6, 0.0])
-    found = [natural(drawn(seed, (0.6, 0.0), of_players=0.5)) for seed in range(40)]
+    found = [natural(drawn(seed, (0.6, 0.0), of_players=0.5)) for seed in range(30)]
     inside = np.array([np.abs(weights - true) <= 2 * errors for weights, errors in found])
     assert 0.87 <= inside.mean() <= 1
     assert np.mean([weights for weights, _ in found], axis=0) == pytest.approx(true, abs=0.08)  # the prior expects 0.1
@@ -57,7 +57,7 @@ def test_items_that_share_noise_count_as_fewer() -> None:
     apart, alike = (drawn(4, alike=share) for share in (0.0, 0.8))
     effects = [best_fit(data, scale_of(data)).design_effect for data in (apart, alike)]
     assert effects[0] < 1.6 < effects[1]
-    inside = [np.abs(weights) <= 2 * errors for weights, errors in (natural(drawn(s, alike=0.8)) for s in range(30))]
+    inside = [np.abs(weights) <= 2 * errors for weights, errors in (natural(drawn(s, alike=0.8)) for s in range(24))]
     assert np.mean(inside) >= 0.87
 
 
@@ -108,12 +108,12 @@ def test_what_players_add_beyond_signals_is_found_and_shrunk() -> None:
 @pytest.mark.parametrize("settings", [{}, {"of_players": 2.0}, {"alike": 0.8}], ids=["noise", "players", "alike items"])
 def test_chance_is_called_shown_as_often_as_the_p_value_says(settings: dict[str, Any]) -> None:
     shown = []
-    for seed in range(30):
+    for seed in range(20):
         data = drawn(seed, **settings)
         scale = scale_of(data)
         p_value = p_value_of_signals([data], [scale], best_fit(data, scale), np.random.default_rng(seed))
         shown.append(p_value <= 0.05)
-    assert np.mean(shown) <= 0.17  # of 5 % it would be more in one set of 30 in 200
+    assert np.mean(shown) <= 0.17  # of 5 % it would be more in one set of 20 in 60
 
 
 def test_signals_that_matter_are_shown() -> None:

@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shed_hf.sampling.registry import SAMPLERS, SELECTORS, by_values, known_sampler, sampler_of
+from shed_hf.sampling.registry import (
+    PRESETS,
+    SAMPLERS,
+    SELECTORS,
+    by_values,
+    known_sampler,
+    name_of,
+    sampler_from,
+    sampler_of,
+    shown_name,
+)
 from shed_hf.sampling.samplers import QOCS, QWCS, Random
 from shed_hf.types import FloatVector, IntVector
 
@@ -31,3 +41,16 @@ def test_a_sampler_of_the_callers_own_is_not_known_from_a_recipe() -> None:
     assert known_sampler({"name": "QOCS", "unheard_of": 1}) is None
     for kind in (*SAMPLERS.values(), *SELECTORS.values()):
         assert known_sampler({"name": kind.__name__}) == sampler_of({"name": kind.__name__})
+
+
+@pytest.mark.parametrize("name", [*SAMPLERS, *SELECTORS, *PRESETS])
+def test_a_sampler_is_known_by_the_name_that_makes_it(name: str) -> None:
+    assert name_of(sampler_from(name)) == name
+
+
+def test_other_settings_have_no_name_and_are_known_by_their_class() -> None:
+    entry = {"name": "Retrieval", "by": "mean", "near": None, "vectors": "model"}
+    assert name_of(sampler_of(entry)) is None
+    assert shown_name(entry) == "Retrieval"
+    assert shown_name(entry | {"by": "item"}) == "rds"
+    assert shown_name({"name": "OneOfMyOwn", "k": 3}) == "OneOfMyOwn"

@@ -22,7 +22,7 @@ LEVEL = 1e-3
 """Below this probability under the claimed distribution a chi-square test rejects it; the seeds are fixed."""
 
 pytestmark = pytest.mark.filterwarnings("error")
-quick = settings(max_examples=50, deadline=None)
+quick = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -204,7 +204,7 @@ SIZES = np.array([5, 1, 24, 3, 67])
 UNEQUAL = [np.arange(5), np.arange(5, 6), np.arange(6, 30), np.arange(30, 33), np.arange(33, 100)]
 
 
-def first_draws(sampler: Sampler, values: FloatVector, n: int = 4000) -> IntVector:
+def first_draws(sampler: Sampler, values: FloatVector, n: int = 2000) -> IntVector:
     """How often each cluster is drawn first, when several rows are asked for."""
     rng = np.random.default_rng(0)
     owner = np.repeat(np.arange(len(UNEQUAL)), SIZES)
@@ -327,7 +327,7 @@ def test_samplers_have_short_names() -> None:
     assert [sampler_from(name) for name in ("qocs", "qwcs", "random")] == [QOCS(), QWCS(), Random()]
     mine = QWCS(factor=2.0)
     assert sampler_from(mine) is mine
-    with pytest.raises(InputError, match=r"sampler='best' is unknown; pass one of \['qocs', 'qwcs', 'random'\]"):
+    with pytest.raises(InputError, match=r"sampler='best' is unknown; .*pass one of qocs, qwcs, random, "):
         sampler_from("best")
 
 

@@ -126,7 +126,7 @@ def test_selectors_say_what_they_need_and_where_they_come_from(name: str) -> Non
 def test_an_unknown_name_is_told_of_all_there_are() -> None:
     with pytest.raises(
         InputError,
-        match=r"sampler='nearest' is unknown; pass one of \['qocs', .*'random'\], one of \[.*'retrieval', .*\]",
+        match=r"sampler='nearest' is unknown; .*pass one of qocs, .*random, .*retrieval, ",
     ):
         sampler_from("nearest")
     with pytest.raises(InputError, match="cannot be called"):
@@ -146,7 +146,7 @@ def test_a_tenth_is_chosen_unless_somebody_says_otherwise(sampler: str, size: An
 
 
 def test_a_size_that_the_sampler_does_not_take_is_refused() -> None:
-    with pytest.raises(InputError, match=r"size=0.1 asks for 12 rows, and sampler=Full\(\) takes 100 of the 100"):
+    with pytest.raises(InputError, match=r"size=0.1 asks for 12 rows, and sampler='full' takes 100 of the 100"):
         rows_to_choose(Full(), 0.1, 120, 100)
     with pytest.raises(InputError, match=r"size=101 exceeds the 100 rows that can be chosen \(20 held out\)"):
         rows_to_choose(Longest(), 101, 120, 100, "20 held out")

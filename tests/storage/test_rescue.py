@@ -31,6 +31,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "matplotlib"))  # read when it is imported
     return tmp_path / "here"
 
 
@@ -79,7 +80,7 @@ def test_where_nothing_can_be_written(kind: str, curated: CuratedDataset, here: 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("error", [FULL, OSError(errno.EROFS, "Read-only file system"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [FULL, KeyboardInterrupt()])
 @pytest.mark.parametrize("broken", ["write_arrays", "write_parquet", "write_json", "put_in_place"])
 def test_a_disk_that_fails_half_way(
     error: BaseException, broken: str, curated: CuratedDataset, here: Path, tmp_path: Path,
@@ -95,7 +96,7 @@ def test_a_disk_that_fails_half_way(
     monkeypatch.setattr(curated_folder, broken, failing)
     (tmp_path / "full").mkdir()
     with pytest.raises(InputError if isinstance(error, OSError) else KeyboardInterrupt) as raised:
-        curated.save_to_disk(tmp_path / "full" / "out")
+        curated.save_to_disk(tmp_path / "full" / "out", pages=False)
     rescued(here, curated, raised.value, "out")
     assert list((tmp_path / "full").iterdir()) == []
 
@@ -110,7 +111,7 @@ def test_the_next_place_is_taken_where_the_working_folder_fails_too(
 
     monkeypatch.setattr(curated_folder, "put_in_place", failing)
     with pytest.raises(InputError, match="No space left") as error:
-        curated.save_to_disk(here / "out")
+        curated.save_to_disk(here / "out", pages=False)
     rescued(tmp_path / "home", curated, error.value, "out")
 
 

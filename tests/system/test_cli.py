@@ -52,7 +52,7 @@ def test_curate_saves_what_python_loads(tmp_path: Path) -> None:
         (["--size", "1.5"], "--size 1.5 is not a share"),
         (["--size", "many"], "--size 'many' is not a number of rows (500), a share"),
         (["--estimator", "guess"], "--estimator 'guess' is unknown"),
-        (["--clusterer", "colour"], "--clusterer 'colour' is neither"),
+        (["--clusterer", "colour"], "--clusterer 'colour' is unknown; pass one of kmeans"),
         (["--output", "/proc/out"], "/proc/out cannot be written"),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_result_that_cannot_be_saved_where_it_should_be_is_kept(
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setattr("shed_hf.curation.curate.curate", curate_while_another_saves_there)
     with pytest.raises(InputError, match=r"out exists already; pass another path.*The result is saved in") as error:
-        app(["curate", "rows.jsonl", "--output", str(tmp_path / "out"), "--debug"], standalone_mode=False)
+        app(["curate", "me/rows", "--output", str(tmp_path / "out"), "--debug"], standalone_mode=False)
     (kept,) = (tmp_path / "here").iterdir()
     assert str(kept) in str(error.value)
     assert len(CuratedDataset.load_from_disk(kept)) == 12

@@ -1,8 +1,6 @@
 """`curate` on several ranks: the same answer as on one, whoever is killed on the way, and a trainer after it."""
 
 import json
-import os
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -12,48 +10,52 @@ import numpy as np
 import pytest
 
 from shed_hf import read_ledger
-from tests.helpers.processes import ranks
+from tests.helpers.processes import Running, ranks, torchrun
 
 SCRIPT = """
 import json, os, signal, sys, time
 from pathlib import Path
 import datasets, torch
 import shed_hf
-from tests.helpers.rows import make_rows
+from shed_hf.embedding import embed
+from shed_hf.sampling import row_ranking
+from tests.helpers.rows import TOPICS, make_rows
 
+embed.CHUNK = row_ranking.CHUNK = 64  # so that every rank reads a part of the rows
 ledger, out, then = sys.argv[1:4]
 rank = int(os.environ.get("RANK", "0"))
 torch.use_deterministic_algorithms(True)
 
 if "KILLED_WITH" in os.environ:
-    put = shed_hf.Ledger.put
+    put, of_rank_1 = shed_hf.Ledger.put, Path(f"{out}.pid")
+    if rank == 1:
+        of_rank_1.write_text(str(os.getpid()))
 
-    # rank 0 waits after four outcomes; rank 1 goes on until as many as wanted are written, and is killed
+    # when as many outcomes as wanted are written, some of them by rank 1, rank 1 is killed while rank 0 waits
     def put_until_killed(ledger_of_rank, entry):
         put(ledger_of_rank, entry)
-        if ledger_of_rank.path is None:  # one that was read
+        if rank or ledger_of_rank.path is None or not Path(f"{ledger}.rank1").exists():
             return
-        if rank == 0 and len(ledger_of_rank) >= 4:
+        if len(shed_hf.read_ledger(ledger)) >= int(os.environ["KILLED_WITH"]):
+            os.kill(int(of_rank_1.read_text()), signal.SIGKILL)
             time.sleep(120)
-        if rank == 1 and len(shed_hf.read_ledger(ledger)) >= int(os.environ["KILLED_WITH"]):
-            os.kill(os.getpid(), signal.SIGKILL)
 
     shed_hf.Ledger.put = put_until_killed
 
 
-class Letters:
+class Words:
     def encode(self, texts):
-        return [[text.count(letter) for letter in "aeiostrn"] for text in texts]
+        return [[text.count(word) for words in TOPICS.values() for word in words] for text in texts]
 
 
 if "RANK" in os.environ:
     from accelerate import Accelerator
 
     mine = Accelerator(cpu=True, gradient_accumulation_steps=3)
-rows = datasets.Dataset.from_list(make_rows(2200))
+rows = datasets.Dataset.from_list(make_rows(200))
 curated = shed_hf.curate(
     rows, 12, eval_dataset=datasets.Dataset.from_list(make_rows(16, seed=99)), model=then,
-    objective="loss", embedder=Letters(), clusterer=shed_hf.KMeans(6), proxies_per_cluster=5, features="ifd",
+    objective="loss", embedder=Words(), clusterer=shed_hf.KMeans(6), proxies_per_cluster=5, features="ifd",
     warmup=4, budget=24, ledger=ledger or None, sampler="qocs",
 )
 found = {
@@ -87,18 +89,17 @@ if torch.distributed.is_initialized():
 """
 
 
-def start(n_ranks: int, model: Path, ledger: Path | str, out: Path, **environment: str) -> subprocess.Popen[str]:
+def start(n_ranks: int, model: Path, ledger: Path | str, out: Path, **environment: str) -> Running:
     script = out.parent / "script.py"
     script.write_text(SCRIPT)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(n_ranks)] if n_ranks > 1 else []
-    command = [sys.executable, *launcher, str(script), str(ledger), str(out), str(model)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2]), **environment}
-    return subprocess.Popen(command, env=env, cwd=out.parent, stderr=subprocess.PIPE, text=True)
+    given = [str(ledger), str(out), str(model)]
+    if n_ranks == 1:
+        return Running(script, given, out.parent, environment)
+    return torchrun(n_ranks, script, given, out.parent, environment)
 
 
-def finished(process: subprocess.Popen[str], out: Path, n_ranks: int) -> list[dict[str, Any]]:
-    _, errors = process.communicate(timeout=250)
-    assert process.returncode == 0, errors
+def finished(process: Running, out: Path, n_ranks: int) -> list[dict[str, Any]]:
+    assert process.wait() == 0, process.stderr
     return [json.loads(Path(f"{out}.{rank}.json").read_text()) for rank in range(n_ranks)]
 
 
@@ -106,9 +107,8 @@ def test_killed_on_two_ranks_and_resumed_on_three_it_ends_as_on_one(tiny_model: 
     whole = finished(start(1, tiny_model, "", tmp_path / "one"), tmp_path / "one", 1)[0]
 
     process = start(2, tiny_model, tmp_path / "run.ledger", tmp_path / "two", KILLED_WITH="7")
-    _, errors = process.communicate(timeout=250)
-    assert process.returncode != 0
-    assert "exitcode  : -9" in errors  # the launcher's word for a rank that was killed
+    assert process.wait() != 0
+    assert "exitcode  : -9" in process.stderr  # the launcher's word for a rank that was killed
     kept = len(read_ledger(tmp_path / "run.ledger"))
     assert kept >= 7
 

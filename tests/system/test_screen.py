@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import shed_hf
 from shed_hf.cli import app
+from shed_hf.finetuning.known_models import place_of
 from shed_hf.utils import display
 from tests.helpers.bars import shown
 from tests.helpers.curations import ByTopic, curated_of
@@ -126,8 +127,8 @@ def test_a_missing_model_names_the_one_that_ships_when_offline(
         shed_hf.HubError, match=r"^model='alice/far-away' is not in the Hub's cache, and HF_HUB"
     ) as told:
         shed_hf.curate(make_rows(90), model="alice/far-away", embedder="lexical")
-    shipped = str(told.value).partition("such as '")[2].partition("'")[0]
-    assert Path(shipped, "model.safetensors").is_file()
+    shipped = str(told.value).partition('or "')[2].partition('"')[0]
+    assert Path(place_of(shipped), "model.safetensors").is_file()
 
 
 def test_a_warning_in_the_shell_is_one_plain_line(hub: LoopbackHub, tmp_path: Path, tiny_model: Path) -> None:

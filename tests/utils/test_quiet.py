@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import datasets
@@ -40,6 +41,21 @@ def test_bars_are_off_within_and_as_they_were_afterwards() -> None:
     with only_own_output():
         assert quiet()
     assert datasets.are_progress_bars_disabled()
+
+
+@pytest.mark.parametrize("context", [only_own_output, silent])
+def test_threads_that_overlap_leave_everything_as_it_was(context: Any) -> None:
+    with shown():
+        first, second = context(), context()
+        with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+            one.submit(first.__enter__).result()
+            other.submit(second.__enter__).result()
+            one.submit(first.__exit__, None, None, None).result()
+            assert datasets.are_progress_bars_disabled()
+            other.submit(second.__exit__, None, None, None).result()
+        assert not datasets.are_progress_bars_disabled()
+        assert not hub_bars.are_progress_bars_disabled()
+        assert not quiet()
 
 
 def test_bars_come_back_after_an_error() -> None:

@@ -1,5 +1,6 @@
 """The verdict from outcomes: no gain is seen where there is none, one that is there is, and hurt is called so."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 from numpy.random import Generator
 
 from shed_hf.errors import InputError
+from shed_hf.evaluation.item_groups import OverGroups
 from shed_hf.results.verdict import Verdict
 from shed_hf.types import FloatMatrix
-from shed_hf.verification.judge import judge
+from shed_hf.verification.judge import judge, spread_over_random
 from shed_hf.verification.spread import Runs, Spread
 
 ITEMS, SEEDS = 40, 5
@@ -31,8 +33,8 @@ def case(
     return {"chosen": chosen, "random": random, "untuned": items - 1.0, "rng": rng}
 
 
-def found(seed: int, **changes: Any) -> Verdict:
-    return judge(**case(seed, **changes))
+def found(seed: int, n_deciding: int | None = None, **changes: Any) -> Verdict:
+    return judge(**case(seed, **changes), n_deciding=n_deciding)
 
 
 @pytest.mark.parametrize(("between", "within"), [(0.1, 0.02), (0.05, 0.05), (0.0, 0.1)])
@@ -47,6 +49,26 @@ def test_random_rows_are_rarely_said_to_be_better(seeds: int, n_items: int, betw
         spread = Spread(differences.var(ddof=1) / n_items, n_items, runs, draws)
         better += differences.mean() > spread.half_width(0.95, rng)
     assert better <= 8  # 2.5 are expected; with a share of 5 %, more than 8 come in one of 16 samples
+
+
+def test_random_rows_are_rarely_said_to_be_better_for_the_lowest_group() -> None:
+    rng, better = np.random.default_rng(0), 0
+    lowest = OverGroups("worst-group", np.repeat(np.arange(4), [16, 8, 24, 8]))
+    for seed in range(100):
+        given = case(seed, 4, 56)
+        outcomes = np.concatenate([given["chosen"], given["random"]])
+        chosen, random = np.split(lowest.contributions(outcomes), 2)
+        half = spread_over_random(chosen, random, lowest.n_deciding(outcomes)).half_width(0.95, rng)
+        better += chosen.mean() - random.mean() > half
+    assert better <= 8
+
+
+def test_with_few_items_in_the_lowest_group_nothing_is_claimed() -> None:
+    verdict = found(0, gain=2.0, n_deciding=12)
+    assert verdict.kind == "not shown" and verdict.over_random.is_better
+    assert "12 test items of the lowest group can't tell a gain on further items from luck" in verdict.claim
+    assert Verdict.from_json(json.loads(json.dumps(verdict.as_json()))) == verdict
+    assert found(0, gain=2.0, n_deciding=16).kind == "better"
 
 
 def test_a_clear_gain_is_shown_with_its_size() -> None:
@@ -76,7 +98,7 @@ def test_no_seeds_are_named_where_draws_differ_more_than_the_gain() -> None:
 
 
 def test_that_more_seeds_would_not_help_is_said_only_where_draws_show_it() -> None:
-    hopeless = ": random rows differ as much from draw to draw, and more seeds or items would not change that"
+    hopeless = "random rows differ as much from draw to draw, and more seeds or items would not change that"
     few = [found(seed, seeds=2, between=0.3, within=0.01, gain=0.1) for seed in range(12)]
     many = [found(seed, seeds=12, between=0.3, within=0.01, gain=0.1) for seed in range(8)]
     assert not any(hopeless in verdict.claim for verdict in few)

@@ -1,6 +1,5 @@
 """Trials on one rank and on two: every subset in orders of its own, the same outcomes whoever measures."""
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from shed_hf.distributed.ranks import MultiProcess, SingleProcess
 from shed_hf.game.utility import PlainUtility
 from shed_hf.verification.subsets_worker import work_on_subsets
 from shed_hf.verification.trials import CODEC, Trial, Trials
+from tests.helpers.thread_ranks import at_once
 
 DIGESTS = {row: b"%d" % row for row in range(40)}
 
@@ -40,29 +40,22 @@ def test_every_run_of_a_subset_has_an_order_of_its_own() -> None:
 
 
 def on_two_ranks(of_worker: Trials, path: Path) -> list[Any]:
-    store, found = HashStore(), list[Any]([None, None])
+    store = HashStore()
 
-    def run(rank: int) -> None:
-        try:
-            with MultiProcess(store, rank, 2, CODEC) as workers:
-                if rank:
-                    found[1] = work_on_subsets(of_worker, workers, path)
-                    return
-                trials = trials_of()
-                with Ledger(path, trials.header()) as ledger:
-                    outcomes, _ = trials.measure(trials.game(ledger, workers))
-                found[0] = {name: of.outcomes for name, of in outcomes.items()}
-                workers.end(found[0])
-        except InputError as error:
-            found[rank] = error
+    def worker() -> Any:
+        with MultiProcess(store, 1, 2, CODEC) as workers:
+            return work_on_subsets(of_worker, workers, path)
 
-    threads = [threading.Thread(target=run, args=(rank,), daemon=True) for rank in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    return found
+    def main() -> dict[str, Any]:
+        with MultiProcess(store, 0, 2, CODEC) as workers:
+            trials = trials_of()
+            with Ledger(path, trials.header()) as ledger:
+                outcomes, _ = trials.measure(trials.game(ledger, workers))
+            found = {name: of.outcomes for name, of in outcomes.items()}
+            workers.end(found)
+            return found
+
+    return at_once(main, worker)
 
 
 def test_two_ranks_find_what_one_does_and_leave_one_ledger(tmp_path: Path) -> None:

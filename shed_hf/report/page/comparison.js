@@ -27,10 +27,6 @@ function comparisonPlot(comparison, width) {
 }
 
 function drawComparisons() {
-  const parent = byId("comparisons");
-  if (!content.comparisons.length) return;
   const width = Math.min(Math.max(document.querySelector("main").clientWidth - 40, 250), 760);
-  fill(parent, ...content.comparisons.map((comparison) => element("div", { class: "comparison" },
-    element("h2", {}, comparison.title), comparisonPlot(comparison, width),
-    element("p", { class: "note" }, `${comparison.unit[0].toUpperCase()}${comparison.unit.slice(1)}. ${comparison.note}`))));
+  document.querySelectorAll(".comparison .plot").forEach((plot, place) => fill(plot, comparisonPlot(content.comparisons[place], width)));
 }

@@ -36,6 +36,5 @@ function drawConvergence() {
 function setUpConvergence() {
   if (content.convergence === null) return;
   byId("convergence").hidden = false;
-  byId("convergence-note").textContent = "Each line is a cluster, valued by the first outcomes alone. Lines that settle and stay apart are a ranking to rely on. The three of most worth and the three of least are coloured, the chosen cluster is thick.";
   drawers.push(drawConvergence);
 }

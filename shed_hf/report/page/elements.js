@@ -1,5 +1,7 @@
 // What the page is drawn from, and ways to make elements. Text reaches the page as text nodes alone.
 
+document.documentElement.classList.add("with-scripts");
+
 const content = JSON.parse(document.getElementById("content").textContent);
 const clusters = content.clusters;
 const rows = content.rows;
@@ -31,18 +33,22 @@ const whole = (number) => number.toLocaleString("en");
 const plural = (count, thing) => `${whole(count)} ${thing}${count === 1 ? "" : "s"}`;
 const minus = (text) => text.replace(/(^|[\s(])-(?=\d)/g, "$1−");
 const percent = (share) => (share > 0 && share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`);
+const unbroken = (text) => text.replaceAll(" ", "\u00a0");
 const short = (text, length) => (text.length <= length ? text : `${text.slice(0, length - 1)}…`);
 
-function signed(number) {
+/** A number with its sign, with as many digits as the larger one beside it has. */
+function signed(number, beside = 0) {
   if (number === null) return "none";
-  const digits = Math.abs(number) >= 100 ? 0 : Math.abs(number) >= 1 ? 2 : 4;
-  const shown = number !== 0 && Math.abs(number) < 0.0005 ? number.toExponential(1) : number.toFixed(digits);
+  const size = Math.max(Math.abs(number), Math.abs(beside));
+  const digits = size >= 100 ? 0 : size >= 1 ? 2 : 4;
+  const shown = number !== 0 && size < 0.0005 ? number.toExponential(1) : number.toFixed(digits);
   return minus(`${number >= 0 ? "+" : ""}${shown.replace("e-", "e−")}`);
 }
 
 function worthOf(cluster) {
   if (cluster.value === null) return "no worth known";
-  return signed(cluster.value) + (cluster.stderr === null ? "" : ` ± ${minus(signed(cluster.stderr).slice(1))}`);
+  const { value, stderr } = cluster;
+  return signed(value, stderr ?? 0) + (stderr === null ? "" : ` ± ${signed(stderr, value).slice(1)}`);
 }
 
 const side = (value) => (value === null ? "other" : value >= 0 ? "better" : "worse");

@@ -64,11 +64,11 @@ function line(place, counts, x) {
   const share = counts[place] / cluster.size;
   const name = element("button", { type: "button", class: "name", dir: "auto", "aria-pressed": String(place === state.cluster), "data-cluster": place }, cluster.name);
   name.addEventListener("click", () => chooseCluster(place));
-  const worth = played ? [element("td", {}, worthPicture(cluster, x), element("span", { class: "worth" }, worthOf(cluster)))] : [];
+  const worth = played ? [element("td", {}, worthPicture(cluster, x), element("span", { class: "worth" }, worthOf(cluster).replace("± ", "±\u00a0")))] : [];
   return element("tr", { class: place === state.cluster ? "chosen" : null }, ...worth,
     element("td", {}, name),
     element("td", { class: "count" }, whole(cluster.size)),
-    element("td", { class: "count" }, keptPicture(share), `${whole(counts[place])} (${percent(share)})`));
+    element("td", { class: "count" }, keptPicture(share), `${whole(counts[place])} (${unbroken(percent(share))})`));
 }
 
 function drawForest() {
@@ -86,9 +86,5 @@ function chooseCluster(place) {
 }
 
 function setUpForest() {
-  const more = clusters.length > MOST_LINES ? ` The first ${MOST_LINES} of ${whole(clusters.length)} in this order are listed.` : "";
-  byId("forest-note").textContent = (played
-    ? `Worth${content.unit ? `, in ${content.unit},` : ""} is what the cluster's sample adds to the mean result on the evaluation items; higher is better. Bars are ± 2 standard errors, ± in the text is one; the dashed line is no change. `
-    : "No game was played, so clusters have no worth. ") + `Choose a cluster to see its rows.${more}`;
   drawers.push(drawForest);
 }

@@ -1,0 +1,41 @@
+"""The small model that ships with the package has a name of its own, wherever the package is installed."""
+
+from pathlib import Path
+
+import pytest
+from datasets import Dataset
+
+from shed_hf import FineTune
+from shed_hf.curation.recipe import tuner_entry
+from shed_hf.data.pool import read_pool
+from shed_hf.finetuning.known_models import DEFAULT_MODEL, SHIPPED_MODEL, SHORT_NAMES, place_of
+from tests.helpers.rows import make_rows
+
+
+def test_a_short_name_stands_for_a_folder_of_the_package() -> None:
+    assert (place_of("small"), place_of(DEFAULT_MODEL)) == (str(SHIPPED_MODEL), DEFAULT_MODEL)
+    assert all((folder / "config.json").is_file() for folder in SHORT_NAMES.values())
+
+
+def test_a_model_goes_by_its_short_name_in_ledgers_and_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "small").mkdir()  # the word counts; this folder is ./small
+    monkeypatch.chdir(tmp_path)
+    pool = read_pool(Dataset.from_list(make_rows(4)))
+    tuner = FineTune("small", "loss")
+    by_name = tuner.bind(pool, pool.examples(range(4)), 0).describe()
+    by_path = FineTune(SHIPPED_MODEL, "loss").bind(pool, pool.examples(range(4)), 0).describe()
+    assert (by_name["model"], by_path["model"]) == ("small", str(SHIPPED_MODEL))
+    assert {**by_name, "model": ""} == {**by_path, "model": ""}
+    entry = tuner_entry(tuner)
+    assert entry is not None and entry["model"] == "small"
+
+
+@pytest.mark.parametrize("form", ["whole", "from the working folder", "a path object"])
+def test_the_folder_of_the_shipped_model_goes_by_its_short_name_in_recipes(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(SHIPPED_MODEL.parents[1])
+    given = {"whole": str(SHIPPED_MODEL), "from the working folder": "demo/model", "a path object": SHIPPED_MODEL}
+    entry, of_other = tuner_entry(FineTune(given[form])), tuner_entry(FineTune("demo"))
+    assert entry is not None and entry["model"] == "small"
+    assert of_other is not None and of_other["model"] == "./demo"

@@ -131,7 +131,7 @@ def _compare(
     from shed_hf.comparison.picture import format_of
     from shed_hf.comparison.storage import check_free
     from shed_hf.distributed.launch import is_main
-    from shed_hf.hub.client import check_name, client
+    from shed_hf.hub.client import check_push
 
     tests = arguments["test_dataset"]
     for test in tests.values() if isinstance(tests, Mapping) else [tests]:
@@ -141,8 +141,7 @@ def _compare(
     if plot is not None:
         format_of(plot)
     if push_to_hub is not None:
-        check_name(push_to_hub)
-        client(None)
+        check_push(push_to_hub, None)
     comparison = compare_methods(dataset, **arguments)
     if not is_main():
         return

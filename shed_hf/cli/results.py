@@ -70,7 +70,7 @@ def check_places(output: str | None, push_to_hub: str | None, needed: bool) -> N
     Raises:
         InputError: Where something is already, or neither was passed.
     """
-    from shed_hf.hub.client import check_name, client
+    from shed_hf.hub.client import check_push
     from shed_hf.storage.curated_folder import check_free
 
     if needed and output is None and push_to_hub is None:
@@ -78,8 +78,7 @@ def check_places(output: str | None, push_to_hub: str | None, needed: bool) -> N
     if output is not None:
         check_free(output)
     if push_to_hub is not None:
-        check_name(push_to_hub)
-        client(None)
+        check_push(push_to_hub, None)
 
 
 def keep(

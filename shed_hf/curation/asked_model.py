@@ -3,16 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from shed_hf.curation.request import Request
 from shed_hf.errors import InputError
 from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.registry import estimator_from
-from shed_hf.game.utility import OutcomeCallback, UtilityFactory
+from shed_hf.game.utility import OutcomeCallback, Untrained, UtilityFactory
 from shed_hf.sampling.registry import AUTO, sampler_from
 from shed_hf.sampling.selectors import Need, RowSelector, UsesWhatThereIs
-from shed_hf.types import BoolVector, IntVector, TrainingSequence
+from shed_hf.types import TrainingSequence
 
 _OF_MODEL: frozenset[Need] = frozenset(
     {"hidden_states", "item_hidden_states", "features", "credits", "nearness_of", "credits_of"}
@@ -20,7 +18,7 @@ _OF_MODEL: frozenset[Need] = frozenset(
 """What a selector can only read of a model."""
 
 
-class NoModel:
+class NoModel(Untrained):
     """Stands for a fine-tuning that nothing asked for: every row may be chosen, and nothing is measured."""
 
     def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
@@ -34,28 +32,6 @@ class NoModel:
             InputError: Always.
         """
         raise InputError("estimator=None plays no game, so no model was loaded that could be tuned; pass an estimator")
-
-    def trainable(self, rows: IntVector) -> BoolVector:
-        """Every row, as nothing is trained.
-
-        Args:
-            rows: Row ids.
-
-        Returns:
-            ``(n_rows,)`` True.
-        """
-        return np.ones(len(rows), dtype=np.bool_)
-
-    def n_tokens(self, rows: IntVector) -> int:
-        """How many tokens training goes through: unknown.
-
-        Args:
-            rows: Row ids.
-
-        Returns:
-            0, which stands for unknown.
-        """
-        return 0
 
     def describe(self) -> dict[str, Any]:
         """That nothing measures."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from shed_hf.curation.first_look import harm_note
 from shed_hf.curation.prepare import PreparedCuration
-from shed_hf.curation.row_signals import READING
 from shed_hf.curation.rows_passed import rows_passed
 from shed_hf.errors import InputError
 from shed_hf.estimators import Hierarchical, LeastSquares
@@ -22,6 +21,7 @@ from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.execution import Execution, execution_of
 from shed_hf.game.game import Game
 from shed_hf.game.utility import EstimatesFlops, measurement_of
+from shed_hf.sampling.rows_passed import READING
 from shed_hf.utils.console import duration, plural
 
 SMALL, LARGER = 16, 64
@@ -158,7 +158,6 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     share, race = cost.players_trained / game.n_players, _race_cost(prepared)
     of_row = _tokens_of_row(prepared) if passed.credited or passed.read else 0.0
     tokens = share * game.utility.n_tokens(rows) + race.tokens + passed.credited * of_row
-    read = READING * passed.read * of_row
     return Plan(
         players=game.n_players,
         rows_per_player=len(rows) / game.n_players,
@@ -166,9 +165,13 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         in_ledger=in_ledger,
         rows_trained=round(share * len(rows)) + race.rows + passed.credited,
         tokens=round(tokens),
-        flops=_flops(game, tokens + read, cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings),
+        flops=_flops(
+            game,
+            tokens + READING * passed.read * of_row,
+            cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings,
+        ),
         seconds=speed.seconds(cost, game.n_players)
-        + (race.rows + passed.credited + READING * passed.read) * speed.training / len(rows)
+        + (race.rows + passed.as_trained) * speed.training / len(rows)
         + race.fine_tunings * speed.evaluating,
         memory_bytes=_memory(),
         reliability=_predicted(game, _coalitions_planned(prepared, game, left)),

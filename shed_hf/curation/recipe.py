@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from shed_hf.curation.problem import Problem
 from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.provenance import HubSource, name_of, source_of
 from shed_hf.distributed.accelerate_state import AcceleratorSandbox
@@ -26,6 +27,7 @@ from shed_hf.results.recipe import (
     GroupingEntry,
     HubEntry,
     Recipe,
+    SourceEntry,
     StepsEntry,
     TunerEntry,
 )
@@ -69,8 +71,6 @@ def make_recipe(
         The recipe, plain JSON.
     """
     request, problem = prepared.request, prepared.problem
-    pool = problem.pool
-    hub = source_of(pool.dataset)
     recipe: Recipe = {
         "size": prepared.size,
         "sampling_seed": plain(request.seed),
@@ -91,38 +91,50 @@ def make_recipe(
         "reestimate": None,
         "tuner": tuner_entry(problem.tuner, _learning_rate(game)),
         "utility": plain(game.utility.describe()),
-        "source": {
-            "rows": len(pool),
-            "name": name_of(request.dataset, pool.dataset),
-            "split": str(pool.dataset.split or ""),
-            "digest": pool.digest,
-            "hub": _hub(hub),
-        },
+        "source": _source(request.dataset, problem),
         "evaluation": _evaluation(problem.items),
-        "format": cast(FormatEntry, pool.format.as_json()),
+        "format": cast(FormatEntry, problem.pool.format.as_json()),
         "left_out": dict(prepared.candidates.left_out),
         "bill": bill_of(game, seconds, race),
         "versions": versions(),
     }
-    if problem.unread:
-        recipe["source"]["unread"] = list(problem.unread)
     if request.eval_columns is not None:
         recipe["eval_columns"] = plain(request.eval_columns)
     if problem.constraints:
         recipe["constraints"] = constraint_entries(problem.constraints)
-    if selection is not None and selection.notes:
-        recipe["selection_notes"] = list(selection.notes)
-    if selection is not None and selection.learned is not None:
-        recipe["learned_signal"] = learned_signal_entry(selection.learned)
+    if selection is not None:
+        _add_selection(recipe, selection)
     if learned_merit is not None:
         recipe["learned_merit"] = learned_signal_entry(learned_merit)
-    if selection is not None and selection.worth is not None:
-        recipe["row_values"] = row_values_entry(selection.worth, recipe["sampler"], recipe["seed"])
     return recipe
+
+
+def _add_selection(recipe: Recipe, selection: Selection) -> None:
+    """What single rows were chosen by, as far as there is something to tell."""
+    if selection.notes:
+        recipe["selection_notes"] = list(selection.notes)
+    if selection.learned is not None:
+        recipe["learned_signal"] = learned_signal_entry(selection.learned)
+    if selection.worth is not None:
+        recipe["row_values"] = row_values_entry(selection.worth, recipe["sampler"], recipe["seed"])
 
 
 def _hub(source: HubSource | None) -> HubEntry | None:
     return None if source is None else cast(HubEntry, source.as_json())
+
+
+def _source(dataset: Any, problem: Problem) -> SourceEntry:
+    pool = problem.pool
+    entry: SourceEntry = {
+        "rows": len(pool),
+        "name": name_of(dataset, pool.dataset),
+        "split": str(pool.dataset.split or ""),
+        "digest": pool.digest,
+        "hub": _hub(source_of(pool.dataset)),
+    }
+    if problem.unread:
+        entry["unread"] = list(problem.unread)
+    return entry
 
 
 def _grouping(grouping: OverGroups | None) -> GroupingEntry | None:

@@ -1,7 +1,6 @@
 """What a selector of rows may need of a utility, and whether this curation can have it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from shed_hf.curation.problem import Problem
@@ -20,16 +19,12 @@ from shed_hf.game.utility import (
 from shed_hf.sampling.model_vectors import hidden_states_by
 from shed_hf.sampling.registry import AnySampler, as_passed, needs_values
 from shed_hf.sampling.row_ranking import features_by
-from shed_hf.sampling.rows_passed import rows_credited, rows_read
+from shed_hf.sampling.rows_passed import RowsPassed, rows_passed_for
 from shed_hf.sampling.selectors import Need, RowSelector, UsesWhatThereIs
 from shed_hf.types import IntVector
 
 if TYPE_CHECKING:
     from shed_hf.data.tokenization import Tokens
-
-
-READING = 1 / 3
-"""What a forward pass costs beside a step of training, which has a backward pass of twice the operations."""
 
 
 @runtime_checkable
@@ -61,37 +56,6 @@ def needs_of(selector: RowSelector, problem: Problem) -> frozenset[Need]:
     return selector.needs | {need for need in wanted if _can_have(need, problem)}
 
 
-def runs_to_choose(sampler: AnySampler, problem: Problem, n_rows: int) -> float:
-    """What choosing takes without a game, in training runs over all rows.
-
-    Args:
-        sampler: What will choose rows.
-        problem: The pool and what measures its rows.
-        n_rows: How many rows may be chosen.
-
-    Returns:
-        1 for credits, and a third for hidden states; of a sample its share.
-    """
-    passed = passed_by(sampler, problem, n_rows)
-    return (passed.credited + READING * passed.read) / n_rows
-
-
-@dataclass(frozen=True)
-class RowsPassed:
-    """How many rows the model goes through beside the game, so that rows can be chosen or ordered.
-
-    Attributes:
-        credited: Rows of training runs that give credits.
-        read: Rows that are read for their hidden states.
-    """
-
-    credited: int = 0
-    read: int = 0
-
-    def __add__(self, other: "RowsPassed") -> "RowsPassed":
-        return RowsPassed(self.credited + other.credited, self.read + other.read)
-
-
 def passed_by(sampler: AnySampler, problem: Problem, n_rows: int) -> RowsPassed:
     """What the model goes through so that a sampler can choose.
 
@@ -103,10 +67,8 @@ def passed_by(sampler: AnySampler, problem: Problem, n_rows: int) -> RowsPassed:
     Returns:
         The rows, none for a sampler of clusters.
     """
-    if not isinstance(sampler, RowSelector):
-        return RowsPassed()
-    needs = needs_of(sampler, problem)
-    return RowsPassed(rows_credited(sampler, needs, n_rows), rows_read(sampler, needs, n_rows))
+    needs: frozenset[Need] = needs_of(sampler, problem) if isinstance(sampler, RowSelector) else frozenset()
+    return rows_passed_for(sampler, needs, n_rows)
 
 
 def _can_have(need: Need, problem: Problem) -> bool:

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from shed_hf.curation.race_candidates import able_of
-from shed_hf.curation.row_signals import RowsPassed, needs_of, passed_by
+from shed_hf.curation.row_signals import needs_of, passed_by
 from shed_hf.game.utility import ChecksCredit
 from shed_hf.sampling.row_ranking import CREDIT
-from shed_hf.sampling.rows_passed import rows_credited_for_merit
+from shed_hf.sampling.rows_passed import RowsPassed, rows_credited_for_merit
 from shed_hf.sampling.selectors import Need, RowSelector
 
 if TYPE_CHECKING:

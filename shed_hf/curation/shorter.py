@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shed_hf.clustering.clusterers import Agglomerative, KMeans
 from shed_hf.curation.cluster_count import FEWEST
-from shed_hf.curation.row_signals import passed_by, runs_to_choose
+from shed_hf.curation.row_signals import passed_by
 from shed_hf.curation.usual_sampler import is_open
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
@@ -103,9 +103,9 @@ def _without_game(prepared: "PreparedCuration", now: Measuring) -> list[ShorterW
         return []
     share = len(prepared.candidates.rows) / sum(len(rows) for rows in prepared.players.rows)
     n_rows = len(prepared.candidates.rows)
-    seconds = now.speed.training * share * runs_to_choose(sampler, prepared.problem, n_rows)
-    credited = passed_by(sampler, prepared.problem, n_rows).credited
-    kept = "the same rows are kept" if is_open(request.sampler) or credited else "rows are chosen alike"
+    passed = passed_by(sampler, prepared.problem, n_rows)
+    seconds = now.speed.training * share * passed.as_trained / n_rows
+    kept = "the same rows are kept" if is_open(request.sampler) or passed.credited else "rows are chosen alike"
     return [ShorterWay("estimator=None", seconds, f"{kept}, and clusters get no values")]
 
 

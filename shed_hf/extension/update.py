@@ -52,7 +52,7 @@ from shed_hf.results.valued_pool import MeasuredBy, ValuedPool
 from shed_hf.results.wire import CurationResult, to_workers
 from shed_hf.sampling.registry import AnySampler, as_passed, rows_to_choose, sampler_from, sampler_of
 from shed_hf.sampling.row_ranking import KINDS, MeasuredMerit, merit_of
-from shed_hf.sampling.rows_passed import rows_credited, rows_credited_for_merit
+from shed_hf.sampling.rows_passed import rows_credited_for_merit, rows_passed_for
 from shed_hf.sampling.samplers import QOCS
 from shed_hf.sampling.selectors import Need, RowSelector
 from shed_hf.types import CoalitionMatrix, FloatVector
@@ -226,7 +226,7 @@ def _coalitions(game: Game, kept: list[Entry], budget: int, streams: Streams) ->
 def _credited(sampler: AnySampler, kind: str | None, n_rows: int) -> list[int]:
     """The rows of each training run that is made for credits."""
     needs: frozenset[Need] = sampler.needs if isinstance(sampler, RowSelector) else frozenset()
-    runs = (rows_credited(sampler, needs, n_rows), rows_credited_for_merit(kind, n_rows))
+    runs = (rows_passed_for(sampler, needs, n_rows).credited, rows_credited_for_merit(kind, n_rows))
     return [run for run in runs if run]
 
 

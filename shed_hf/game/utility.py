@@ -184,7 +184,33 @@ def concurrency_of(utility: TrainableUtility) -> Concurrency:
     return utility.concurrency() if isinstance(utility, SupportsConcurrency) else Concurrency()
 
 
-class PlainUtility:
+class Untrained:
+    """The parts of a utility that trains nothing itself: every row may be asked for, and no tokens are gone through."""
+
+    def trainable(self, rows: IntVector) -> BoolVector:
+        """Every row.
+
+        Args:
+            rows: ``(n,)`` row ids.
+
+        Returns:
+            ``(n,)`` True.
+        """
+        return np.ones(len(rows), dtype=np.bool_)
+
+    def n_tokens(self, rows: IntVector) -> int:
+        """How many tokens training goes through: unknown.
+
+        Args:
+            rows: ``(n,)`` row ids.
+
+        Returns:
+            0, which stands for unknown.
+        """
+        return 0
+
+
+class PlainUtility(Untrained):
     """Any callable ``row_sets -> (m, n_items)`` as a `TrainableUtility`.
 
     The outcome after a block is the callable's for all rows so far. The callable gets at most `CHUNK` row sets at a
@@ -207,28 +233,6 @@ class PlainUtility:
             )
         check_takes("utility", utility, "row_sets")
         self.utility = utility
-
-    def trainable(self, rows: IntVector) -> BoolVector:
-        """Every row: a callable can be asked about any.
-
-        Args:
-            rows: Row ids.
-
-        Returns:
-            ``(n_rows,)`` True.
-        """
-        return np.ones(len(rows), dtype=np.bool_)
-
-    def n_tokens(self, rows: IntVector) -> int:
-        """How many tokens training goes through: unknown.
-
-        Args:
-            rows: Row ids.
-
-        Returns:
-            0, which stands for unknown.
-        """
-        return 0
 
     def describe(self) -> dict[str, Any]:
         """The callable's name, and its code and state part by part; see `shed_hf.utils.identity`."""

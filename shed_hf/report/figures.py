@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from shed_hf.errors import InputError
+from shed_hf.hub.card_rows import cluster_names
 from shed_hf.hub.card_text import kept_share
 from shed_hf.hub.figures import map_figure, settling_figure, values_figure
 from shed_hf.report.convergence import convergence_of
-from shed_hf.results.cluster_names import cluster_name
 from shed_hf.results.curation import Curation
 from shed_hf.results.units import scale_of
 from shed_hf.utils.console import plural
@@ -46,7 +46,7 @@ def figure_of(curated: Curation, kind: PlotKind) -> "Figure":
 
 def _values(curated: Curation) -> "Figure":
     valued = curated.valued
-    names = [cluster_name(line["cluster"], line["top_terms"]) for line in curated.clusters]
+    names = list(cluster_names(curated))
     return values_figure(valued.values, valued.stderr, kept_share(curated), names, scale_of(curated.recipe["utility"]))
 
 

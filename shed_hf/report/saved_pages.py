@@ -35,7 +35,7 @@ def adding_pages(curated: Curation) -> AddPages:
         bare = (folder / README).read_text(encoding="utf-8")
         try:
             _write(curated, folder, name, bare)
-        except Exception as error:  # as above
+        except Exception as error:  # nor may one that can't be written
             shutil.rmtree(folder / ASSETS, ignore_errors=True)
             (folder / REPORT).unlink(missing_ok=True)
             (folder / README).write_text(bare, encoding="utf-8")

@@ -20,7 +20,7 @@ from shed_hf.game.entry import Entry
 from shed_hf.game.game import Aggregate, Game
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.orders import seed_of_entry
-from shed_hf.game.utility import OutcomeCallback
+from shed_hf.game.utility import OutcomeCallback, Untrained
 from shed_hf.results.constrained_choice import check_can_constrain, constraint_entries, constraints_again
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import PartEntry, Recipe, updated
@@ -29,7 +29,7 @@ from shed_hf.results.tables import choose_rows, curation_of
 from shed_hf.sampling.registry import AnySampler, as_passed, needs_values, rows_to_choose, sampler_from, sampler_of
 from shed_hf.sampling.row_values import RowValues
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, select_rows
-from shed_hf.types import BoolVector, IntVector, TrainingSequence
+from shed_hf.types import IntVector, TrainingSequence
 from shed_hf.utils.console import plural
 from shed_hf.utils.naming import plain, to_recipe_entry
 from shed_hf.utils.random_streams import Streams
@@ -242,7 +242,7 @@ def game_of_ledger(curated: Curation) -> "tuple[Game, LedgerOnly]":
     return game, recorded
 
 
-class LedgerOnly:
+class LedgerOnly(Untrained):
     """A utility for estimators that run on recorded outcomes: it refuses to measure anything new.
 
     Args:
@@ -282,28 +282,6 @@ class LedgerOnly:
             'nothing is measured here; pass estimator="least-squares" or "banzhaf", which use whatever was measured, '
             "or measure them with curate(…, estimator=…, ledger=…)"
         )
-
-    def trainable(self, rows: IntVector) -> BoolVector:
-        """Every row can be trained on: those of measured coalitions were.
-
-        Args:
-            rows: ``(n,)`` row ids.
-
-        Returns:
-            ``(n,)`` True.
-        """
-        return np.ones(len(rows), dtype=np.bool_)
-
-    def n_tokens(self, rows: IntVector) -> int:
-        """No tokens: nothing is trained.
-
-        Args:
-            rows: ``(n,)`` row ids.
-
-        Returns:
-            0.
-        """
-        return 0
 
     def describe(self) -> dict[str, Any]:
         """An empty description: the ledger's header has that of the utility that measured."""

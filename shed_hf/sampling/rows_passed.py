@@ -1,13 +1,39 @@
 """How many rows the model trains on, or reads, before rows can be chosen or ordered by what it says of them."""
 
+from dataclasses import dataclass
+
 from shed_hf.sampling.extrapolated import Extrapolated
 from shed_hf.sampling.registry import AnySampler
 from shed_hf.sampling.row_ranking import CREDIT, LEARNED_CREDIT, SAMPLE
 from shed_hf.sampling.selectors import Need, RowSelector
 
+READING = 1 / 3
+"""What a forward pass costs beside a step of training, which has a backward pass of twice the operations."""
 
-def rows_credited(sampler: AnySampler, needs: frozenset[Need], n_rows: int) -> int:
-    """The rows of the training run that gives a sampler its credits.
+
+@dataclass(frozen=True)
+class RowsPassed:
+    """How many rows the model goes through beside the game, so that rows can be chosen or ordered.
+
+    Attributes:
+        credited: Rows of training runs that give credits.
+        read: Rows that are read for their hidden states.
+    """
+
+    credited: int = 0
+    read: int = 0
+
+    def __add__(self, other: "RowsPassed") -> "RowsPassed":
+        return RowsPassed(self.credited + other.credited, self.read + other.read)
+
+    @property
+    def as_trained(self) -> float:
+        """So many rows take as long to train on."""
+        return self.credited + READING * self.read
+
+
+def rows_passed_for(sampler: AnySampler, needs: frozenset[Need], n_rows: int) -> RowsPassed:
+    """What the model goes through so that a sampler can choose.
 
     Args:
         sampler: What chooses rows.
@@ -15,24 +41,15 @@ def rows_credited(sampler: AnySampler, needs: frozenset[Need], n_rows: int) -> i
         n_rows: How many rows may be chosen.
 
     Returns:
-        All of them, those of the sample, or 0 where there is no such run.
+        All of them, those of the sample, or none; none also for a sampler of clusters.
     """
-    return _passed(sampler, "credits" in needs, isinstance(sampler, Extrapolated) and "credits_of" in needs, n_rows)
-
-
-def rows_read(sampler: AnySampler, needs: frozenset[Need], n_rows: int) -> int:
-    """The rows that the model reads for a sampler that goes by its hidden states.
-
-    Args:
-        sampler: What chooses rows.
-        needs: The signals that it reads.
-        n_rows: How many rows may be chosen.
-
-    Returns:
-        All of them, those of the sample, or 0 where none is read.
-    """
-    whole = "hidden_states" in needs
-    return _passed(sampler, whole, isinstance(sampler, Extrapolated) and "nearness_of" in needs, n_rows)
+    if not isinstance(sampler, RowSelector):
+        return RowsPassed()
+    part = min(sampler.sample, n_rows) if isinstance(sampler, Extrapolated) else 0
+    return RowsPassed(
+        credited=n_rows if "credits" in needs else part * ("credits_of" in needs),
+        read=n_rows if "hidden_states" in needs else part * ("nearness_of" in needs),
+    )
 
 
 def rows_credited_for_merit(kind: str | None, n_rows: int) -> int:
@@ -46,11 +63,3 @@ def rows_credited_for_merit(kind: str | None, n_rows: int) -> int:
         All of them, those of the sample, or 0 where there is no such run.
     """
     return {CREDIT: n_rows, LEARNED_CREDIT: min(SAMPLE, n_rows)}.get(kind or "", 0)
-
-
-def _passed(sampler: AnySampler, whole: bool, in_part: bool, n_rows: int) -> int:
-    if not isinstance(sampler, RowSelector):
-        return 0
-    if whole:
-        return n_rows
-    return min(sampler.sample, n_rows) if in_part and isinstance(sampler, Extrapolated) else 0

@@ -74,7 +74,7 @@ def only_own_output() -> Iterator[None]:
     """
     with _entering:
         if _outside.calls == 0:
-            _hush()
+            _change_settings()
         _outside.calls += 1
     try:
         yield
@@ -86,7 +86,7 @@ def only_own_output() -> Iterator[None]:
                 _outside.back.close()
 
 
-def _hush() -> None:
+def _change_settings() -> None:
     _outside.quiet = quiet()
     stack = _outside.back
     stack.enter_context(warnings.catch_warnings())

@@ -8,7 +8,8 @@ LIKE_ENOUGH = 0.6
 
 
 def nearest(name: object, known: Iterable[str], like_enough: float = LIKE_ENOUGH) -> str | None:
-    """The name that is most like what was said; capital letters, blanks, dashes and underscores are all the same.
+    """The name that is most like what was said, one of the very same letters before all others; capital letters,
+    blanks, dashes and underscores are all the same.
 
     Args:
         name: What was said.
@@ -19,8 +20,11 @@ def nearest(name: object, known: Iterable[str], like_enough: float = LIKE_ENOUGH
         The name; None where none is like it.
     """
     by_letters = {_letters(each): each for each in reversed(list(known))}
-    found = difflib.get_close_matches(_letters(str(name)), by_letters, 1, like_enough)
-    return by_letters[found[0]] if found else None
+    said = _letters(str(name))
+    found = difflib.get_close_matches(said, by_letters, len(by_letters) or 1, like_enough)
+    swapped = [each for each in found if sorted(each) == sorted(said)]  # two letters that changed places
+    best = next(iter([*swapped, *found]), None)
+    return None if best is None else by_letters[best]
 
 
 def did_you_mean(name: object, known: Iterable[str], like_enough: float = LIKE_ENOUGH) -> str:

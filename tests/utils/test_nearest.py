@@ -12,7 +12,8 @@ WORDS = [*SAMPLERS, *SELECTORS, *PRESETS]
 @pytest.mark.parametrize(
     ("said", "meant"),
     [("qocz", "qocs"), ("QWCS", "qwcs"), ("row_values", "row-values"), ("Credit Coverage", "credit-coverage"),
-     ("dataset-quantisation", "dataset-quantization"), ("longst", "longest"), ("x", None), ("", None), ("zzzz", None)],
+     ("dataset-quantisation", "dataset-quantization"), ("longst", "longest"),
+     ("qcos", "qocs"), ("qwsc", "qwcs"), ("rsd", "rds"), ("idf", "ifd"), ("x", None), ("", None), ("zzzz", None)],
 )  # fmt: skip
 def test_the_nearest_word_is_found_whatever_its_case_and_dashes(said: str, meant: str | None) -> None:
     assert nearest(said, WORDS) == meant

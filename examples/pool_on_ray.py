@@ -31,9 +31,10 @@ steps = [reader, Embed(args.embedder), vectors, Sample(reader), sample]
 RayPipelineExecutor(steps, **workers, gpus_per_task=args.gpus, logging_dir=f"{args.work}/embed").run()
 
 rows = read_sample(f"{args.work}/sample")
-settings = {"model": args.model, "embedder": rows.embedder, "columns": rows.columns}
+settings = {"model": args.model, "embedder": rows.embedder, "columns": rows.columns, "sampler": "extrapolated"}
 curated = shed_hf.curate(rows.dataset, 0.1, ledger=f"{args.work}/run.ledger", **settings)
 
 reader = RowReader(f"{args.work}/embedded")
-steps = [reader, Score(rows.scorer(curated)), Keep(shares_of(curated)), RowWriter(f"{args.work}/kept", reader)]
+score = Score(rows.scorer(curated), order=rows.order(curated))
+steps = [reader, score, Keep(shares_of(curated)), RowWriter(f"{args.work}/kept", reader)]
 RayPipelineExecutor(steps, **workers, logging_dir=f"{args.work}/keep").run()

@@ -22,19 +22,19 @@ parser.add_argument("--embedder", default="sentence-transformers/all-MiniLM-L6-v
 parser.add_argument("--model", default="HuggingFaceTB/SmolLM2-135M-Instruct", help="what to fine-tune")
 args = parser.parse_args()
 jobs = {"tasks": args.tasks, "partition": args.partition, "time": "10:00:00", "logging_dir": f"{args.work}/{args.step}"}
-
 if args.step == "embed":
     reader = RowReader(args.pool)
     vectors, sample = (RowWriter(f"{args.work}/{name}", reader) for name in ("embedded", "sample"))
-    SlurmPipelineExecutor(
-        [reader, Embed(args.embedder), vectors, Sample(reader), sample], **jobs, gpus_per_task=1
-    ).run()
+    steps = [reader, Embed(args.embedder), vectors, Sample(reader), sample]
+    SlurmPipelineExecutor(steps, **jobs, gpus_per_task=1).run()
 elif args.step == "curate":
     rows = read_sample(f"{args.work}/sample")
-    curated = shed_hf.curate(rows.dataset, 0.1, model=args.model, embedder=rows.embedder, columns=rows.columns)
+    settings = {"model": args.model, "embedder": rows.embedder, "columns": rows.columns, "sampler": "extrapolated"}
+    curated = shed_hf.curate(rows.dataset, 0.1, **settings)
     curated.save_to_disk(f"{args.work}/curated")
     rows.scorer(curated).save_pretrained(f"{args.work}/scorer")
 else:
     reader, curated = RowReader(f"{args.work}/embedded"), shed_hf.CuratedDataset.load_from_disk(f"{args.work}/curated")
-    kept = [Score(f"{args.work}/scorer"), Keep(shares_of(curated)), RowWriter(f"{args.work}/kept", reader)]
-    SlurmPipelineExecutor([reader, *kept], **jobs).run()
+    score = Score(f"{args.work}/scorer", order=read_sample(f"{args.work}/sample").order(curated))
+    kept = RowWriter(f"{args.work}/kept", reader)
+    SlurmPipelineExecutor([reader, score, Keep(shares_of(curated)), kept], **jobs).run()

@@ -1,5 +1,15 @@
 """Find the part of an instruction dataset worth fine-tuning on, by Shapley values of clusters.
 
+Start with these; ``help(shed_hf.curate)`` has all arguments::
+
+    plan(dataset, size)              what a curation would cost here, before anything is paid for
+    curate(dataset, size)            keeps the rows worth fine-tuning on: a `CuratedDataset`
+    CuratedDataset                   the rows as `.dataset`; also `verify`, `report`, `resample`, `reestimate`,
+                                     `transfer`, `update`, `save_to_disk`, `push_to_hub`, `load_from_disk`, `from_hub`
+    compare(dataset, ...)            ways to choose rows, the same tuning for each
+    FineTune(model, ...)             how models are tuned, as `utility` of `curate`
+    ShedConfig(...)                  all arguments of `curate` as one object, or read from a recipe file
+
 Names are loaded when first used, so that ``import shed_hf`` is fast and does not load torch.
 
 How the code is laid out; a folder imports only from itself and from lines above its own::
@@ -10,8 +20,9 @@ How the code is laid out; a folder imports only from itself and from lines above
     embedding/, clustering/      encoders, decontamination; clusterers, topic terms
     game/, evaluation/           players, coalitions, utility, ledger; objectives and how they are measured
     estimators/, sampling/       values of players, error bars, budgets; samplers, selectors and order of rows
-    finetuning/                  FineTune, TrainerUtility, batched coalitions, credits of rows
-    results/, storage/, hub/     the record of a curation; its folder; its repository and card
+    finetuning/, testing         FineTune, batched coalitions, credits of rows; games with known Shapley values
+    results/, config/            the record of a curation; what can be said about one, and what a record says
+    storage/, hub/, report/      its folder; its repository and card; its report
     verification/                whether the chosen rows are better than random ones
     extension/                   a finished curation goes on: transfer to another model, growth of the pool
     cluster_scorer, curated_dataset    the two public classes: a record, and what can be done with it

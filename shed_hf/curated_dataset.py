@@ -91,8 +91,9 @@ class CuratedDataset(VerifiableCuration, ExtensibleCuration, ReportableCuration)
             size: How much to keep: a number of rows (500), a share of the source (0.1) or a percentage ("10%");
                 ``"auto"`` is as many as ``Full()`` and ``Given(rows)`` take, else a tenth.
             sampler: How rows are drawn from the clusters: ``"qocs"``, ``"qwcs"``, ``"random"`` or a sampler. Of those
-                that choose single rows: ``Full()``, ``Given(rows)``, and the curation's own for a smaller size, or with
-                ``"row-values"`` for any size (of pools of up to 20,000 rows). None: as before.
+                that choose single rows: ``Full()``, ``Given(rows)``, and the curation's own for a smaller size; with
+                ``"extrapolated"``, and for pools of up to 20,000 rows with ``"row-values"``, for any size. None: as
+                before.
             seed: The seed of the draw; None for that of the curation.
             source: The dataset that was curated, as `curate` takes it. Needed only where it is not at hand, as after
                 `load_from_disk`; where the recipe names one on the Hub, that one is loaded.

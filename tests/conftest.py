@@ -1,6 +1,9 @@
 """Fixtures: a tiny language model made on the spot, small pools, and a Hub of our own."""
 
+import compileall
+import contextlib
 import gc
+import importlib
 import logging
 import os
 import sys
@@ -36,6 +39,25 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of several processes each compiles a part of the code, so that none has to compile all of it."""
+    worker = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        _compile_part(session.config, int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+
+
+def _compile_part(config: pytest.Config, number: int, n_workers: int) -> None:
+    for folder in ("shed_hf", "tests/helpers"):
+        for path in sorted((config.rootpath / folder).rglob("*.py"))[number::n_workers]:
+            compileall.compile_file(path, quiet=2)
+    given = [config.rootpath / name.split("::")[0] for name in config.args]
+    paths = sorted({path for each in given for path in ([each] if each.is_file() else each.rglob("test_*.py"))})
+    for path in paths[number::n_workers]:
+        # what fails here fails again, and is told of, when it is collected
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(".".join(path.relative_to(config.rootpath).with_suffix("").parts))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long tests first: at the end there is something short left for every process."""
     items.sort(key=lambda item: "system" not in item.path.parts)
@@ -54,20 +76,22 @@ def _no_bars() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _equal_pools_are_laid_out_once() -> Iterator[None]:
-    """The map is most of the time of a small curation; `tests/results/test_embedding_map.py` makes every map anew."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedding_map, "layout", once(embedding_map.layout))
-        yield
+def _equal_work_is_done_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Maps and pictures are most of the time of a small curation and of a push, and choosing coalitions of a game.
 
-
-@pytest.fixture(autouse=True, scope="session")
-def _coalitions_of_equal_seeds_are_chosen_once() -> Iterator[None]:
-    """Choosing them is most of the time of a game without a model."""
+    `tests/results/test_embedding_map.py` makes every map anew, `tests/hub/test_figures.py` pictures in full.
+    """
     from shed_hf.estimators import coalition_design
+    from shed_hf.hub import figures
 
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "done_once"
+    folder.mkdir(exist_ok=True)
+    pictures = ((figures, name) for name in ("values_picture", "map_picture", "convergence_picture"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coalition_design, "choose_pairs", once(coalition_design.choose_pairs))
+        patch.setattr(figures, "DPI", 20)
+        for module, name in ((embedding_map, "layout"), (coalition_design, "choose_pairs"), *pictures):
+            patch.setattr(module, name, once(getattr(module, name), folder))
         yield
 
 

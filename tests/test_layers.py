@@ -142,6 +142,7 @@ def test_only_what_speaks_to_the_hub_knows_its_client() -> None:
     knowing = {name for name, path in MODULES.items() if any(part_of(n) == "huggingface_hub" for n in imported(path))}
     outside = {name for name in knowing if part_of(name) != "hub"}
     assert outside == {
+        "data.file_checks",
         "data.provenance",
         "data.shards",
         "demo.models",

@@ -4,14 +4,15 @@
 
 Loss and choice (the log-likelihood of the right option among the options) are measured on the items of ``test.jsonl``,
 which no method chooses by. ``--out`` has the printed table, every line, every run's figures, device and versions;
-outcomes are in ledgers beside it, from which the same call goes on.
+outcomes are in ledgers beside it, from which the same call goes on. With several ``--seeds`` what is known with few is
+written before it goes on to more. `compare_side_by_side.py` runs several of these at once.
 """
 
 import argparse
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from datasets import Dataset, disable_progress_bars
@@ -44,39 +45,49 @@ PATHS = ("out", "folder", "model")
 
 
 def main() -> None:
-    """Compare, print, and write what was measured."""
+    """Compare with few seeds, then with more; print, and write what was measured, after each."""
     arguments = _arguments()
     disable_progress_bars()
+    settings = _settings(arguments)
+    for seeds in sorted(arguments.seeds):
+        comparison = shed_hf.compare(**settings, seeds=seeds)
+        print(comparison, flush=True)
+        plain = {
+            "table": str(comparison).splitlines(),
+            "lines": json.loads(comparison.to_pandas().to_json(orient="records")),
+            "setting": {name: str(value) for name, value in vars(arguments).items() if name not in PATHS}
+            | {"seeds": str(seeds)},
+            "model": Path(arguments.model).name,
+            "pool": arguments.folder.name,
+            "device": device(),
+            "versions": versions(),
+            "date": str(date.today()),
+        }
+        content = json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
+        unfinished = arguments.out.with_suffix(".unfinished")
+        unfinished.write_text(content, encoding="utf-8")
+        unfinished.replace(arguments.out)  # whole at any time, whenever this is stopped
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What is compared, but for the number of seeds."""
     folder = arguments.folder
     rows, items, test = (read(folder / f"{part}.jsonl") for part in ("pool", "eval", "test"))
-    comparison = shed_hf.compare(
-        Dataset.from_list([{name: row[name] for name in COLUMNS} for row in rows]),
-        eval_dataset=Dataset.from_list(items),
-        test_dataset={folder.name: Dataset.from_list(test)},
-        test_objective=["choice", "loss"] if "choices" in test[0] else ["loss"],
-        sizes=arguments.sizes,
-        methods={name: METHODS[name] for name in arguments.methods},
-        seeds=arguments.seeds,
-        utility=tuner(arguments),
-        embedder=embedder(folder, rows, items, test),
-        clusterer=shed_hf.KMeans(arguments.clusters),
-        budget=arguments.budget,
-        ledger=arguments.out.with_suffix(".ledger"),
-    )
-    print(comparison)
-    plain = {
-        "table": str(comparison).splitlines(),
-        "lines": json.loads(comparison.to_pandas().to_json(orient="records")),
-        "setting": {
-            name: str(value) for name, value in vars(arguments).items() if name not in ("out", "folder", "model")
-        },
-        "model": Path(arguments.model).name,
-        "pool": folder.name,
-        "device": device(),
-        "versions": versions(),
-        "date": str(date.today()),
+    vectors = embedder(folder, rows, items, test)
+    test = test[: arguments.test_items]
+    return {
+        "dataset": Dataset.from_list([{name: row[name] for name in COLUMNS} for row in rows]),
+        "eval_dataset": Dataset.from_list(items),
+        "test_dataset": {folder.name: Dataset.from_list(test)},
+        "test_objective": ["choice", "loss"] if "choices" in test[0] else ["loss"],
+        "sizes": arguments.sizes,
+        "methods": {name: METHODS[name] for name in arguments.methods},
+        "utility": tuner(arguments, arguments.batch or "auto"),
+        "embedder": vectors,
+        "clusterer": shed_hf.KMeans(arguments.clusters),
+        "budget": arguments.budget,
+        "ledger": arguments.out.with_suffix(".ledger"),
     }
-    arguments.out.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def embedder(folder: Path, rows: list[Any], items: list[Any], test: list[Any]) -> Any:
@@ -88,7 +99,7 @@ def embedder(folder: Path, rows: list[Any], items: list[Any], test: list[Any]) -
     return Precomputed(texts_to_embed(pool, of_items) + texts_of(pool, bound(rows, test)[1]), np.load(path))
 
 
-def tuner(arguments: argparse.Namespace) -> shed_hf.FineTune:
+def tuner(arguments: argparse.Namespace, batch: int | Literal["auto"] = "auto") -> shed_hf.FineTune:
     """The default fine-tuning of the model in float32."""
     args = default_args()
     args.learning_rate = arguments.learning_rate
@@ -96,7 +107,7 @@ def tuner(arguments: argparse.Namespace) -> shed_hf.FineTune:
     if not arguments.own_template:
         tokenizer.chat_template = SHORT_TEMPLATE  # without a system prompt of 20 tokens before every row
     model = AutoModelForCausalLM.from_pretrained(arguments.model, dtype="float32")
-    return shed_hf.FineTune(model, "loss", tokenizer=tokenizer, args=args)
+    return shed_hf.FineTune(model, "loss", tokenizer=tokenizer, args=args, coalitions_per_batch=batch)
 
 
 def _arguments() -> argparse.Namespace:
@@ -105,7 +116,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", required=True)
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--sizes", type=float, nargs="+", default=[0.02, 0.05, 0.1])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[5], help="several: first with few, then with more")
+    parser.add_argument("--test-items", type=int, help="how many of the test items; all of them by default")
+    parser.add_argument(
+        "--batch", type=int, help="tunings in one batch; by default one on a CPU, as many as fit on a GPU"
+    )
     parser.add_argument("--clusters", type=int, default=10)
     parser.add_argument("--budget", type=int, default=19, help="fine-tunings of a game")
     parser.add_argument("--learning-rate", type=float, default=1e-3)

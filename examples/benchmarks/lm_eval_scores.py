@@ -72,11 +72,17 @@ def main() -> None:
         for shots in arguments.shots:
             found.append(compared(task, rows, shots, arguments.data, model, tokenizer, harness))
             print(json.dumps(found[-1]), flush=True)
-    if arguments.out:
-        setting = {"model": arguments.model.name, "dtype": "float32", "items": arguments.items, "seed": SEED}
-        setting |= {"lm_eval": lm_eval.__version__, "date": time.strftime("%Y-%m-%d")}
-        record = {**setting, "device": device(), "versions": versions(), "results": found}
-        arguments.out.write_text(json.dumps(record, indent=1))
+            save(found, arguments)
+
+
+def save(found: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    """What was compared so far, under ``--out``."""
+    if arguments.out is None:
+        return
+    setting = {"model": arguments.model.name, "dtype": "float32", "items": arguments.items, "seed": SEED}
+    setting |= {"lm_eval": lm_eval.__version__, "date": time.strftime("%Y-%m-%d")}
+    record = {**setting, "device": device(), "versions": versions(), "results": found}
+    arguments.out.write_text(json.dumps(record, indent=1))
 
 
 def chosen(path: Path, count: int) -> list[dict[str, Any]]:

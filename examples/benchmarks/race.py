@@ -6,6 +6,7 @@ The folder is one of `selector_pools.py`. For every seed one race is run on pool
 tuned on what was kept, on each candidate's rows and on random draws,
 ``--tunings`` times in orders of their own, and measured on the test items. Gains are over random draws of the same
 race, with a standard error over races; candidates that a race left out are counted for it as missing.
+``--only-table`` puts what some result files hold into a table, a line for each pool.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,9 @@ KEPT, RANDOM = "kept by the race", "random rows"
 def main() -> None:
     """Race, tune, judge; print a table, and save it under ``--out``."""
     arguments = _arguments()
+    if arguments.only_table:
+        print("\n".join(table([json.loads(path.read_text(encoding="utf-8")) for path in arguments.only_table])))
+        return
     disable_progress_bars()
     warnings.simplefilter("ignore")
     rows, items, tests = (read(arguments.folder / f"{part}.jsonl") for part in ("pool", "eval", "test"))
@@ -132,10 +137,28 @@ def summary(races: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+def table(results: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each pool: what races kept, beside what each candidate would have reached had it always been kept."""
+    told = [["pool", "races", "kept", "over random rows", "best candidate", "worst", "worse than random by two s.e."]]
+    told += [["---"] * len(told[0])]
+    for result in results:
+        kept, *others = [line for line in result["summary"] if line["name"] != "untuned"]
+        others = sorted(others, key=lambda line: -line["gain"])
+        worse = [line["name"] for line in (kept, *others) if line["gain"] < -2 * line["stderr"]]
+        named = ", ".join(race["kept"] for race in result["races"])
+        ends = [f"{line['name']} {_gain(line)}" for line in (others[0], others[-1])]
+        told.append([result["pool"], str(len(result["races"])), named, _gain(kept), *ends, ", ".join(worse) or "none"])
+    return [f"| {' | '.join(cells)} |" for cells in told]
+
+
+def _gain(line: dict[str, Any]) -> str:
+    return f"{line['gain']:+.2f} ± {line['stderr']:.2f}"
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="a folder that selector_pools.py made")
-    parser.add_argument("--model", required=True)
+    parser.add_argument("--folder", type=Path, help="a folder that selector_pools.py made")
+    parser.add_argument("--model")
     parser.add_argument("--size", type=float, default=0.1)
     parser.add_argument("--clusters", type=int, default=12)
     parser.add_argument("--game-budget", type=int, help="of the game that values clusters; by default as in curate")
@@ -145,7 +168,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--own-template", action="store_true", help="the model's chat template instead of a short one")
     parser.add_argument("--out", type=Path)
-    return parser.parse_args()
+    parser.add_argument("--only-table", type=Path, nargs="+", help="files of results to put into a table, and end")
+    arguments = parser.parse_args()
+    if not arguments.only_table and not (arguments.folder and arguments.model):
+        parser.error("pass --folder and --model, or --only-table")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import typer
 
 from shed_hf.cli.config_file import takes_file
 from shed_hf.cli.options import check_dataset, read_option, read_options, with_options
+from shed_hf.cli.rows_first import Rows, rows_first, rows_named_by
 from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.config.shed_config import SETTINGS_BY_NAME, TUNING_NAMES
 from shed_hf.errors import InputError
@@ -134,14 +135,20 @@ def _compare(
     from shed_hf.hub.client import check_push
 
     tests = arguments["test_dataset"]
-    for test in tests.values() if isinstance(tests, Mapping) else [tests]:
+    named = list(tests.values()) if isinstance(tests, Mapping) else [tests]
+    for test in named:
         check_dataset(test, "test_dataset")
-    if output is not None:  # whatever can fail does so before anything is paid for
-        check_free(output)
-    if plot is not None:
-        format_of(plot)
-    if push_to_hub is not None:
-        check_push(push_to_hub, None)
+    columns, test_columns = arguments.get("columns"), arguments["test_columns"]
+    pool = rows_named_by({**arguments, "dataset": dataset}, "dataset", columns)
+    with rows_first(
+        pool, *(Rows(test, test_columns, "test_dataset", argument="test_columns") for test in named if test_columns)
+    ):
+        if output is not None:  # whatever can fail does so before anything is paid for
+            check_free(output)
+        if plot is not None:
+            format_of(plot)
+        if push_to_hub is not None:
+            check_push(push_to_hub, None)
     comparison = compare_methods(dataset, **arguments)
     if not is_main():
         return

@@ -7,6 +7,7 @@ import typer
 
 from shed_hf.cli.options import ALL, Config, Dataset, check_dataset, merged, settings_from, with_options
 from shed_hf.cli.results import check_places, keep_and_tell
+from shed_hf.cli.rows_first import rows_first, rows_named_by
 from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.config.error_lines import naming_lines
 from shed_hf.config.shed_config import DESTINATIONS
@@ -67,10 +68,16 @@ def _curate(written: "Written", as_json: bool) -> None:
     from shed_hf.curation.curate import curate as curate_dataset
     from shed_hf.curation.means import check_arguments
 
+    values = written.values
+    output, repository, private = (values.get(name) for name in DESTINATIONS)
+    columns, eval_columns = values.get("columns"), values.get("eval_columns")
+    rows = [rows_named_by(values, "dataset", columns)]
+    if eval_columns is not None:  # by default they are those of `columns` that are there
+        rows += [rows_named_by(values, name, eval_columns) for name in ("eval_dataset", "test_dataset")]
     with naming_lines(written.places()):
         for name in ("dataset", "eval_dataset", "test_dataset"):
-            check_dataset(written.values.get(name), name)
+            check_dataset(values.get(name), name)
         check_arguments(request_of("curate", None, "auto", written, {}))
-    output, repository, private = (written.values.get(name) for name in DESTINATIONS)
-    check_places(output, repository, needed=True)  # whatever can fail does so before anything is paid for
+        with rows_first(*rows):
+            check_places(output, repository, needed=True)  # whatever can fail does so before anything is paid for
     keep_and_tell(curate_dataset(args=written), (output, repository, private), as_json)

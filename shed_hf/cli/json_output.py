@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.results.history import n_source_rows
+
 if TYPE_CHECKING:
     from shed_hf.curated_dataset import CuratedDataset
 
@@ -21,7 +23,7 @@ def of_curation(curated: "CuratedDataset") -> dict[str, Any]:
     estimate, recipe = curated.estimate, curated.recipe
     found = {
         "rows": len(curated),
-        "of": recipe["source"]["rows"],
+        "of": n_source_rows(recipe),
         "reliability": estimate.reliability,
         "p_value": estimate.p_value,
         "untuned": estimate.v_empty,

@@ -46,6 +46,11 @@ class Command(typer.core.TyperCommand):
             What is left of it.
         """
         ctx.meta[DEBUG] = "--debug" in args
+        known = {name for param in self.params for name in (*param.opts, *param.secondary_opts)}
+        named = [arg.partition("=")[0] for arg in (args[: args.index("--")] if "--" in args else args)]
+        for name in named:
+            if name.startswith("--") and name not in known and f"{name}s" in known:
+                ctx.fail(f"No such option: {name}. Did you mean {name}s, which takes several?")
         return super().parse_args(ctx, args)
 
 

@@ -9,6 +9,7 @@ import typer
 from shed_hf.cli.config_file import takes_file
 from shed_hf.cli.options import check_dataset, read_option
 from shed_hf.cli.results import check_there, load_result
+from shed_hf.cli.rows_first import rows_first, rows_named_by
 from shed_hf.cli.shell import Debug, command, errors_in_one_line
 from shed_hf.errors import InputError
 
@@ -83,9 +84,13 @@ def _verify(name: str, source: str | None, arguments: dict[str, Any], output: st
     check_there(name)
     if arguments["test_dataset"] is None:
         raise InputError("there is nothing to measure on; pass --test-dataset with rows that had no part in the choice")
-    check_dataset(arguments["test_dataset"], "test_dataset")
+    for each in ("test_dataset", "eval_dataset"):
+        check_dataset(arguments[each], each)
+    check_dataset(source, "source")
     if output is not None:
-        check_free(output)
+        columns = arguments["columns"]  # by default they are the recipe's that are there
+        with rows_first(*([] if columns is None else [rows_named_by(arguments, "test_dataset", columns)])):
+            check_free(output)
     curated = load_result(name, source)
     verdict = curated.verify(**arguments)
     if not is_main():

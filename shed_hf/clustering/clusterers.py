@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from shed_hf.clustering.clusters import NOISE, Clustering
-from shed_hf.clustering.starts import count_distinct, starts_of
+from shed_hf.clustering.starts import StartRows, best_labels, count_distinct
 from shed_hf.errors import InputError
 from shed_hf.types import EmbeddingMatrix, IntVector
 from shed_hf.utils.checks import check_takes, check_whole
@@ -36,21 +36,26 @@ class KMeans:
 
     Attributes:
         n_clusters: How many clusters; None for the paper's 3·√n, capped by ``most``.
-        restarts: How many runs are made from other starts; the one of least inertia is kept. None is four, and above
-            20,000 rows one whose start is found among 20,000 of them.
+        restarts: How many runs are made from other starts; the one of least inertia is kept. None is four, and one
+            above 20,000 rows.
         most: The cap where ``n_clusters`` is None, since each cluster is a player that costs fine-tunings; None for no
             cap.
+        start_rows: Among how many of the rows a start is found; None for all. ``"auto"`` is 4,096, or 64 for each
+            cluster if that is more, and as many as before where a ledger of an earlier version goes on.
     """
 
     n_clusters: int | None = None
     restarts: int | None = None
     most: int | None = 64
+    start_rows: StartRows = "auto"
 
     def __post_init__(self) -> None:
         if self.restarts is not None:
             check_whole(1, MOST_RESTARTS, restarts=self.restarts)
         if self.most is not None:
             check_whole(most=self.most)
+        if self.start_rows is not None and self.start_rows != "auto":
+            check_whole(otherwise='"auto", or None for all', start_rows=self.start_rows)
         _n_clusters(self.n_clusters, sys.maxsize)
 
     def __call__(self, embeddings: EmbeddingMatrix, rng: np.random.Generator) -> IntVector:
@@ -66,16 +71,12 @@ class KMeans:
         Raises:
             InputError: For more clusters than rows.
         """
-        from sklearn.cluster import KMeans as SklearnKMeans
-
         k = _n_clusters(self.n_clusters, len(embeddings))
         if self.n_clusters is None and self.most is not None:
             k = min(k, _n_clusters(self.most, max(self.most, len(embeddings))))
         k = count_distinct(embeddings, k)
         seed = int(rng.integers(2**31))
-        starts = starts_of(embeddings, k, self.restarts, seed)
-        found = SklearnKMeans(k, init=starts.init, n_init=starts.number, random_state=seed).fit_predict(embeddings)
-        return np.asarray(found, dtype=np.int64)
+        return best_labels(embeddings, k, self.restarts, self.start_rows, seed)
 
 
 @dataclass(frozen=True)

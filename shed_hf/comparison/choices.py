@@ -17,6 +17,7 @@ from shed_hf.curation.row_choice import signals_of, sources_of
 from shed_hf.curation.row_signals import check_signals, passed_by
 from shed_hf.embedding.decontamination import Candidates
 from shed_hf.errors import InputError, ShedError
+from shed_hf.results.cost import choosing_seconds
 from shed_hf.sampling.given_rows import GivenRows
 from shed_hf.sampling.registry import sampler_of
 from shed_hf.sampling.samplers import Sampler, choose
@@ -265,7 +266,7 @@ def _sharing(games: dict[str, ByGame]) -> dict[str, list[str]]:
 def _cost_of(curated: CuratedDataset) -> ChoosingCost:
     """What a curation took, in this run or in those whose outcomes its ledger held."""
     bill = curated.recipe["bill"]
-    return ChoosingCost(bill["all_fine_tunings"], round(max(bill["seconds"], bill["measuring_seconds"]), 4))
+    return ChoosingCost(bill["all_fine_tunings"], round(choosing_seconds(bill), 4))
 
 
 def _largest(costs: Sequence[ChoosingCost]) -> ChoosingCost:

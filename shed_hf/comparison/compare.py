@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from shed_hf.comparison.comparison import Comparison
@@ -12,15 +13,20 @@ from shed_hf.comparison.models import models_from
 from shed_hf.comparison.of_model import OfModel, check_model, compare_with
 from shed_hf.comparison.recipe import recipe_of
 from shed_hf.comparison.test_sets import Tests
-from shed_hf.curation.arguments import defaults
+from shed_hf.curation.arguments import defaults, request_from
+from shed_hf.curation.early_checks import check_words
+from shed_hf.curation.request import Request
+from shed_hf.curation.rows_read import RowsRead
 from shed_hf.data.loading import load_source
 from shed_hf.data.spooling import if_stream
 from shed_hf.distributed.launch import is_main
+from shed_hf.embedding.embedding_once import embedding_once
 from shed_hf.errors import InputError
-from shed_hf.sampling.samplers import resolve_size
+from shed_hf.sampling.sizes import resolve_size
 from shed_hf.utils.checks import check_known, check_whole
-from shed_hf.utils.console import Stopwatch
-from shed_hf.utils.quiet import only_own_output
+from shed_hf.utils.console import Stopwatch, say
+from shed_hf.utils.progress import progress
+from shed_hf.utils.quiet import only_own_output, silent
 
 _INSTEAD = {
     "size": "sizes=",
@@ -58,7 +64,8 @@ def compare(
 
     Every method chooses rows of every size; a model is tuned on them with several seeds, and on random rows of the same
     number, drawn anew for each seed. The untuned model and all rows are lines of every table. Test items that repeat
-    rows of the dataset or evaluation items are left out. What fails is named in the table, and the rest is kept.
+    rows of the dataset, evaluation items or one another are left out. What fails is named in the table, and the rest
+    is kept.
 
     Args:
         dataset: The rows to choose from, as in `curate`.
@@ -106,12 +113,20 @@ def compare(
     tests = Tests(test_dataset, test_utility, test_objective, test_columns)
     tests.check()
     source = load_source(dataset, arguments.get("split"), drop_invalid=arguments.get("drop_invalid", False))
+    if not len(source):
+        raise InputError("dataset has 0 rows; pass one with rows")
     design = _design(len(source), sizes, methods, seeds, choosing_seeds, seed)
     common = _common(source, eval_dataset, seed, arguments)
     check_methods(design.methods, common)
+    if is_main():
+        for note in _of_few_seeds(design.seeds):
+            say(note)
     tests = tests.loaded()
     of_models: dict[str, OfModel] = {}
     tuned = models_from(models, utility)
+    for given in tuned.values():
+        tests.check_apart(given["utility"])
+    common |= _read_once(request_from({**common, **next(iter(tuned.values())), "size": design.sizes[0]}))
     for name, given in list(tuned.items())[1:]:
         check_model(name, {**common, **given}, design, tests)
     with LedgerFamily(ledger, is_main()) as ledgers:
@@ -170,6 +185,14 @@ def _common(source: Any, eval_dataset: Any, seed: int, arguments: dict[str, Any]
     check_known(arguments, {*known, *_OWN} - set(_INSTEAD), "compare(…)")
     given, eval_rows = {**arguments, "split": None}, if_stream(eval_dataset, "eval_dataset")
     return {**known, **given, "dataset": source, "eval_dataset": eval_rows, "seed": seed}
+
+
+def _read_once(request: Request) -> dict[str, Any]:
+    """Arguments by which no model and no game reads or embeds the rows again."""
+    check_words(request)
+    with progress("reading rows", shown=is_main()), nullcontext() if is_main() else silent():
+        rows = RowsRead.of(request.dataset, request.split, request.columns, request.drop_invalid)
+    return {"rows": rows, "embedder": embedding_once(request.embedder)}
 
 
 _OWN = tuple(compare.__kwdefaults__ or {})

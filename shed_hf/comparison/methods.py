@@ -296,6 +296,12 @@ def _of_name(asked: str) -> Method:
     if name == SHED:
         return ByGame(QOCS())
     if name not in SAMPLERS and name not in SELECTORS and name not in PRESETS:
+        several = [each.strip() for each in asked.split(",") if each.strip()]
+        if len(several) > 1:
+            raise InputError(
+                f"methods={asked!r} is not one method but {len(several)} in one text; pass a list of them, "
+                f"methods={several!r}"
+            )
         raise InputError(unknown_name("methods", asked, _names(), "objects"))
     return _of_sampler(name)
 

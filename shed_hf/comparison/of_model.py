@@ -167,7 +167,8 @@ class _Curate:
     shared: dict[str, Any]
 
     def __call__(self, **given: Any) -> Any:
-        return curate_as(request_from({**self.shared, **given}))  # which notes nothing beside the ledger
+        read_otherwise = {"rows": None} if _HOW_READ & given.keys() else {}
+        return curate_as(request_from({**self.shared, **given, **read_otherwise}))  # without a note beside the ledger
 
 
 def _decided_by(design: Design, request: Request) -> dict[str, str]:
@@ -240,6 +241,9 @@ def _told(content: Any, problem: Problem, tasks: Sequence[Task]) -> _Chosen:
         "on every rank"
     )
 
+
+_HOW_READ = {"split", "columns", "drop_invalid"}
+"""Arguments by which a method's rows are read in a way of its own."""
 
 _OF_ONE_CALL = ("size", "ledger", "seed", "tuning", "written")
 

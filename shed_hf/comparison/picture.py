@@ -124,7 +124,9 @@ def _headline(figure: "Figure", comparison: ComparisonRecord, height: float) -> 
     figure.text(0.02, 1 - 0.2 / height, "What each way of choosing rows is worth", fontsize=24, fontweight="bold",
                 va="top")  # fmt: skip
     measured = "one seed, which shows no gain" if seeds == 1 else f"means of {seeds} seeds, higher is better"
-    bars = "" if seeds == 1 else "\nbars: 95 % intervals of the gain over random rows; shown where they leave those out"
+    bars = (
+        "" if seeds == 1 else "\nbars: 95 % intervals; a gain or loss is shown where a bar stays clear of random rows"
+    )
     figure.text(0.02, 1 - 0.7 / height, measured + bars, va="top", fontsize=14)
 
 

@@ -11,14 +11,15 @@ from shed_hf.comparison.record import ComparisonRecord
 from shed_hf.comparison.storage import FILES, MANIFEST, read, write
 from shed_hf.comparison.table import groups_of, heading, remarks_of, rows_of
 from shed_hf.errors import InputError
-from shed_hf.hub.client import check_push, fetch, publish
+from shed_hf.hub.client import check_push, fetch
 from shed_hf.hub.markdown import escaped
 from shed_hf.hub.privacy import access_of, without_paths
 from shed_hf.hub.readme import TAGS, dataset_readme, template
+from shed_hf.hub.upload import Contents, PushSettings, publish
 from shed_hf.utils.console import plural
 from shed_hf.utils.redaction import without_secrets
 
-OWNED = ("data/", "runs/", "shed_hf/", "assets/")
+CONTENTS = Contents("dataset", ("data/", "runs/", "shed_hf/", "assets/"), lambda files, _: MANIFEST in files)
 PICTURE = "assets/comparison.png"
 
 
@@ -51,22 +52,19 @@ def push(
     check_push(repo_id, token)
     access = access_of(comparison.recipe["source"]["hub"], token)
     published = published_form(comparison)
+    settings = PushSettings(
+        private=not access.public if private is None else private,
+        revision=revision,
+        message=message or f"{len(published.runs):,} figures of a comparison with shed_hf",
+        token=token,
+    )
     with tempfile.TemporaryDirectory(prefix="shed_hf_") as name:
         folder = Path(name)
         write(published, folder)
         (folder / PICTURE).parent.mkdir()
         (folder / PICTURE).write_bytes(picture_of(published))
         return publish(
-            repo_id,
-            folder,
-            lambda existing: card_of(published, repo_id, existing, revision),
-            kind="dataset",
-            owned=OWNED,
-            is_ours=lambda files, _: MANIFEST in files,
-            private=not access.public if private is None else private,
-            revision=revision,
-            message=message or f"{len(published.runs):,} figures of a comparison with shed_hf",
-            token=token,
+            repo_id, folder, lambda existing: card_of(published, repo_id, existing, revision), CONTENTS, settings
         )
 
 

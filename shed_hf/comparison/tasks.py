@@ -1,6 +1,6 @@
 """The tasks of a comparison: test items that had no say in any choice, and what is measured on them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from shed_hf.comparison.figures import Figure, figures_from
 from shed_hf.comparison.overlap import Seen, repeating
 from shed_hf.curation.problem import screened
-from shed_hf.data.evaluation_items import EvaluationItems, items_from
+from shed_hf.data.evaluation_items import EvaluationItems, items_from, repeats_earlier
 from shed_hf.data.formats import Example
 from shed_hf.data.loading import is_place
 from shed_hf.data.pool import Pool
@@ -18,9 +18,10 @@ from shed_hf.evaluation.item_groups import OverGroups, split
 from shed_hf.evaluation.objectives import LikelihoodObjective, Objective
 from shed_hf.evaluation.tasks import TaskItem, TaskObjective
 from shed_hf.game.utility import UtilityFactory
+from shed_hf.results.verdict import TOO_LONG
 from shed_hf.types import BoolVector, FloatMatrix, IntVector
 from shed_hf.utils.naming import bare_name
-from shed_hf.verification.unseen_items import equal_to
+from shed_hf.verification.unseen_items import OF_TEST, equal_to
 
 if TYPE_CHECKING:
     from shed_hf.curation.request import Request
@@ -30,7 +31,6 @@ TEST = "test"
 
 
 REPEATING = "repeating rows of the pool or evaluation items"
-TOO_LONG = "too long for the model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,18 +41,21 @@ class Task:
         name: The name of the task.
         items: Its items.
         figures: What is measured of each.
-        kept: Which of the items may be used: those that repeat nothing that had a say in a choice.
+        kept: Which of the items may be used: those that repeat nothing that had a say in a choice, and no earlier one.
+        repeats: Which of the items repeat an earlier one.
     """
 
     name: str
     items: EvaluationItems
     figures: tuple[Figure, ...]
     kept: BoolVector
+    repeats: BoolVector
 
     @property
-    def n_repeating(self) -> int:
-        """How many items were left out."""
-        return int((~self.kept).sum())
+    def dropped(self) -> dict[str, int]:
+        """How many items were left out, by reason."""
+        dropped = {REPEATING: int((~self.kept & ~self.repeats).sum())}
+        return dropped | ({OF_TEST: int(self.repeats.sum())} if self.repeats.any() else {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +128,12 @@ def tasks_from(
         raise InputError(
             f"test_objective= names the task {unknown[0]!r}, which test_dataset= lacks; it has {list(sets)}"
         )
-    return [
-        _task(name, dataset, objective, _for_task(test_columns, name), request, pool, tuner)
-        for name, dataset in sets.items()
-    ]
+    columns = _columns_by_task(test_columns, sets)
+    return [_task(name, dataset, objective, columns[name], request, pool, tuner) for name, dataset in sets.items()]
 
 
 def without_repeating(tasks: Sequence[Task], seen: Seen) -> list[Task]:
-    """The tasks without items that had a say in a choice.
+    """The tasks without items that had a say in a choice, and with one of those that are given several times.
 
     Args:
         tasks: The tasks.
@@ -144,7 +145,7 @@ def without_repeating(tasks: Sequence[Task], seen: Seen) -> list[Task]:
     Raises:
         InputError: Where no item of a task is left.
     """
-    left = [replace(task, kept=~repeating(task.items.examples, seen)) for task in tasks]
+    left = [replace(task, kept=~(repeating(task.items.examples, seen) | task.repeats)) for task in tasks]
     for task in left:
         _check_some_left(task.name, ~task.kept)
     return left
@@ -207,9 +208,17 @@ def argument_of(task: str) -> str:
     return "test_dataset" if task == TEST else f"test_dataset[{task!r}]"
 
 
-def _for_task(given: Any, task: str) -> Any:
-    """What was given for one task, where it was given by task."""
-    return given[task] if isinstance(given, Mapping) and isinstance(given.get(task), Mapping) else given
+def _columns_by_task(given: Any, tasks: Iterable[str]) -> dict[str, Any]:
+    """Where the parts of each task's items are: the same for all, or as it was given by task."""
+    if not isinstance(given, Mapping) or not any(isinstance(one, Mapping) for one in given.values()):
+        return dict.fromkeys(tasks, given)
+    found = {task: given.get(task) for task in tasks}
+    unknown = [name for name in given if name not in found]
+    if unknown:
+        raise InputError(
+            f"test_columns= names the task {unknown[0]!r}, which test_dataset= lacks; it has {list(found)}"
+        )
+    return found
 
 
 def _task(
@@ -231,12 +240,13 @@ def _task(
         lambda rows: screened(rows, columns, request, tuner, argument),
         columns,
         argument,
+        "test_columns",
     )
     everything = np.ones(len(items.examples), dtype=np.bool_)
     figures = figures_from(objective, name, items.examples, split(request.objective)[1])
     for grouping in (figure.grouping for figure in figures if figure.grouping is not None):
         grouping.check_labels(items, argument, ', or pass test_objective= with a mean over items, such as "loss"')
-    return Task(name, items, figures, everything)
+    return Task(name, items, figures, everything, repeats_earlier(items.examples))
 
 
 def items_of(tasks: Sequence[Task]) -> list[Example]:
@@ -298,7 +308,7 @@ def columns_of(tasks: Sequence[Task], measured: IntVector) -> list[Column]:
         own = measured[(measured >= first_item) & (measured < first_item + len(usable))] - first_item
         if not len(own):
             raise InputError(f"no item of the task {task.name!r} fits into the model; raise max_length in args")
-        dropped = {REPEATING: task.n_repeating, TOO_LONG: len(usable) - len(own)}
+        dropped = {**task.dropped, TOO_LONG: len(usable) - len(own)}
         for number, figure in enumerate(task.figures):
             places = first_outcome + np.arange(len(own)) * len(task.figures) + number
             grouping = None if figure.grouping is None else figure.grouping.over(task.items, usable[own])

@@ -11,7 +11,7 @@ from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool
 from shed_hf.errors import InputError
 from shed_hf.evaluation.registry import check_objective_name
-from shed_hf.game.utility import UtilityFactory
+from shed_hf.game.utility import UtilityFactory, as_trainable_utility
 
 NO_TUNER = (
     "test_dataset= is measured by FineTune(…), and utility= is something else, which knows no other items than its "
@@ -50,6 +50,24 @@ class Tests:
         for asked in by_task:
             for one in asked if isinstance(asked, list | tuple) else [asked]:
                 check_objective_name(one, "test_objective")
+
+    def check_apart(self, utility: Any) -> None:
+        """Check that what is compared on is not what methods choose by.
+
+        Args:
+            utility: What tunes and measures, as `curate` takes it.
+
+        Raises:
+            InputError: Where both are one utility, by code and state.
+        """
+        if self.utility is None or isinstance(utility, str | UtilityFactory):
+            return
+        chosen_by, compared_on = (as_trainable_utility(each).describe() for each in (utility, self.utility))
+        if chosen_by == compared_on:
+            raise InputError(
+                "test_utility= measures the same as utility=, by which methods choose, so it can't compare them; pass "
+                "one that measures on items that no method chooses by"
+            )
 
     def loaded(self) -> "Tests":
         """The same with every test set loaded, before anything else is.

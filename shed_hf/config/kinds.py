@@ -38,9 +38,9 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _whole(value: Any, least: int) -> int:
+def _whole(value: Any, least: int, most: float = 2**63 - 1) -> int:
     number = int(value) if isinstance(value, str) else value
-    if isinstance(number, bool) or not isinstance(number, int) or not least <= number < 2**63:
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
         raise ValueError
     return number
 
@@ -188,6 +188,7 @@ PATH = Kind("a path", _text, "PATH")
 FLAG = Kind("true or false", _flag, "")
 WHOLE = Kind("a whole number >= 1", lambda value: _whole(value, 1), "INTEGER")
 WHOLE_OR_ZERO = Kind("a whole number >= 0", lambda value: _whole(value, 0), "INTEGER")
+SEED = Kind(WHOLE_OR_ZERO.expected, lambda value: _whole(value, 0, math.inf), "INTEGER")
 POSITIVE = Kind("a number > 0", _within(_number, 0, math.inf, open_low=True), "NUMBER")
 NOT_NEGATIVE = Kind("a number >= 0", _within(_number, 0, math.inf), "NUMBER")
 SHARE = Kind("a number from 0 to 1", _within(_number, 0, 1), "NUMBER")

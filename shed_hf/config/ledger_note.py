@@ -13,7 +13,7 @@ from shed_hf.finetuning.known_models import SHORT_NAMES
 from shed_hf.game.ledger_files import replace_whole
 from shed_hf.game.ledger_header import recorded_header
 from shed_hf.utils.console import say
-from shed_hf.utils.nearest import nearest
+from shed_hf.utils.nearest import did_you_mean
 from shed_hf.utils.text import first_line
 
 _HEAD = "# What `shed-hf resume` repeats; a recipe for `shed-hf curate --config` too.\n"
@@ -98,8 +98,7 @@ def _check_there(ledger: Path) -> None:
     elif not note_of(ledger).is_file():
         folder = ledger.parent
         beside = [each.name for each in folder.iterdir() if note_of(each).is_file()] if folder.is_dir() else []
-        near = nearest(ledger.name, beside)
-        meant = "" if near is None else f"did you mean {str(ledger.with_name(near))!r}? "
+        meant = did_you_mean(ledger.name, beside, shown=lambda near: str(ledger.with_name(near)))
         raise InputError(f"ledger {str(ledger)!r} does not exist; {meant}pass the file that was named as ledger=")
 
 

@@ -15,6 +15,7 @@ from shed_hf.config.kinds import (
     PART,
     PATH,
     POSITIVE,
+    SEED,
     SETTINGS,
     SHARE,
     SIZE,
@@ -77,8 +78,9 @@ class ShedConfig:
             default, is a tenth, or, with the samplers ``Full()`` and ``Given(rows)``, as many as they take.
         sampler: What chooses rows. ``"auto"``, the default, goes by the model that is fine-tuned, on at most 20,000
             rows: ``"credit-coverage"`` where outcomes compare the options of evaluation items, as ``"choice"`` and
-            ``"accuracy"`` do, else ``"rds"``. Where ``merit``, ``constraints`` or a race ask for clusters, and for
-            callable utilities, it is ``"qocs"``; without a game and a model ``"retrieval"``.
+            ``"accuracy"`` do, else ``"rds"``, and of more rows ``"extrapolated"``. Where ``merit``, ``constraints`` or
+            a race ask for clusters, for callable utilities, and where options are compared among more rows, it is
+            ``"qocs"``; without a game and a model ``"retrieval"``.
             ``"row-values"`` weighs signals of single rows, and clusters, by what the game shows of them; where it shows
             nothing, it is ``"credit-coverage"``. From valued clusters draw ``"qocs"`` (the best clusters first, none
             filling more than a quarter, or 2 / clusters where there are fewer than eight), ``"qwcs"`` (at random,
@@ -101,7 +103,9 @@ class ShedConfig:
             ``sampler="qocs"``. None by default.
         require_signal: Whether values that can't be told from noise raise `NoSignal`; by default there is a warning.
         require_better: Whether rows that are not shown to be better than random ones on ``test_dataset`` raise
-            `NotBetter`; the comparison is then made whatever it takes.
+            `NotBetter`; the comparison is then made whatever it takes. Where it can't be made, since all rows are kept
+            or there is no ``test_dataset`` of at least 16 items that are new, `InputError` comes before anything is
+            measured.
         budget: The most fine-tunings to spend, or the time that measuring may take, as in ``"30min"`` or ``"4h"``; by
             default the estimator's own number. A race has its own: ``Race(budget=…)``.
         n_coalitions: How many sets of clusters ``estimator="least-squares"``, ``"hierarchical"`` or ``"banzhaf"``
@@ -114,7 +118,7 @@ class ShedConfig:
         warmup: How many rows outside the game the model is trained on before it begins; none by default.
         ledger: A path, where every outcome is written the moment it is measured; the same call resumes from it, and
             ``shed-hf resume`` repeats the call. By default outcomes stay in memory, and are saved to a file if the run
-            is stopped.
+            is stopped. A ledger of an earlier version goes on with the clusters and the default sampler of then.
         report_to: ``"tensorboard"``, ``"trackio"`` or ``"wandb"``, or several: what values, reliability and noise are
             logged to while they are measured. None by default: nothing.
         method: ``"shapley"``, the default: ``sampler`` decides what is kept. ``"race"``, or ``Race(…)``: subsets by
@@ -196,8 +200,8 @@ class ShedConfig:
         "auto",
         WHAT_TO_KEEP,
         PART,
-        f"{WAYS_TO_CHOOSE} auto: rds, or credit-coverage where options are compared; of more than 20,000 rows, "
-        "and without a model, qocs (without a game retrieval).",
+        f"{WAYS_TO_CHOOSE} auto: rds, or credit-coverage where options are compared; of more than 20,000 rows "
+        "extrapolated, or qocs; without a model qocs, without a game and a model retrieval.",
     )
     merit: str | None = setting(
         "auto",
@@ -259,7 +263,7 @@ class ShedConfig:
         PART,
         "What is measured: loss, choice, accuracy, normalised-accuracy, contrast, macro or worst-group.",
     )
-    seed: int = setting(0, METHOD, WHOLE_OR_ZERO, "The seed of every draw.")
+    seed: int = setting(0, METHOD, SEED, "The seed of every draw.")
     model: str | None = setting(
         None, TUNING, TEXT, "The model to fine-tune: a Hub id, a path, or small, which ships with shed-hf."
     )

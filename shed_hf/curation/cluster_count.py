@@ -73,7 +73,7 @@ class ClusterCount:
                 f"{more} asks for more",
             ),
         }
-        return f"clusters: {self.count} of {plural(self.n_rows, 'row')} ({'; '.join(of_limit[self.limit])})"
+        return f"{plural(self.count, 'cluster')}, of {plural(self.n_rows, 'row')} ({'; '.join(of_limit[self.limit])})"
 
     def _of_rows(self) -> str:
         if self.count == self.n_rows // ROWS_PER_CLUSTER:
@@ -153,10 +153,10 @@ def with_usual_count(
         return clusterer, None
     found = usual_count(n_rows, estimator, budget, proxy_sets)
     begun = None if ledger is None or not plays(estimator) else _begun_with(ledger)
-    allowed = budget.count if isinstance(budget, FineTunings) else None
-    keeps = begun is not None and begun <= n_rows and _takes(estimator, begun * proxy_sets, allowed)
-    if begun is not None and keeps and begun != found.count:
-        found = ClusterCount(begun, n_rows, "ledger", allowed)
+    if begun is not None and begun != found.count and begun <= n_rows:
+        allowed = budget.count if isinstance(budget, FineTunings) else None
+        if _takes(estimator, begun * proxy_sets, allowed):
+            found = ClusterCount(begun, n_rows, "ledger", allowed)
     return replace(clusterer, n_clusters=found.count), found
 
 

@@ -73,7 +73,8 @@ def curate(
         the same.
 
     Raises:
-        InputError: For what cannot be used, and where no choice keeps the constraints.
+        InputError: For what cannot be used, and where no choice keeps the constraints; with ``require_better`` also
+            where all rows are kept, or ``test_dataset`` has under 16 items that are neither rows nor evaluation items.
         HubError: For a gated dataset or model, and where the Hub can't be reached and the cache lacks one.
         LedgerError: For a ledger of another run, or one that cannot be written.
         Diverged: When training ends in outcomes that are not finite.

@@ -10,6 +10,7 @@ import numpy as np
 from shed_hf.clustering.clusterers import CLUSTERERS, Agglomerative, Given, KMeans, clusterer_from
 from shed_hf.curation.asked_model import asks_for_model
 from shed_hf.curation.request import Request
+from shed_hf.data.loading import check_named, is_place
 from shed_hf.data.pool import Pool
 from shed_hf.embedding.encoders import DEFAULT_EMBEDDER, SentenceTransformerEncoder, encoder_from
 from shed_hf.embedding.row_features import features_from
@@ -20,23 +21,30 @@ from shed_hf.game.ledger_files import check_place
 from shed_hf.sampling.registry import check_available, size_asked
 from shed_hf.sampling.row_ranking import check_merit_name
 from shed_hf.utils.checks import check_whole
+from shed_hf.utils.named_places import is_here
 from shed_hf.utils.nearest import nearest, unknown_name
 
 
 def check_words(request: Request) -> None:
-    """Refuse words that name nothing, and a ledger where none can be.
+    """Refuse words that name nothing, files of items without rows, and a ledger where none can be.
 
     Args:
         request: The arguments of `curate`.
 
     Raises:
-        InputError: For an unknown word.
+        InputError: For an unknown word, and for a file that is not there or has no rows.
         LedgerError: For a path where no ledger can be.
     """
     check_objective_name(request.objective)
     check_merit_name(request.merit)
     check_whole(0, warmup=request.warmup)
     _check_embedder(request.embedder)
+    if isinstance(request.model, str):
+        is_here(request.model, "model")
+    for name, given in (("eval_dataset", request.eval_dataset), ("test_dataset", request.test_dataset)):
+        named = given["path"] if is_place(given) else given
+        if isinstance(named, str | Path):
+            check_named(str(named), name)
     if request.ledger is not None:
         check_place(request.ledger)
 
@@ -64,7 +72,8 @@ def check_pool(request: Request, pool: Pool) -> None:
         encoder.check_reachable()
     model = DEFAULT_MODEL if request.model is None else request.model
     if isinstance(request.utility, str) and isinstance(model, str | os.PathLike) and asks_for_model(request):
-        check_reachable(place_of(str(model)))
+        further = request.tuning.get("sft_config") or {}
+        check_reachable(place_of(str(model)), further.get("model_init_kwargs"))
 
 
 def check_counts(request: Request, pool: Pool, n_held_out: int) -> None:
@@ -102,7 +111,8 @@ def _check_clusterer(clusterer: Any, pool: Pool) -> None:
 
 
 def _check_embedder(embedder: Any) -> None:
-    if isinstance(embedder, str) and embedder != "lexical" and "/" not in embedder and not Path(embedder).exists():
+    named = isinstance(embedder, str) and embedder != "lexical"
+    if named and not is_here(embedder, "embedder") and "/" not in embedder:
         near = nearest(embedder, ["lexical"])
         if near is not None:
             raise InputError(

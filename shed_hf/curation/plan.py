@@ -11,6 +11,7 @@ from shed_hf.curation.prepare import PreparedCuration
 from shed_hf.curation.rows_passed import rows_passed
 from shed_hf.errors import InputError
 from shed_hf.estimators import Hierarchical, LeastSquares
+from shed_hf.estimators.base import Cost
 from shed_hf.estimators.budget import Speed, fine_tunings_of
 from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.no_game import plays
@@ -21,7 +22,8 @@ from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.execution import Execution, execution_of
 from shed_hf.game.game import Game
 from shed_hf.game.utility import EstimatesFlops, measurement_of
-from shed_hf.sampling.rows_passed import READING
+from shed_hf.sampling.row_ranking import is_large
+from shed_hf.sampling.rows_passed import READING, RowsPassed
 from shed_hf.utils.console import duration, plural
 
 SMALL, LARGER = 16, 64
@@ -29,6 +31,7 @@ SMALL, LARGER = 16, 64
 
 
 LEAST_PILOT = 8
+"""Halves of fewer coalitions tell nothing of how reliable values would be."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,9 @@ class Plan:
     Attributes:
         players: The number of players.
         rows_per_player: The mean number of rows that a player brings.
-        fine_tunings: The most fine-tunings that the game asks for.
-        in_ledger: How many outcomes of this game the ledger held before.
+        fine_tunings: The most fine-tunings that the game asks for. The model before tuning, v(∅), is measured beside
+            them, and counted neither here nor below.
+        in_ledger: Of how many fine-tunings of this game the ledger held the outcomes before.
         rows_trained: Rows trained on, summed over all fine-tunings.
         tokens: Tokens trained on; 0 where the utility can't tell.
         flops: Floating-point operations; 0 where the utility can't tell.
@@ -57,8 +61,9 @@ class Plan:
             ``fine_tunings``; 0 without one.
         harm: That tuning on one sample of every cluster makes the model worse, with what to do then; empty where it
             does not, and without a pilot, which is what shows it.
-        measured_now: How many were measured for the plan itself, to time them and as its pilot.
+        measured_now: How many were made for the plan itself, to time them and as its pilot.
         measurement: What one of them is called: ``"outcome"`` where a callable measures, which may tune nothing.
+        rows_read: Rows that the model reads for their hidden states, so that rows can be chosen by them.
     """
 
     players: int
@@ -76,12 +81,14 @@ class Plan:
     harm: str = ""
     measurement: str = "fine-tuning"
     measured_now: int = 0
+    rows_read: int = 0
 
     def __str__(self) -> str:
         lines = [
             f"{plural(self.players, 'cluster sample')} of {self.rows_per_player:.3g} rows (players); at most "
             f"{plural(self.fine_tunings, self.measurement)}{self._race}{self._measured}",
-            f"{self.rows_trained:,} rows trained" + (f", {self.tokens:,} tokens" if self.tokens else "")
+            f"{self.rows_trained:,} rows trained" + (f", {self.rows_read:,} read" if self.rows_read else "")
+            + (f", {self.tokens:,} tokens" if self.tokens else "")
             + (f", {self.flops:.2g} FLOPs" if self.flops else ""),
             f"about {duration(self.seconds)}; memory {self.memory_bytes / 2**30:.2f} GiB",
             *([] if self.execution is None else [str(self.execution)]),
@@ -122,6 +129,15 @@ class RaceCost:
     tokens: float = 0.0
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a curation trains: rows and tokens, and its floating-point operations, those of reading included."""
+
+    rows: int
+    tokens: int
+    flops: float
+
+
 def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     """Time two small fine-tunings, measure the pilot's coalitions, and add up.
 
@@ -136,50 +152,68 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
     Raises:
         InputError: For another ``pilot``, and where ranks measure differently.
     """
-    if (
-        isinstance(pilot, bool)
-        or not isinstance(pilot, int | np.integer)
-        or (pilot and pilot < LEAST_PILOT)
-        or pilot < 0
-    ):
-        raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
-    rows, in_ledger = np.concatenate(game.players), len(entries_of(game.ledger, game.players))
-    passed = rows_passed(prepared)
-    if plays(prepared.estimator) or prepared.race is not None or passed.credited or passed.read:
-        compare_ranks(game)
-        speed = _timed(game)
-    else:
-        speed = Speed(0.0, 0.0)
+    _check_pilot(pilot)
+    in_ledger, passed = _n_measured(game), rows_passed(prepared)
+    speed = _speed(prepared, game, passed)
     checked = checked_on_halves(prepared.estimator, game)
     budget = fine_tunings_of(prepared.budget, checked, game.n_players, lambda: speed)
     cost, left = checked.cost(game.n_players, budget), left_of(prepared.estimator, game, budget)
     if pilot:  # the first coalitions that the run itself will ask for
         _measure_pilot(prepared, game, int(pilot), left)
-    share, race = cost.players_trained / game.n_players, _race_cost(prepared)
-    of_row = _tokens_of_row(prepared) if passed.credited or passed.read else 0.0
-    tokens = share * game.utility.n_tokens(rows) + race.tokens + passed.credited * of_row
+    n_rows, race = sum(map(len, game.players)), _race_cost(prepared)
+    work = _work(prepared, game, cost, passed, race)
     return Plan(
         players=game.n_players,
-        rows_per_player=len(rows) / game.n_players,
+        rows_per_player=n_rows / game.n_players,
         fine_tunings=cost.fine_tunings,
         in_ledger=in_ledger,
-        rows_trained=round(share * len(rows)) + race.rows + passed.credited,
-        tokens=round(tokens),
-        flops=_flops(
-            game,
-            tokens + READING * passed.read * of_row,
-            cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings,
-        ),
+        rows_trained=work.rows,
+        tokens=work.tokens,
+        flops=work.flops,
         seconds=speed.seconds(cost, game.n_players)
-        + (race.rows + passed.as_trained) * speed.training / len(rows)
+        + (race.rows + passed.as_trained) * speed.training / n_rows
         + race.fine_tunings * speed.evaluating,
         memory_bytes=_memory(),
         reliability=_predicted(game, _coalitions_planned(prepared, game, left)),
-        execution=execution_of(game.utility, rows),
+        execution=execution_of(game.utility, np.concatenate(game.players)),
         race_fine_tunings=race.fine_tunings,
         harm=harm_note(game) if pilot else "",
         measurement=measurement_of(game.utility),
-        measured_now=len(entries_of(game.ledger, game.players)) - in_ledger,
+        measured_now=_n_measured(game) - in_ledger,
+        rows_read=passed.read,
+    )
+
+
+def _n_measured(game: Game) -> int:
+    """How many outcomes of fine-tunings of this game the ledger holds."""
+    return sum(any(entry.blocks) for entry in entries_of(game.ledger, game.players))
+
+
+def _check_pilot(pilot: int) -> None:
+    is_whole = isinstance(pilot, int | np.integer) and not isinstance(pilot, bool)
+    if not is_whole or pilot < 0 or 0 < pilot < LEAST_PILOT:
+        raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
+
+
+def _speed(prepared: PreparedCuration, game: Game, passed: RowsPassed) -> Speed:
+    """How fast the model is; nothing is measured for a curation that does not ask it anything."""
+    asks = plays(prepared.estimator) or prepared.race is not None or passed.credited or passed.read
+    if not asks:
+        return Speed(0.0, 0.0)
+    compare_ranks(game)
+    return _timed(game)
+
+
+def _work(prepared: PreparedCuration, game: Game, cost: Cost, passed: RowsPassed, race: RaceCost) -> _Work:
+    """What is computed by the game, the race, and the signals of single rows."""
+    rows, share = np.concatenate(game.players), cost.players_trained / game.n_players
+    of_row = _tokens_of_row(prepared) if passed.credited or passed.read else 0.0
+    tokens = share * game.utility.n_tokens(rows) + race.tokens + passed.credited * of_row
+    n_outcomes = cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings
+    return _Work(
+        rows=round(share * len(rows)) + race.rows + passed.credited,
+        tokens=round(tokens),
+        flops=_flops(game, tokens + READING * passed.read * of_row, n_outcomes),
     )
 
 
@@ -197,7 +231,8 @@ def _race_cost(prepared: PreparedCuration) -> RaceCost:
     """As if every candidate took part, with rows of the usual length."""
     if prepared.race is None:
         return RaceCost()
-    n = prepared.race.fine_tunings(len(prepared.race.named(prepared.sampler)))
+    named = prepared.race.named(prepared.sampler, is_large(len(prepared.candidates.rows)))
+    n = prepared.race.fine_tunings(len(named))
     return RaceCost(n, n * prepared.size, n * prepared.size * _tokens_of_row(prepared))
 
 

@@ -1,5 +1,6 @@
 """From the arguments of a curation to its game: everything before the first fine-tuning."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,12 @@ from shed_hf.clustering.topic_terms import describe_clusters
 from shed_hf.config.ledger_note import write_note
 from shed_hf.config.ledger_refusal import telling_what_changed
 from shed_hf.curation.cluster_count import ClusterCount, with_usual_count
+from shed_hf.curation.earlier_defaults import (
+    clusterer_as_begun,
+    earlier_sampler_in_words,
+    note_of_defaults,
+    sampler_as_begun,
+)
 from shed_hf.curation.means import Means, check_cost, means_of
 from shed_hf.curation.problem import BeforeLoading, Problem, bind
 from shed_hf.curation.race import Race
@@ -19,6 +26,7 @@ from shed_hf.curation.request import Request
 from shed_hf.curation.row_signals import check_group_outcomes, check_signals, check_values
 from shed_hf.curation.unused_merit import warn_of_unused
 from shed_hf.curation.usual_sampler import is_open, usual_sampler
+from shed_hf.curation.verdict import check_can_be_better
 from shed_hf.curation.warming_up import warm_up
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import Workers
@@ -108,9 +116,11 @@ class PreparedCuration:
             LedgerError: For a ledger of another run, or one that cannot be written.
         """
         header = self.problem.header()
-        begun = {} if self.usual_count is None else {BEGUN_WITH: self.usual_count.count}
+        begun = note_of_defaults(self.request.ledger, len(self.problem.pool))
+        if self.usual_count is not None and plays(self.estimator):
+            begun[BEGUN_WITH] = self.usual_count.count
         with telling_what_changed(self.request.written):
-            ledger = Ledger(self.request.ledger, {**header, **(begun if plays(self.estimator) else {})})
+            ledger = Ledger(self.request.ledger, {**header, **begun})
         if self.request.ledger is not None and self.request.written is not None:
             write_note(self.request.ledger, self.request.written)
         told = {**header, **self.problem.asked_for(self.request)}
@@ -183,9 +193,11 @@ def prepare(request: Request, workers: Workers, before_loading: BeforeLoading | 
     with progress("reading rows"):
         problem = bind(request, streams, workers, before_loading)
     means = _settled(means, request, problem)
+    candidates, n_test_items = _candidates(request, problem, workers)
+    means = _with_usual_sampler(means, request, problem, len(candidates.rows), say)
     sampler, estimator, budget, pool = means.sampler, means.estimator, means.budget, problem.pool
-    candidates = _candidates(request, problem, workers)
     size = rows_to_choose(sampler, request.size, len(pool), len(candidates.rows), candidates.left_out_in_words)
+    check_can_be_better(request, size, len(candidates.rows), n_test_items)
     found = _clustered(request, means, problem, candidates, streams, workers)
     players = send_players(found.nearest, request.proxies_per_cluster, request.proxy_sets, problem.utility)
     estimator = keeping(estimator, size / len(candidates.rows))
@@ -212,10 +224,23 @@ def prepare(request: Request, workers: Workers, before_loading: BeforeLoading | 
     )
 
 
+def _with_usual_sampler(
+    means: Means, request: Request, problem: Problem, n_rows: int, tell: Callable[[str], None] | None = None
+) -> Means:
+    """The sampler that is usual for so many rows that take part, where it was left open; `tell` is told of another."""
+    if not is_open(request.sampler):
+        return means
+    usual = usual_sampler(request, problem, means.estimator, means.race, n_rows)
+    found = sampler_as_begun(usual, means.estimator, request.ledger, len(problem.pool))
+    if tell is not None and found != usual:
+        tell(earlier_sampler_in_words(usual, found))
+    return replace(means, sampler=found)
+
+
 def _settled(means: Means, request: Request, problem: Problem) -> Means:
-    """With the sampler that is usual for the pool where it was left open; refuses what the pool rules out."""
+    """With a sampler where it was left open, as if every row took part; refuses what the pool rules out."""
     if is_open(request.sampler):
-        means = replace(means, sampler=usual_sampler(request, problem, means.estimator, means.race))
+        means = _with_usual_sampler(means, request, problem, len(problem.pool))
         check_values(means.estimator, means.sampler, request)
     merit_asked = _merit_asked(request.merit, means.sampler)
     if means.race is None and isinstance(means.sampler, RowSelector):
@@ -229,13 +254,13 @@ def _settled(means: Means, request: Request, problem: Problem) -> Means:
     return means
 
 
-def _candidates(request: Request, problem: Problem, workers: Workers) -> Candidates:
-    """The rows that may be chosen; refuses test items that repeat them or the evaluation items, nearly too."""
+def _candidates(request: Request, problem: Problem, workers: Workers) -> tuple[Candidates, int | None]:
+    """The rows that may be chosen, and how many test items repeat neither them nor evaluation items, nearly either."""
     candidates = decontaminate(problem.pool, problem.items, request.embedder, workers)
-    if problem.test_items is not None:
-        of_items = [] if problem.items is None else problem.items.examples
-        check_some_unseen(problem.test_items.examples, problem.pool, candidates, of_items)
-    return candidates
+    if problem.test_items is None:
+        return candidates, None
+    of_items = [] if problem.items is None else problem.items.examples
+    return candidates, check_some_unseen(problem.test_items.examples, problem.pool, candidates, of_items)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -258,6 +283,7 @@ def _clustered(
     clusterer, count = with_usual_count(
         request.clusterer, asked, n_rows, means.estimator, means.budget, request.proxy_sets, ledger
     )
+    clusterer = clusterer_as_begun(clusterer, ledger, len(pool))
     asked_merit = _merit_asked(request.merit, means.sampler)
     merit = merit_of(
         asked_merit, features, problem.utility, candidates.rows, len(pool), workers, lambda: candidates.embeddings

@@ -10,9 +10,9 @@ from shed_hf.curation.asked_model import NoModel, asks_for_model
 from shed_hf.curation.early_checks import check_counts, check_pool
 from shed_hf.curation.item_constraints import constraints_of
 from shed_hf.curation.race import check_items, race_from
-from shed_hf.data.evaluation_items import EvaluationItems, MeasuredItems, items_from
-from shed_hf.data.loading import load
-from shed_hf.data.pool import Pool, check_answers, read_pool
+from shed_hf.curation.rows_read import RowsRead
+from shed_hf.data.evaluation_items import EvaluationItems, MeasuredItems, first_alike, items_from
+from shed_hf.data.pool import Pool
 from shed_hf.data.preambles import preambles_of
 from shed_hf.data.unread_columns import refuse_media, warn_of_unread_text
 from shed_hf.distributed.ranks import SingleProcess, Workers
@@ -31,7 +31,6 @@ from shed_hf.game.utility import (
     UtilityFactory,
     as_trainable_utility,
 )
-from shed_hf.results.tables import check_columns
 from shed_hf.utils.random_streams import Streams
 from shed_hf.verification.unseen_items import check_some_left
 
@@ -150,11 +149,8 @@ def read_request(request: "Request", streams: Streams, before_loading: BeforeLoa
     Raises:
         InputError: For whatever cannot be used.
     """
-    loaded = load(request.dataset, request.split, drop_invalid=request.drop_invalid)
-    source = loaded.dataset
-    check_columns(source)
-    pool = read_pool(source, request.columns, request.drop_invalid)
-    check_answers(pool)
+    rows = request.rows or RowsRead.of(request.dataset, request.split, request.columns, request.drop_invalid)
+    pool = rows.pool
     check_pool(request, pool)
     check_counts(request, pool, 0)
 
@@ -169,7 +165,9 @@ def read_request(request: "Request", streams: Streams, before_loading: BeforeLoa
     test_items = _refuse_before_loading(request, pool, items, tuner)
     if before_loading is not None:
         before_loading(pool, items, tuner)
-    return ReadRequest(source=source, pool=pool, tuner=tuner, items=items, test_items=test_items, unread=loaded.unread)
+    return ReadRequest(
+        source=rows.source, pool=pool, tuner=tuner, items=items, test_items=test_items, unread=rows.unread
+    )
 
 
 def bind(
@@ -223,7 +221,7 @@ def _refuse_before_loading(
     The test items, where there are any, are looked at again once rows have vectors.
     """
     if items is not None and tuner is not None and race_from(request.method) is not None:
-        check_items(len(items.examples))
+        check_items(len(np.unique(first_alike(items.examples))))
     if request.test_dataset is None:
         return None
     columns = request.columns if request.eval_columns is None else request.eval_columns

@@ -47,10 +47,11 @@ class Race:
     Attributes:
         candidates: Samplers and selectors as `curate` takes them for ``sampler``, in order; of candidates that end
             equal the first is kept. None: the curation's own ``sampler``, unless it goes by outcomes on all items;
-            ``"qocs"`` by the values of clusters, ``"retrieval"``, ``"rds"``, ``"credit-coverage"`` (up to 20,000 rows),
-            ``"dsir"``, ``"dataset-quantization"``, ``"longest"`` and ``"ifd"``. Random rows always take part. What this
-            curation cannot feed is left out and named.
-        budget: The most fine-tunings of the race, beside those of the game that values clusters and the training run
+            ``"qocs"`` by the values of clusters, ``"retrieval"``, ``"rds"``, ``"credit-coverage"``, ``"dsir"``,
+            ``"dataset-quantization"``, ``"longest"`` and ``"ifd"``; of more than 20,000 rows ``"extrapolated"``, for
+            which the model reads a sample, in place of ``"rds"`` and ``"credit-coverage"``. Random rows always take
+            part. What this curation cannot feed is left out and named.
+    budget: The most fine-tunings of the race, beside those of the game that values clusters and the training run
             for credits. None: four for every candidate and for random rows.
         level: The confidence level at which the best must be better than random rows to be kept, and that of the
             verdict; 0.95 by default.
@@ -75,14 +76,15 @@ class Race:
             raise InputError(
                 f'candidates={self.candidates!r:.100} is no list of samplers; pass one, as in Race(["qocs", "dsir"])'
             )
-        if not self.named(Random()):
+        if not self.named(Random(), large=False):
             raise InputError("candidates= names none but random rows, which take part anyway; name at least one other")
 
-    def named(self, sampler: AnySampler) -> dict[str, AnySampler]:
+    def named(self, sampler: AnySampler, large: bool) -> dict[str, AnySampler]:
         """The candidates beside random rows, each once.
 
         Args:
             sampler: The curation's own sampler.
+            large: Whether the pool is too large for the model to go through all of it unasked (see `is_large`).
 
         Returns:
             Samplers by the names they have in the race.
@@ -92,10 +94,10 @@ class Race:
         """
         own = [] if _looks_at_all_items(sampler) else [sampler]
         names = list(dict.fromkeys([*SAMPLERS, "retrieval", *PRESETS, *SELECTORS]))
-        usual = [*own, *(name for name in names if name not in _NOT_USUAL)]
+        usual = [*own, *(name for name in names if name not in (*_NOT_USUAL, _UNUSUAL[large]))]
         found: dict[str, AnySampler] = {}
         for candidate in usual if self.candidates is None else self.candidates:
-            made = sampler_from(candidate)
+            made = sampler_from(candidate, argument="candidates")
             if isinstance(made, Full):
                 raise InputError(f"{candidate!r} takes all rows, and a race is between subsets; leave it out")
             if not isinstance(made, Random) and not any(_same(made, other) for other in found.values()):
@@ -142,10 +144,13 @@ class Race:
         }
 
 
-_NOT_USUAL = ("qwcs", "random", "full", "row-values", "extrapolated")
-"""Samplers that take part only where they are named, as random rows do anyway and all rows never.
+_NOT_USUAL = ("qwcs", "random", "full", "row-values")
+"""Samplers that take part only where they are named, as random rows do anyway and all rows never."""
 
-What is learned from a sample stands in for signals that others take from all rows, and of few rows is the same.
+_UNUSUAL = {False: "extrapolated", True: "rds"}
+"""The same of pools that are not large, and of large ones.
+
+What is learned from a sample stands in for what the model says of every row, and of few rows is the same.
 """
 
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.curation.race import Race, check_items
-from shed_hf.curation.row_choice import signal, sources_of
-from shed_hf.curation.row_signals import check_signals, needs_of
+from shed_hf.curation.row_choice import needs_here, signal, sources_of
+from shed_hf.curation.row_signals import check_signals
+from shed_hf.data.evaluation_items import first_alike
 from shed_hf.errors import InputError
 from shed_hf.evaluation.item_halves import OnItems, groups_of_items, in_halves
 from shed_hf.game.game import Game
 from shed_hf.game.utility import HasEvaluation, SupportsCreditPerItem
 from shed_hf.sampling.registry import AnySampler, rows_to_choose
-from shed_hf.sampling.row_ranking import LEARNED_CREDIT, MOST_ROWS, MeasuredMerit
+from shed_hf.sampling.row_ranking import LEARNED_CREDIT, MeasuredMerit, is_large
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, Selection, select_rows
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.random_streams import Streams
@@ -84,10 +85,8 @@ class SignalsOnHalf:
         Raises:
             InputError: Where this curation cannot have one of them.
         """
-        rows = self.prepared.candidates.rows
-        return RowSignals(
-            rows=rows, **{need: self.part(need) for need in sorted(needs_of(selector, self.prepared.problem))}
-        )
+        needs = needs_here(selector, sources_of(self.prepared))
+        return RowSignals(rows=self.prepared.candidates.rows, **{need: self.part(need) for need in sorted(needs)})
 
     @cached_property
     def merit(self) -> MeasuredMerit:
@@ -137,6 +136,8 @@ class SignalsOnHalf:
 def halves_of(prepared: "PreparedCuration", game: Game) -> Halves:
     """Deal the evaluation items into halves, by the seed, balanced over their groups.
 
+    Items that are given several times are dealt as one: all of them rank, or one of them judges.
+
     Args:
         prepared: The curation.
         game: A game of its utility, which tells how many items there are.
@@ -148,7 +149,6 @@ def halves_of(prepared: "PreparedCuration", game: Game) -> Halves:
         InputError: For too few items.
     """
     n_items = game.outcomes(np.zeros((1, game.n_players), np.bool_)).shape[1]
-    check_items(n_items)
     items, grouping, utility = prepared.problem.items, prepared.problem.grouping, prepared.problem.utility
     n_known = -1 if items is None else len(items.examples)
     kept = np.arange(n_items) if n_known == n_items else None
@@ -158,8 +158,12 @@ def halves_of(prepared: "PreparedCuration", game: Game) -> Halves:
         groups = grouping.groups.tolist()
     else:
         groups = [""] * n_items if items is None or kept is None else groups_of_items(items.columns, kept)
-    ranking, judging = in_halves(groups, prepared.streams.for_race)
-    return Halves(OnItems(ranking, n_items, grouping), judging, kept)
+    known = None if items is None or kept is None else [items.examples[place] for place in kept.tolist()]
+    first = np.arange(n_items) if known is None else first_alike(known)
+    own = np.unique(first)
+    check_items(len(own))
+    ranking, judging = in_halves([groups[place] for place in own.tolist()], prepared.streams.for_race)
+    return Halves(OnItems(np.flatnonzero(np.isin(first, own[ranking])), n_items, grouping), own[judging], kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +225,7 @@ def able_of(race: Race, prepared: "PreparedCuration") -> tuple[dict[str, AnySamp
     Raises:
         InputError: Where none is left, and for a budget below the least that those take that are.
     """
-    samplers, left_out = race.named(prepared.sampler), {}
+    samplers, left_out = race.named(prepared.sampler, is_large(len(prepared.candidates.rows))), {}
     for name, sampler in list(samplers.items()):
         try:
             _check_able(sampler, race, prepared)
@@ -243,7 +247,7 @@ def _check_able(sampler: AnySampler, race: Race, prepared: "PreparedCuration") -
         return
     rows = prepared.candidates.rows
     rows_to_choose(sampler, prepared.size, len(prepared.problem.pool), len(rows))
-    if race.candidates is None and "credits" in sampler.needs and len(rows) > MOST_ROWS and sampler != prepared.sampler:
+    if race.candidates is None and "credits" in sampler.needs and is_large(len(rows)) and sampler != prepared.sampler:
         raise InputError(f"credits take a training run over all {len(rows)} rows; name it in Race(candidates=…)")
     if "outcomes" in sampler.needs:
         raise InputError("it chooses by outcomes on all evaluation items, and in a race half of them have no say")

@@ -32,7 +32,7 @@ from shed_hf.utils.console import plural, say
 from shed_hf.utils.naming import to_recipe_entry
 from shed_hf.utils.progress import progress
 from shed_hf.utils.random_streams import Streams
-from shed_hf.verification.judge import judge
+from shed_hf.verification.judge import Criterion, judge
 
 if TYPE_CHECKING:
     from shed_hf.curation.prepare import PreparedCuration
@@ -235,7 +235,7 @@ class FinishedRace:
             self.halving.baseline[:, items] * counts,
             untuned[items] * counts,
             ways_tried=ways_tried,
-            level=race.level,
+            criterion=Criterion(race.level),
             rng=rng,
         )
 

@@ -158,12 +158,13 @@ def bill_of(game: Game, seconds: float, race: Game | None = None) -> Bill:
         race: The game of candidate subsets, whose cost is added; None without a race.
 
     Returns:
-        The bill. Its ``fine_tunings`` and ``seconds`` are this run's; ``outcomes``, ``measuring_seconds`` and
-        ``all_fine_tunings`` are those behind the result, and ``tokens`` what these trained on, 0 where the utility
-        can't tell.
+        The bill. Its ``fine_tunings`` and ``seconds`` are this run's, and its ``earlier_seconds`` what earlier runs
+        took to measure the rest. ``outcomes``, ``measuring_seconds`` and ``all_fine_tunings`` are those behind the
+        result, and ``tokens`` what these trained on, 0 where the utility can't tell.
     """
     games = [game] if race is None else [game, race]
     asked = {key for each in games for key in each.asked}
+    measured = set[str]().union(*(each.measured for each in games))
     entries = [entry for entry in game.ledger if entry.key in asked]
     prefixes = {entry.blocks[:length] for entry in entries for length in range(1, len(entry.blocks))}
     runs = [entry for entry in entries if any(entry.blocks) and entry.blocks not in prefixes]
@@ -175,6 +176,7 @@ def bill_of(game: Game, seconds: float, race: Game | None = None) -> Bill:
         "seconds": round(seconds, 2),
         "all_fine_tunings": len(rows),
         "measuring_seconds": round(sum(entry.seconds for entry in entries), 2),
+        "earlier_seconds": round(sum(entry.seconds for entry in entries if entry.key not in measured), 2),
         "tokens": int(sum(game.utility.n_tokens(of_run) for of_run in rows)),
         "device": device(),
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from shed_hf.clustering.clusterers import Given
 from shed_hf.config.recipe_file import Written
 from shed_hf.curation.race import Race
+from shed_hf.curation.rows_read import RowsRead
 from shed_hf.curation.trackers import tracker_names
 from shed_hf.data.loading import load_source
 from shed_hf.data.spooling import if_stream
@@ -60,6 +61,7 @@ class Request:
         tuning: How the model is fine-tuned, by the names of settings; what is not named is as `FineTune` has it.
         written: What of the call can be written down, to be noted beside the ledger; None to note nothing.
         lines: What errors about settings that stand in a file begin with, by name; see `Written.places`.
+        rows: The rows, where they were read before; None to read them.
     """
 
     dataset: Any
@@ -93,6 +95,7 @@ class Request:
     tuning: Mapping[str, Any] = field(default_factory=dict)
     written: Written | None = None
     lines: Mapping[str, str] = field(default_factory=dict)
+    rows: RowsRead | None = None
 
     def __post_init__(self) -> None:
         """Checks those arguments that no later part checks.
@@ -137,7 +140,8 @@ class Request:
         Returns:
             Arguments by name, without the ledger's path and trackers, which may differ among ranks.
         """
-        plain = {name: value for name, value in vars(self).items() if name not in ("ledger", "report_to", "written")}
+        left_out = ("ledger", "report_to", "written", "rows")
+        plain = {name: value for name, value in vars(self).items() if name not in left_out}
         plain["constraints"] = str(tolerances_from(self.constraints))
         plain["tuning"] = str(sorted(self.tuning.items()))
         return {name: value for name, value in plain.items() if value is None or isinstance(value, int | float | str)}

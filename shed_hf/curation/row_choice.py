@@ -22,7 +22,9 @@ from shed_hf.sampling.row_ranking import measured_features
 from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, Selection, select_rows
 from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.arrays import as_array
+from shed_hf.utils.console import plural
 from shed_hf.utils.warn import warn
+from shed_hf.utils.where_set import where_set
 
 if TYPE_CHECKING:
     from shed_hf.curation.prepare import PreparedCuration
@@ -126,10 +128,24 @@ def signals_of(selector: RowSelector, sources: SignalSources) -> RowSignals:
     Raises:
         InputError: For signals that cannot be had.
     """
-    needs = needs_of(selector, sources.problem) - {"outcomes"}
-    if not _can_embed_items(sources):  # which is an error only for what cannot do without
-        needs -= {"item_embeddings"} - selector.needs
+    needs = needs_here(selector, sources) - {"outcomes"}
     return RowSignals(rows=sources.candidates.rows, **{need: signal(sources, need) for need in sorted(needs)})
+
+
+def needs_here(selector: RowSelector, sources: SignalSources) -> frozenset[Need]:
+    """What a selector reads, given what embeds rows: what it needs, and of what it merely wants all that can be had.
+
+    Args:
+        selector: What will choose.
+        sources: What its signals are made from.
+
+    Returns:
+        Fields of `RowSignals`.
+    """
+    needs = needs_of(selector, sources.problem)
+    if _can_embed_items(sources):
+        return needs
+    return needs - ({"item_embeddings"} - selector.needs)  # an error only for what cannot do without
 
 
 def _can_embed_items(sources: SignalSources) -> bool:
@@ -207,9 +223,20 @@ def _lengths(sources: SignalSources) -> FloatVector:
     chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
     if isinstance(utility, HasTokens) and isinstance(utility.rows, ReadsTokens):
         counted = [tokens.n_learned for chunk in chunks for tokens in utility.rows.read_tokens(chunk)]
+        _warn_of_nothing_learned(counted)
     else:
         counted = [len(example.completion) for chunk in chunks for example in pool.examples(chunk)]
     return np.array(counted, dtype=np.float64)
+
+
+def _warn_of_nothing_learned(counted: list[int]) -> None:
+    without = counted.count(0)
+    if without:
+        warn(
+            f"of {without} of {plural(len(counted), 'row')} no token is learned, since prompts fill max_length or "
+            "there is no answer: the length of their completions counts as 0; to keep prompts whole, raise "
+            f"{where_set('max_length')}"
+        )
 
 
 def _features(sources: SignalSources) -> FloatMatrix:

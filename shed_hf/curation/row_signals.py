@@ -144,14 +144,19 @@ def sure_candidates(race: Race, sampler: AnySampler, request: Request) -> int:
     Returns:
         Those that were named; of the usual ones those that need nothing which this curation might lack.
     """
-    named = race.named(sampler)
     if race.candidates is not None:
-        return len(named)
+        return len(race.named(sampler, large=False))
     perhaps: set[Need] = {"credits", "credits_of"}  # of too many rows they are not made unasked
     if not isinstance(request.utility, str | UtilityFactory):
         perhaps |= {"features", "hidden_states", "item_hidden_states", "nearness_of"}
         perhaps |= {"item_embeddings", "item_texts"} if request.eval_dataset is None else set()
-    return sum(not isinstance(each, RowSelector) or not perhaps & each.needs for each in named.values())
+    return min(  # the number of rows is not known yet
+        sum(
+            not isinstance(each, RowSelector) or not perhaps & each.needs
+            for each in race.named(sampler, large).values()
+        )
+        for large in (False, True)
+    )
 
 
 def check_group_outcomes(problem: Problem, sampler: AnySampler, race: object) -> None:

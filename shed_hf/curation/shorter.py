@@ -10,6 +10,7 @@ from shed_hf.curation.row_signals import passed_by
 from shed_hf.curation.usual_sampler import is_open
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
+from shed_hf.estimators.base import Cost
 from shed_hf.estimators.budget import Speed
 from shed_hf.sampling.registry import needs_values
 from shed_hf.sampling.selectors import RowSelector
@@ -23,6 +24,7 @@ LONG = 600.0
 
 
 SHOWN = 2
+"""How many ways are shown."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +54,28 @@ class Measuring:
         n_players: How many there are.
         budget: The most fine-tunings; None for the estimator's own number.
         speed: How long evaluating and training take.
+        n_known: How many fine-tunings the ledger holds the outcomes of already.
     """
 
     estimator: Estimator
     n_players: int
     budget: int | None
     speed: Speed
+    n_known: int = 0
 
     @property
     def seconds(self) -> float:
-        """How long it takes."""
-        return self.speed.seconds(self.estimator.cost(self.n_players, self.budget), self.n_players)
+        """How long it takes from the beginning."""
+        return self.speed.seconds(self._cost, self.n_players)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long it takes where what is known already is not measured again."""
+        return self.seconds * max(1 - self.n_known / max(self._cost.fine_tunings, 1), 0.0)
+
+    @property
+    def _cost(self) -> Cost:
+        return self.estimator.cost(self.n_players, self.budget)
 
 
 def shorter_ways(prepared: "PreparedCuration", now: Measuring) -> list[ShorterWay]:
@@ -91,7 +104,7 @@ def advice_on_time(prepared: "PreparedCuration", now: Measuring) -> list[str]:
     Returns:
         A line for each of `shorter_ways`; none below ten minutes, and where no terminal shows them.
     """
-    if now.seconds <= LONG or not sys.stderr.isatty():
+    if now.seconds_left <= LONG or not sys.stderr.isatty():
         return []
     return [str(way) for way in shorter_ways(prepared, now)]
 

@@ -12,9 +12,10 @@ from shed_hf.game.utility import (
     SupportsCreditPerItem,
     SupportsHiddenStates,
 )
+from shed_hf.sampling.extrapolated import Extrapolated
 from shed_hf.sampling.registry import AUTO, AnySampler
 from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
-from shed_hf.sampling.row_ranking import MOST_ROWS
+from shed_hf.sampling.row_ranking import is_large
 from shed_hf.sampling.samplers import QOCS
 
 
@@ -30,7 +31,9 @@ def is_open(argument: object) -> bool:
     return isinstance(argument, str) and argument == AUTO
 
 
-def usual_sampler(request: Request, problem: Problem, estimator: Estimator, race: Race | None) -> AnySampler:
+def usual_sampler(
+    request: Request, problem: Problem, estimator: Estimator, race: Race | None, n_rows: int
+) -> AnySampler:
     """The sampler of a curation whose caller left it open.
 
     Args:
@@ -38,15 +41,18 @@ def usual_sampler(request: Request, problem: Problem, estimator: Estimator, race
         problem: The pool and what measures its rows.
         estimator: What values clusters, if anything does.
         race: The race among candidate subsets; None for no race.
+        n_rows: How many rows take part; all of the pool, where that is not known yet.
 
     Returns:
         What chooses single rows by the model that is fine-tuned, where there is one, the evaluation items are known and
         nothing was asked for that is about clusters (constraints, an order within them, the worst group, a race, an
         estimator other than the default one): `CreditCoverage` for outcomes that compare the options of an item, and
-        `Retrieval` by the model's hidden states for any other. Else `QOCS`, or without a game `Retrieval` by
-        embeddings.
+        `Retrieval` by the model's hidden states for any other, or `Extrapolated` of a large pool (see `is_large`), of
+        which credits are not measured unasked. Else `QOCS`, or without a game `Retrieval` by embeddings.
     """
-    by_model = _by_model(problem) if len(problem.pool) <= MOST_ROWS else None
+    by_model = _by_model(problem)
+    if is_large(n_rows):
+        by_model = _of_many(by_model)
     if not plays(estimator):
         return Retrieval() if by_model is None else by_model
     of_worst_group = problem.grouping is not None and problem.grouping.weights() is None
@@ -64,6 +70,11 @@ def _by_model(problem: Problem) -> AnySampler | None:
         return None
     compares = isinstance(utility, ComparesCandidates) and utility.compares_candidates()
     return CreditCoverage() if compares and _can_credit(utility) else Retrieval(vectors="model")
+
+
+def _of_many(by_model: AnySampler | None) -> AnySampler | None:
+    """The same for a large pool, as far as ``examples/benchmarks/learned_order.py`` measured it."""
+    return Extrapolated() if isinstance(by_model, Retrieval) else None
 
 
 def _can_credit(utility: object) -> bool:

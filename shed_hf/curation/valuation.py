@@ -110,8 +110,8 @@ def value(
     with progress("measuring", max(cost.fine_tunings + 1 - len(known), 1), "outcome") as shown:
         game.watch = running = RunningValues(game, unchecked, called, shown, trackers or Trackers())
         speed = speed_of(game)
-        measuring = Measuring(estimator, game.n_players, most, speed)
-        say(f"time: about {duration(measuring.seconds)}, judged by no rows (v(∅)) and a sample of every cluster (v(N))")
+        measuring = Measuring(estimator, game.n_players, most, speed, n_known)
+        say(time_in_words(measuring))
         advice = [] if advise is None else advise(measuring)
         for line in [*advice, *filter(None, [harm_note(game)])]:
             say(line)
@@ -119,6 +119,26 @@ def value(
         running.ended(estimate)
     _judge(estimate, require_signal)
     return estimate
+
+
+def time_in_words(measuring: Measuring) -> str:
+    """How long measuring will take, printed once v(∅) and v(N) are known.
+
+    Args:
+        measuring: What decides it.
+
+    Returns:
+        One line.
+    """
+    judged = "judged by no rows (v(∅)) and a sample of every cluster (v(N))"
+    whole, left = (duration(seconds) for seconds in (measuring.seconds, measuring.seconds_left))
+    if left == whole:
+        return f"time: about {whole}, {judged}"
+    if not measuring.seconds_left:
+        return f"time: none, nothing is left to measure, unless other sets are asked for than were (about {whole} then)"
+    return (
+        f"time: about {left} if all that is measured already is asked for again, about {whole} if nothing is, {judged}"
+    )
 
 
 def parallelism_note(game: Game) -> list[str]:

@@ -1,19 +1,20 @@
 """The evaluation items: rows of a dataset of their own, or rows of the pool that are held out."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from shed_hf.data.content import key_of
 from shed_hf.data.formats import Example
 from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool, read_pool
 from shed_hf.data.preambles import Preambles
 from shed_hf.data.provenance import HubSource, source_of
 from shed_hf.errors import InputError
-from shed_hf.types import IntVector
+from shed_hf.types import BoolVector, IntVector
 
 HELD_OUT = 256
 LEAST_HELD_OUT = 8
@@ -85,6 +86,7 @@ def items_from(
     screen: Callable[[Pool], Pool] = lambda pool: pool,
     eval_columns: Mapping[str, str | None] | None = None,
     name: str = "eval_dataset",
+    argument: str | None = None,
 ) -> EvaluationItems:
     """The items of ``eval_dataset``, or, without one, a tenth of the pool's readable rows, at most 256.
 
@@ -97,6 +99,7 @@ def items_from(
         screen: Leaves rows of ``eval_dataset`` out, or raises, that the model cannot be shown.
         eval_columns: Parts of a row to the columns of ``eval_dataset``; by default ``columns`` holds there too.
         name: What errors call ``eval_dataset``.
+        argument: What errors call ``eval_columns``; None for what goes with the name.
 
     Returns:
         The items, in the order of their rows.
@@ -113,7 +116,7 @@ def items_from(
     if eval_dataset is not None:
         dataset = load_source(eval_dataset, name=name)
         chosen = _shared(columns, dataset.column_names) if eval_columns is None else eval_columns
-        evaluation = screen(read_pool(dataset, chosen, drop_invalid, name))
+        evaluation = screen(read_pool(dataset, chosen, drop_invalid, name, argument))
         rows = np.flatnonzero(~evaluation.invalid)
         none_held_out = np.empty(0, dtype=np.int64)
         return EvaluationItems(
@@ -160,3 +163,30 @@ def _shared(columns: Mapping[str, str | None] | None, names: list[str]) -> Mappi
     """The pool's columns, where the evaluation set has all that are read; those left out may be missing."""
     known = {part: column for part, column in (columns or {}).items() if column is not None or part in names}
     return known if {column for column in known.values() if column is not None} <= set(names) else None
+
+
+def first_alike(examples: Sequence[Example]) -> IntVector:
+    """Where items that are given several times stand first: one question that is there twice is no two questions.
+
+    Args:
+        examples: The items.
+
+    Returns:
+        ``(n_items,)`` the position of the first item of equal text but for case and blanks, of the same options and the
+        same answer; its own for an item that repeats none.
+    """
+    first: dict[tuple[bytes, tuple[str, ...], int], int] = {}
+    content = [(key_of(example.text), example.options, example.answer) for example in examples]
+    return np.array([first.setdefault(each, place) for place, each in enumerate(content)], dtype=np.int64)
+
+
+def repeats_earlier(examples: Sequence[Example]) -> BoolVector:
+    """Which items were given before, as `first_alike` tells.
+
+    Args:
+        examples: The items.
+
+    Returns:
+        ``(n_items,)``, False for the first of those that are alike.
+    """
+    return np.asarray(first_alike(examples) != np.arange(len(examples)), dtype=np.bool_)

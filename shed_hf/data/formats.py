@@ -141,6 +141,7 @@ def detect(
     columns: Mapping[str, str | None] | None = None,
     of: str = "dataset",
     fitting: Callable[[], Mapping[str, str]] = dict,
+    argument: str | None = None,
 ) -> RowFormat:
     """The format of a dataset, by its column names.
 
@@ -149,6 +150,7 @@ def detect(
         columns: Parts of a row to columns, where names differ; None for a part or a column that is not to be read.
         of: What error messages call the dataset.
         fitting: Gives the parts that some columns look like, for the error message.
+        argument: What error messages call ``columns``: the name of the caller's argument; None for the usual one.
 
     Returns:
         The first format of which every needed part has a column.
@@ -158,7 +160,8 @@ def detect(
     """
     mapping = {part: column for part, column in (columns or {}).items() if column is not None}
     ignored = {name for name, column in (columns or {}).items() if column is None}
-    _check_mapping(column_names, mapping, of)
+    argument = argument or columns_argument(of)
+    _check_mapping(column_names, mapping, of, argument)
     readable = [name for name in column_names if name not in ignored]
     for name, parts in _SHAPES.items():
         found = {part: _column(part, names, readable, mapping) for part, names in parts.items() if part not in ignored}
@@ -167,15 +170,24 @@ def detect(
             present = _with_choices(present, [] if "choices" in ignored else readable, mapping)
         needed = {part for part in parts if part not in OPTIONAL} - ({"answer"} if present.keys() & READINGS else set())
         if needed <= set(present) and set(mapping) <= set(present):
-            _check_columns_differ(present, of)
+            _check_columns_differ(present, of, argument)
             return RowFormat(name, present)
     example = {**fitting(), **mapping}
     raise InputError(
-        f"the columns of {of}, {list(column_names)}{f' with columns={dict(columns)}' if columns else ''} fit no known "
-        "format; expected messages, prompt + completion, instruction (+ input) + output, question + answer (+ "
-        f"choices) or text; say where they are with {'eval_columns' if of == 'eval_dataset' else 'columns'}="
+        f"the columns of {of}, {list(column_names)}{f' with {argument}={dict(columns)}' if columns else ''} fit no "
+        "known format; expected messages, prompt + completion, instruction (+ input) + output, question + answer (+ "
+        f"choices) or text; say where they are with {argument}="
         + (f", for example {example}" if example else "; no column holds text or messages")
     )
+
+
+def columns_argument(of: str) -> str:
+    """The argument that usually says how a dataset is read.
+
+    Args:
+        of: What error messages call the dataset.
+    """
+    return "eval_columns" if of == "eval_dataset" else "columns"
 
 
 def _with_choices(present: Mapping[str, str], names: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
@@ -219,9 +231,9 @@ OPTIONAL = {"input", "choices", "context", "history", "preamble", "reference", *
 """The parts that a row may be without."""
 
 
-def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str], of: str) -> None:
+def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str], of: str, argument: str) -> None:
     known = sorted({part for shape in _SHAPES.values() for part in shape} | READINGS.keys())
-    parts, argument = [*known, *CHOICE_PARTS[:2], "…"], "eval_columns" if of == "eval_dataset" else "columns"
+    parts = [*known, *CHOICE_PARTS[:2], "…"]
     for part, column in mapping.items():
         if part not in known and part not in CHOICE_PARTS:
             raise InputError(
@@ -234,9 +246,9 @@ def _check_mapping(column_names: Sequence[str], mapping: Mapping[str, str], of: 
             )
 
 
-def _check_columns_differ(found: Mapping[str, str], of: str) -> None:
+def _check_columns_differ(found: Mapping[str, str], of: str, argument: str) -> None:
     """Refuse two parts of one column; only choices share one, with the question or with the answer's text."""
-    argument, by_column = "eval_columns" if of == "eval_dataset" else "columns", dict[str, str]()
+    by_column = dict[str, str]()
     for part, column in found.items():
         if part == "choices" or part in CHOICE_PARTS:
             continue

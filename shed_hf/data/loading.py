@@ -8,12 +8,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.data.json_checks import ENDINGS, why_flawed
 from shed_hf.data.shards import READERS, load_files, place_of, split_of
 from shed_hf.data.spooling import spool
-from shed_hf.data.unreadable_files import why_unreadable
+from shed_hf.data.unreadable_files import is_refused_by_system, why_no_rows, why_unreadable
 from shed_hf.errors import InputError, ShedError
 from shed_hf.utils.hub_problems import hub_problem, refuse_unreachable
-from shed_hf.utils.nearest import nearest
+from shed_hf.utils.named_places import is_here
+from shed_hf.utils.nearest import did_you_mean
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.redaction import without_secrets
@@ -21,9 +23,6 @@ from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-MOST_NESTING = 128
-"""The most levels of lists and objects in a JSON file."""
 
 _OTHER_FILES = (
     ".txt", ".tsv", ".xlsx", ".xls", ".arrow", ".gz", ".zip", ".bz2", ".zst", ".xz", ".pkl", ".npy", ".md", ".html",
@@ -33,8 +32,6 @@ _OTHER_FILES = (
 
 _PARTS = {"path", "name", "split", "revision"}
 """What a mapping says of a dataset."""
-
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 _KINDS = (
     "a datasets.Dataset, an IterableDataset, a DatasetDict with split=, a list of dicts, a pandas.DataFrame, a Hub id "
@@ -161,6 +158,7 @@ def _load_place(
     path, split = str(place["path"]), place.get("split", split)
     if not (place.get("name") or place.get("revision")):
         return _load_named(path, split, name, drop_invalid)
+    is_here(path, name)
     refuse_unreachable(path, name, "dataset", "a file or a folder")
     try:
         with progress(f"loading {path}"):
@@ -204,11 +202,11 @@ def _load_named(named: str, split: str | None, name: str, drop_invalid: bool) ->
 
     check_named(named, name)
     path = Path(named).expanduser()
-    saved = (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists()
+    saved = path.is_dir() and any((path / f"dataset_{what}.json").exists() for what in ("info", "dict"))
     try:
         place = None if saved else place_of(named)
-        if place is None and path.is_file() and path.suffix in (".json", ".jsonl"):
-            _check_json(path)
+        if place is None and path.is_file() and path.suffix in ENDINGS:
+            _refuse_flawed(named, path)
         with progress(f"loading {named}"):
             if saved:
                 return datasets.load_from_disk(str(path)), ()
@@ -224,24 +222,34 @@ def _load_named(named: str, split: str | None, name: str, drop_invalid: bool) ->
         raise _not_loaded(named, split, path, name, error) from error
 
 
+def _refuse_flawed(named: str, path: Path) -> None:
+    why = why_flawed(path)
+    if why:
+        raise InputError(f"{named} {why}; mend the file, or pass another")
+
+
 def check_named(named: str, name: str = "dataset") -> None:
-    """Refuse what is neither a file or a folder that can be read nor, maybe, a Hub id; nothing is read.
+    """Refuse what is neither a file with rows or a folder nor, maybe, a Hub id; a small file is looked at.
 
     Args:
         named: The id, address or path.
         name: What error messages call it: the name of the caller's argument.
 
     Raises:
-        InputError: For what is not there, and for a file of another kind.
+        InputError: For what is not there or can't be looked for, and for a file of another kind or without rows.
     """
     if not named.strip() or not named.isprintable():
         raise InputError(f"{name}={named!r} is not the name of a file, a folder or a dataset; pass {_KINDS}")
-    path = Path(named).expanduser()
+    if "://" in named and not named.startswith("hf://"):
+        raise InputError(
+            f"{name}={named!r} is an address that is not read; pass one that begins with hf://datasets/, a Hub id, a "
+            "local file or a folder"
+        )
+    there, path = is_here(named, name), Path(named).expanduser()
     local = path.suffix in (*READERS, *_OTHER_FILES) or named.startswith((".", "/", "~"))
-    if local and not path.exists() and "://" not in named and not glob.has_magic(named):
+    if local and not there and "://" not in named and not glob.has_magic(named):
         beside = _beside(path)
-        near = nearest(path.stem, beside)
-        meant = "" if near is None else f"did you mean {str(Path(named).with_name(beside[near]))!r}? "
+        meant = did_you_mean(path.stem, beside, shown=lambda near: str(Path(named).with_name(beside[near])))
         raise InputError(
             f"{name}={named!r} does not exist; {meant}pass a file or folder that does, or a Hub id such as "
             '"user/dataset"'
@@ -251,6 +259,9 @@ def check_named(named: str, name: str = "dataset") -> None:
             f"{name}={named!r} ends in {path.suffix!r}; pass a .jsonl, .json, .csv or .parquet file, a folder or a Hub "
             "id"
         )
+    without_rows = why_no_rows(path) if path.is_file() else ""
+    if without_rows:
+        raise InputError(f"{named} {without_rows}; mend the file, or pass another")
 
 
 def _beside(path: Path) -> dict[str, str]:
@@ -262,39 +273,19 @@ def _beside(path: Path) -> dict[str, str]:
     return {Path(name).stem: name for name in names}
 
 
-def _check_json(path: Path) -> None:
-    """Refuses what would crash the reader, or fail later: rows that are null, very deep nesting, text beyond UTF-8."""
-    depth = 0  # of lists and objects that earlier lines left open
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip() == b"null":
-                raise InputError(f"line {number} of {path} is null; pass a file with an object on each line")
-            if depth or number == 1 or line.count(b"[") + line.count(b"{") > MOST_NESTING:
-                depth, deepest = _nesting(line, depth)
-                if deepest > MOST_NESTING:
-                    raise InputError(
-                        f"line {number} of {path} is nested more than {MOST_NESTING} levels deep; flatten it"
-                    )
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(f"line {number} of {path} is not in UTF-8 ({error}); convert the file") from error
-
-
-def _nesting(line: bytes, depth: int) -> tuple[int, int]:
-    """How many lists and objects are open at the end of a line of JSON, and at most inside it."""
-    deepest = depth
-    for bracket in re.findall(rb"[\[{}\]]", _TEXT.sub(b"", line)):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return depth, deepest
-
-
 def _not_loaded(named: str, split: str | None, path: Path, name: str, error: Exception) -> ShedError:
     from datasets.exceptions import DatasetGenerationError
 
     told = error.__cause__ or error if isinstance(error, DatasetGenerationError) else error
     why = first_line(told) or type(told).__name__
+    of_hub = None if path.exists() else hub_problem(named, name, "dataset", error, "a file or a folder")
+    if of_hub is not None:
+        return of_hub
+    if is_refused_by_system(error):
+        return InputError(
+            f"{name}={named!r} could not be loaded ({why}), though its rows may be whole; make room or get the right "
+            "to read it, and try again"
+        )
     if path.is_file():
         return InputError(f"{named} {why_unreadable(path, error)}; mend the file, or pass another")
     if _lacks_split(error):
@@ -309,7 +300,9 @@ def _not_loaded(named: str, split: str | None, path: Path, name: str, error: Exc
         return InputError(
             f"the folder {named} cannot be read as a dataset ({why}); pass one that holds data, or a file"
         )
-    return hub_problem(named, name, "dataset", error, "a file or a folder") or InputError(
+    if glob.has_magic(named):
+        return InputError(f"the files {named} cannot be read as a dataset ({why}); mend them, or pass others")
+    return InputError(
         f"{name}={named!r} could not be loaded ({why}); pass a Hub id that exists and can be reached from here, a file "
         "or a folder"
     )

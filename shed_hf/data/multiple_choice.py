@@ -9,11 +9,10 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import islice
 from typing import Any
 
 from shed_hf.data.examples import InvalidCell
-from shed_hf.errors import InputError
 from shed_hf.utils.text import is_blank
 
 READINGS = {
@@ -28,6 +27,10 @@ READINGS = {
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CHOICE_PARTS = tuple(f"choice_{number}" for number in range(1, len(LETTERS) + 1))
 """The parts of a row whose options stand in columns of their own."""
+
+
+_MOST_DIGITS = 18
+"""A number of more digits counts no options."""
 
 
 _CHOICES = ("choices", "options", "answer_choices", "answer_options", "candidates", "alternatives", "endings")
@@ -68,12 +71,12 @@ class Choices:
         if answer is None or isinstance(answer, bool):
             return {}
         found = {}
-        if _folded(answer) in self.labels:
-            found["answer_label"] = self.labels.index(_folded(answer))
+        if folded(answer) in self.labels:
+            found["answer_label"] = self.labels.index(folded(answer))
         texts = [option.strip() for option in self.options]
         if isinstance(answer, str) and answer.strip() in texts:
             found["answer_text"] = texts.index(answer.strip())
-        number = _number(answer)
+        number = number_of(answer)
         if number is not None and not (self.labelled and "answer_label" in found):
             counted = {"answer_from_0": number, "answer_from_1": number - 1}
             found |= {reading: index for reading, index in counted.items() if 0 <= index < len(self.options)}
@@ -204,91 +207,6 @@ def right_option(choices: Choices, answer: Any, part: str, column: str) -> int:
     return found.pop()
 
 
-def settle_answers(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str], of: str) -> dict[str, str]:
-    """Decide by all rows of a dataset how its answers are meant.
-
-    Rows that no reading fits have no say: they are unreadable whatever is decided.
-
-    Args:
-        rows: All rows.
-        columns: Parts of a row to columns.
-        of: What error messages call the dataset.
-
-    Returns:
-        The parts, ``answer`` replaced by what it means where one reading fits all rows.
-
-    Raises:
-        InputError: Where several readings fit all rows and differ, or where no reading fits all of them.
-    """
-    if "answer" not in columns:
-        return dict(columns)
-    count = _Count()
-    for number, row in enumerate(rows):
-        try:
-            choices = read_choices(row, columns)
-        except InvalidCell:
-            continue
-        if choices is not None:
-            count.add(number, row[columns["answer"]], choices)
-    part = count.decide(columns["answer"], of)
-    return {part if known == "answer" else known: column for known, column in columns.items()}
-
-
-class _Count:
-    """How many rows each reading fits, and where two of them differ."""
-
-    def __init__(self) -> None:
-        self.n_rows = 0
-        self.fits = dict.fromkeys(READINGS, 0)
-        self.in_words = 0
-        self.misfits: dict[str, str] = {}
-        self.differing: dict[tuple[str, str], str] = {}
-
-    def add(self, number: int, answer: Any, choices: Choices) -> None:
-        readings = choices.readings(answer)
-        if not readings:
-            return
-        self.n_rows += 1
-        self.in_words += bool(readings.keys() & {"answer_label", "answer_text"})
-        for reading in READINGS:
-            if reading in readings:
-                self.fits[reading] += 1
-            else:
-                self.misfits.setdefault(reading, f"{answer!r:.40} in row {number}")
-        for one, other in combinations(readings, 2):
-            if readings[one] != readings[other]:
-                self.differing.setdefault((one, other), f"{answer!r:.40} in row {number}")
-
-    def decide(self, column: str, of: str) -> str:
-        fitting = [reading for reading, count in self.fits.items() if count == self.n_rows]
-        if not self.n_rows:
-            return "answer"
-        for one, other in combinations(fitting, 2):
-            if (one, other) in self.differing:
-                raise InputError(
-                    f"the answers in column {column!r} of {of} can be {READINGS[one]} or {READINGS[other]}, such as "
-                    f"{self.differing[one, other]}, and no row decides it; say which with "
-                    f"{_how(column, of, one, other)}"
-                )
-        if fitting:
-            return fitting[0]
-        words = ("answer_label", "answer_text")
-        if self.in_words == self.n_rows and words not in self.differing:
-            return "answer"
-        possible = [reading for reading, count in self.fits.items() if count]
-        raise InputError(
-            f"the answers in column {column!r} of {of} are of several kinds: "
-            + ", ".join(f"{self.misfits[reading]} is not {READINGS[reading]}" for reading in possible)
-            + f"; make them one kind, or say which holds with {_how(column, of, *possible)}, so that other rows cannot "
-            "be read"
-        )
-
-
-def _how(column: str, of: str, *readings: str) -> str:
-    name = "eval_columns" if of == "eval_dataset" else "columns"
-    return " or ".join(f"{name}={ {reading: column}!r}" for reading in readings)
-
-
 def choices_of(cell: Any, column: str) -> Choices:
     """The options of one cell: texts, labelled texts in any of three shapes, or any of these as JSON.
 
@@ -327,22 +245,41 @@ def _checked(texts: Any, labels: Iterable[Any], labelled: bool, column: str, cel
     options = tuple(texts) if isinstance(texts, Sequence) and not isinstance(texts, str) else ()
     if not all(isinstance(option, str) and not is_blank(option) for option in options) or len(set(options)) < 2:
         raise InvalidCell(column, f"holds {cell!r:.60}, not two or more different texts")
-    folded = tuple(map(_folded, islice(labels, len(options))))
-    if len(set(folded)) < len(folded):
+    known = tuple(map(folded, islice(labels, len(options))))
+    if len(set(known)) < len(known):
         raise InvalidCell(column, f"holds {cell!r:.60}, which gives two choices one label")
-    return Choices(options, folded, labelled)
+    return Choices(options, known, labelled)
 
 
-def _folded(label: Any) -> str:
-    """A label as it is compared: "b", "(B)" and "B." are alike, and so are 2, 2.0 and "2"."""
+def folded(label: Any) -> str:
+    """A label as it is compared: "b", "(B)" and "B." are alike, and so are 2, 2.0 and "2".
+
+    Args:
+        label: A text or a number.
+
+    Returns:
+        A text in small letters.
+    """
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     return str(label).strip().strip("()[].:").strip().casefold()
 
 
-def _number(answer: Any) -> int | None:
+def number_of(answer: Any) -> int | None:
+    """The whole number that an answer is.
+
+    Args:
+        answer: A text or a number.
+
+    Returns:
+        The number; None where it is none, or has more digits than any row has options.
+    """
     if isinstance(answer, str):
-        return int(answer) if answer.strip().isascii() and answer.strip().isdigit() else None
+        digits = answer.strip()  # `int` knows fewer blanks
+        if not (digits.isascii() and digits.isdigit()):
+            return None
+        digits = digits.lstrip("0") or "0"  # `int` reads no number of very many digits
+        return int(digits) if len(digits) <= _MOST_DIGITS else None
     if isinstance(answer, float) and math.isfinite(answer) and answer.is_integer():
         return int(answer)
     return answer if isinstance(answer, int) else None

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from shed_hf.data.detection import format_of, row_dicts
+from shed_hf.data.detection import format_of
 from shed_hf.data.examples import Example
 from shed_hf.data.formats import RowFormat
 from shed_hf.data.preambles import PreambleFinder, Preambles
-from shed_hf.data.row_reading import read_rows
+from shed_hf.data.read_cache import Kept, cache_file_of, keep, kept_at
+from shed_hf.data.row_batches import row_dicts
+from shed_hf.data.row_reading import ReadRows, read_rows
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, IntVector
 
@@ -129,6 +131,7 @@ def read_pool(
     columns: Mapping[str, str | None] | RowFormat | None = None,
     drop_invalid: bool = False,
     name: str = "dataset",
+    argument: str | None = None,
 ) -> Pool:
     """Read every row once.
 
@@ -138,20 +141,24 @@ def read_pool(
             before.
         drop_invalid: Mark rows that cannot be read as invalid instead of raising.
         name: What error messages call the dataset.
+        argument: What they call ``columns``: the name of the caller's argument; None for the usual one.
 
     Returns:
         The pool, with as many rows as the dataset.
 
     Raises:
-        InputError: For an empty dataset, columns that fit no format, no readable row at all, and, unless
-            ``drop_invalid``, for unreadable rows: how many, and what is wrong with the first.
+        InputError: For an empty dataset, columns that fit no format, bytes that are no text, no readable row at all,
+            and, unless ``drop_invalid``, for unreadable rows: how many, and what is wrong with the first.
     """
     if len(dataset) == 0:
         raise InputError(f"{name} has 0 rows; pass one with rows")
-    row_format, finder = _format(dataset, columns, name), PreambleFinder(len(dataset))
-    read = read_rows(dataset, row_format, finder)
+    try:
+        row_format = _format(dataset, columns, name, argument)
+        read, preambles = _read(dataset, row_format)
+    except UnicodeDecodeError as error:  # Arrow takes the bytes of a file's texts as they are
+        raise InputError(f"{name} holds a text that is not in UTF-8 ({error}); write its files anew") from error
     if not isinstance(columns, RowFormat):
-        row_format = row_format.with_preambles(finder.found())
+        row_format = row_format.with_preambles(preambles)
     all_valid = np.zeros(len(dataset), dtype=np.bool_)
     pool = Pool(dataset.with_format(None), row_format, read.digests, read.keys, all_valid)
     return pool.without(read.problems, drop_invalid, name)
@@ -171,7 +178,24 @@ def content_digests(dataset: "Dataset", row_format: RowFormat, name: str) -> NDA
     Raises:
         InputError: Where the dataset lacks a column.
     """
-    return read_rows(dataset, _format(dataset, row_format, name), None).digests
+    known = _format(dataset, row_format, name)
+    file = cache_file_of(dataset, known)
+    kept = None if file is None else kept_at(file, len(dataset))
+    return read_rows(dataset, known, None).digests if kept is None else kept.digests
+
+
+def _read(dataset: "Dataset", row_format: RowFormat) -> tuple[ReadRows, Preambles]:
+    """What is in all rows, and what they share; of large datasets in files that were read before, what was kept."""
+    file = cache_file_of(dataset, row_format)
+    kept = None if file is None else kept_at(file, len(dataset))
+    if kept is not None:
+        return ReadRows(kept.digests, kept.keys, {}), kept.preambles
+    finder = PreambleFinder(len(dataset))
+    read = read_rows(dataset, row_format, finder)
+    preambles = finder.found()
+    if file is not None and not read.problems:
+        keep(file, Kept(read.digests, read.keys, preambles))
+    return read, preambles
 
 
 def check_answers(pool: Pool, name: str = "dataset") -> None:
@@ -191,9 +215,11 @@ def check_answers(pool: Pool, name: str = "dataset") -> None:
         )
 
 
-def _format(dataset: "Dataset", columns: Mapping[str, str | None] | RowFormat | None, name: str) -> RowFormat:
+def _format(
+    dataset: "Dataset", columns: Mapping[str, str | None] | RowFormat | None, name: str, argument: str | None = None
+) -> RowFormat:
     if not isinstance(columns, RowFormat):
-        return format_of(dataset, columns, name)
+        return format_of(dataset, columns, name, argument)
     missing = [column for column in columns.read_columns if column not in dataset.column_names]
     if missing:
         raise InputError(f"{name} has no column {missing[0]!r}; it has {list(dataset.column_names)}")

@@ -33,7 +33,7 @@ SAMPLE = 4096
 
 MOST = 64
 
-_BEFORE = ("system", "developer")
+BEFORE = ("system", "developer")
 """The roles of a system prompt."""
 
 
@@ -66,8 +66,7 @@ class Preambles:
         """
         if not self:
             return example.text
-        texts = [turn.text for turn in example.turns]
-        system, prompt, completion = _parts(example.turns[0].role, texts)
+        system, prompt, completion = _parts(*turns_of(example))
         if system and _digest(system) in self.systems:
             system = ""
         begun = _joined(system, prompt)
@@ -106,7 +105,7 @@ class Preambles:
 
 @dataclass
 class PreambleFinder:
-    """Looks at the rows of a dataset one after the other, then tells what they share.
+    """Looks at the rows of a dataset one after the other, at some of them closely, then tells what they share.
 
     Attributes:
         n_rows: How many rows there will be at most.
@@ -127,24 +126,43 @@ class PreambleFinder:
         Args:
             example: The row.
         """
-        self.add_turns(example.turns[0].role, [turn.text for turn in example.turns], example.verbatim)
+        self.count(system_of(example), 1, example.verbatim)
+        if self.sampled(1):
+            self.sample(*turns_of(example))
 
-    def add_turns(self, first_role: str, texts: Sequence[str], verbatim: bool) -> None:
-        """Look at a row.
+    def count(self, system: str, n_rows: int, verbatim: bool) -> None:
+        """Count a system prompt.
+
+        Args:
+            system: Its text; empty where rows have none.
+            n_rows: How many rows have it.
+            verbatim: Whether the model reads their texts as they are; then a column says that it is a preamble.
+        """
+        if system:
+            self._systems[_digest(system)] += 2 * n_rows if verbatim else n_rows
+
+    def sampled(self, n_rows: int) -> range:
+        """Which of the next rows are looked at closely.
+
+        Args:
+            n_rows: How many rows follow those asked about before.
+
+        Returns:
+            Places among them.
+        """
+        first = -self._seen % self._step
+        self._seen += n_rows
+        return range(first, n_rows, self._step)
+
+    def sample(self, first_role: str, texts: Sequence[str]) -> None:
+        """Look closely at a row, whose system prompt is counted by itself.
 
         Args:
             first_role: Who speaks first.
             texts: What is said in each turn.
-            verbatim: Whether the model reads the texts as they are.
         """
-        sampled = self._seen % self._step == 0
-        if sampled or first_role in _BEFORE:
-            system, prompt, completion = _parts(first_role, texts)
-            if system:
-                self._systems[_digest(system)] += 2 if verbatim else 1  # a column says that it is a preamble
-            if sampled:
-                self._sample.append((system, prompt or ("" if system else completion)))
-        self._seen += 1
+        system, prompt, completion = _parts(first_role, texts)
+        self._sample.append((system, prompt or ("" if system else completion)))
 
     def found(self) -> Preambles:
         """The preambles of all rows so far."""
@@ -171,9 +189,34 @@ def preambles_of(examples: Sequence[Example]) -> Preambles:
     return finder.found()
 
 
+def system_of(example: Example) -> str:
+    """The system prompt of a row.
+
+    Args:
+        example: The row.
+
+    Returns:
+        Its text; empty where there is none.
+    """
+    first = example.turns[0]
+    return first.text if len(example.turns) > 1 and first.role in BEFORE else ""
+
+
+def turns_of(example: Example) -> tuple[str, list[str]]:
+    """Who speaks first in a row, and what is said in each turn.
+
+    Args:
+        example: The row.
+
+    Returns:
+        A role, and a text for each turn.
+    """
+    return example.turns[0].role, [turn.text for turn in example.turns]
+
+
 def _parts(first_role: str, texts: Sequence[str]) -> tuple[str, str, str]:
     """The system prompt, what stands between it and the completion, and the completion."""
-    system = texts[0] if len(texts) > 1 and first_role in _BEFORE else ""
+    system = texts[0] if len(texts) > 1 and first_role in BEFORE else ""
     return system, _joined(*texts[1 if system else 0 : -1]), texts[-1]
 
 

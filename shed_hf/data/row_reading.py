@@ -1,24 +1,29 @@
 """Reads all rows of a dataset once, in batches: their content, what cannot be read, and the preambles they share."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shed_hf.data.content import content_digest, keys_of, plain_digest
-from shed_hf.data.detection import CHUNK, row_dicts
+from shed_hf.data.content import content_digest, key_of
+from shed_hf.data.content_arrays import digests_of_texts, keys_of_texts
 from shed_hf.data.examples import Example, InvalidCell
 from shed_hf.data.formats import RowFormat
-from shed_hf.data.plain_rows import PlainRow, plain_reader
-from shed_hf.data.preambles import PreambleFinder
+from shed_hf.data.plain_readers import plain_reader
+from shed_hf.data.plain_rows import PlainReader, PlainRows
+from shed_hf.data.preambles import PreambleFinder, system_of, turns_of
+from shed_hf.data.row_batches import Batch, read_batches
+from shed_hf.data.text_arrays import counted
 from shed_hf.errors import InputError
+from shed_hf.types import BoolVector
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
-_NOTHING = bytes(16)
+_Batch: TypeAlias = Batch[PlainRows, Example | InvalidCell]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,41 +52,23 @@ def read_rows(dataset: "Dataset", row_format: RowFormat, finder: PreambleFinder 
     Returns:
         What was read.
     """
-    rows_of = _Batches(dataset, row_format)
-    digests, keys, problems = bytearray(), bytearray(), dict[int, InputError]()
-    for start in range(0, len(dataset), CHUNK):
-        rows = rows_of(range(start, min(start + CHUNK, len(dataset))))
-        digests += b"".join([_digest_of(row, row_format.name, rows_of.verbatim) for row in rows])
+    read = ReadRows(_lines(len(dataset)), _lines(0 if finder is None else len(dataset)), {})
+    reader = plain_reader(row_format, dataset.features)
+    together = None if reader is None else partial(_together, reader)
+    for rows in read_batches(dataset, row_format.read_columns, together, partial(_read, row_format)):
+        _note_digests(rows, row_format.name, read)
         if finder is not None:
-            keys += b"".join(_shown_to(finder, rows, rows_of.verbatim))
-        problems |= {start + place: row for place, row in enumerate(rows) if isinstance(row, InvalidCell)}
-    return ReadRows(_lines(digests), _lines(keys), problems)
+            _note_keys(rows, read)
+            _show(rows, finder, reader is not None and reader.verbatim)
+    return read
 
 
-class _Batches:
-    """Reads rows that follow one another, each in the quickest way that reads it right."""
-
-    def __init__(self, dataset: "Dataset", row_format: RowFormat) -> None:
-        columns = dataset.select_columns(row_format.read_columns)
-        self._dicts, self._tables = columns.with_format(None), columns.with_format("arrow")
-        self._format, self._reader = row_format, plain_reader(row_format, dataset.features)
-
-    @property
-    def verbatim(self) -> bool:
-        """Whether the model reads plain rows as they are."""
-        return self._reader is not None and self._reader.verbatim
-
-    def __call__(self, numbers: range) -> list[PlainRow | Example | InvalidCell]:
-        span = slice(numbers.start, numbers.stop)
-        if self._reader is None:
-            return [_read(row, self._format) for row in row_dicts(self._dicts[span])]
-        plain = list(self._reader(self._tables[span]))
-        others = [number for number, row in zip(numbers, plain, strict=True) if row is None]
-        read = (_read(row, self._format) for row in row_dicts(self._dicts[others])) if others else iter(())
-        return [next(read) if row is None else row for row in plain]
+def _together(reader: PlainReader, table: "pa.Table") -> tuple[BoolVector, PlainRows]:
+    rows = reader(table)
+    return rows.plain, rows
 
 
-def _read(row: dict[str, object], row_format: RowFormat) -> Example | InvalidCell:
+def _read(row_format: RowFormat, row: dict[str, Any]) -> Example | InvalidCell:
     """A row as an example, or what is wrong with it."""
     try:
         return row_format.read(row)
@@ -89,28 +76,49 @@ def _read(row: dict[str, object], row_format: RowFormat) -> Example | InvalidCel
         return problem
 
 
-def _digest_of(row: PlainRow | Example | InvalidCell, format_name: str, verbatim: bool) -> bytes:
-    if isinstance(row, PlainRow):
-        return plain_digest(row.turns, verbatim, row.given)
-    return _NOTHING if isinstance(row, InvalidCell) else content_digest(row, format_name)
+def _note_digests(batch: _Batch, format_name: str, read: ReadRows) -> None:
+    """Write down the content of rows, or what is wrong with them."""
+    digests = read.digests[batch.span.start : batch.span.stop]
+    if batch.plain is not None:
+        digests[batch.is_plain] = digests_of_texts(batch.plain.written)
+    for place, row in batch.others.items():
+        if isinstance(row, InvalidCell):
+            read.problems[batch.span[place]] = row
+        else:
+            digests[place] = np.frombuffer(content_digest(row, format_name), dtype=np.uint8)
 
 
-def _shown_to(finder: PreambleFinder, rows: Sequence[PlainRow | Example | InvalidCell], verbatim: bool) -> list[bytes]:
-    """The keys of rows, each of which the finder looks at."""
-    texts: list[str] = []
-    for row in rows:
-        if isinstance(row, PlainRow):
-            finder.add_turns(row.first_role, row.texts, verbatim)
-            texts.append("\n".join(row.texts) if all(row.texts) else "\n".join(filter(None, row.texts)))
-        elif isinstance(row, Example):
-            finder.add(row)
-            texts.append(row.text)
-    keys = keys_of(texts)
-    if len(keys) == len(rows):
-        return keys
-    left = iter(keys)
-    return [_NOTHING if isinstance(row, InvalidCell) else next(left) for row in rows]
+def _note_keys(batch: _Batch, read: ReadRows) -> None:
+    """Write down the texts of rows with case and blanks folded."""
+    keys = read.keys[batch.span.start : batch.span.stop]
+    if batch.plain is not None:
+        keys[batch.is_plain] = keys_of_texts(batch.plain.texts)
+    for place, row in batch.others.items():
+        if isinstance(row, Example):
+            keys[place] = np.frombuffer(key_of(row.text), dtype=np.uint8)
 
 
-def _lines(hashed: bytearray) -> NDArray[np.uint8]:
-    return np.frombuffer(hashed, dtype=np.uint8).reshape(-1, 16)
+def _show(batch: _Batch, finder: PreambleFinder, verbatim: bool) -> None:
+    """Show the rows that can be read to the finder, with whether the model reads plain ones as they are."""
+    if batch.plain is not None:
+        for system, n_rows in counted(batch.plain.systems):
+            finder.count(system, n_rows, verbatim)
+    readable = np.ones(len(batch.span), dtype=np.bool_)
+    for place, row in batch.others.items():
+        if isinstance(row, Example):
+            finder.count(system_of(row), 1, row.verbatim)
+        else:
+            readable[place] = False
+    places = np.flatnonzero(readable)
+    chosen = places[finder.sampled(len(places))]
+    for place in chosen.tolist():
+        example = batch.others.get(place)
+        if isinstance(example, Example):
+            finder.sample(*turns_of(example))
+    if batch.plain is not None:
+        for rank in (np.cumsum(batch.is_plain) - 1)[chosen[batch.is_plain[chosen]]].tolist():
+            finder.sample(*batch.plain.turns_of(rank))
+
+
+def _lines(n_rows: int) -> NDArray[np.uint8]:
+    return np.zeros((n_rows, 16), dtype=np.uint8)

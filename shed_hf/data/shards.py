@@ -1,16 +1,29 @@
-"""Files that hold one dataset together: Parquet is looked at file by file, and read in the natural order of names."""
+"""Files that hold one dataset together: Parquet is looked at file by file, and read in the natural order of names.
+
+Files of JSON and CSV are looked at one by one only where they can't be read together.
+"""
 
 import glob
 import re
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from shed_hf.data.table_schema import agreement
-from shed_hf.data.unreadable_files import broken
+from shed_hf.data.file_checks import (
+    HUB,
+    at_once,
+    features_of_parquet,
+    features_of_text,
+    refuse_flawed_json,
+    why_rows_unreadable,
+)
+from shed_hf.data.json_checks import FlawedJsonError
+from shed_hf.data.table_schema import agreement, widened
+from shed_hf.data.unlisted_files import tell_of_unlisted
+from shed_hf.data.unreadable_files import is_damage
 from shed_hf.errors import InputError
 from shed_hf.utils.console import plural
 from shed_hf.utils.nearest import did_you_mean
@@ -21,10 +34,6 @@ if TYPE_CHECKING:
 
 READERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 """The readers of `datasets` by the ending of a file's name."""
-
-_HUB = "hf://"
-_AT_ONCE = 8
-"""How many files are looked at at a time: each on the Hub takes some requests."""
 
 _NAMED = 5
 """How many files a message names."""
@@ -62,16 +71,22 @@ def place_of(named: str) -> Place | None:
         The place; None where it is none of these.
 
     Raises:
+        InputError: For a pattern that no file matches, or that does not tell what kind of files it means.
         OSError: For a repository that isn't there or can't be reached.
     """
     path = Path(named).expanduser()
-    if named.startswith(_HUB):
+    if named.startswith(HUB):
         return _on_hub(named)
     if path.is_dir():
         return Place(str(path))
-    if not path.exists() and glob.has_magic(named) and path.suffix in READERS:
-        return Place(READERS[path.suffix], str(path.absolute()))
-    return None
+    if path.exists() or not glob.has_magic(named):
+        return None
+    if path.suffix not in READERS:
+        raise InputError(f"{named} is a pattern that does not end in {', '.join(READERS)}; end it in one of them")
+    whole = path.absolute()
+    if not any(True for _ in Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))):
+        raise InputError(f"{named} names no file; pass a pattern that files match, or a folder")
+    return Place(READERS[path.suffix], str(whole))
 
 
 def _on_hub(address: str) -> Place:
@@ -155,37 +170,78 @@ def load_files(place: Place, split: str | None, name: str, drop_invalid: bool) -
 
     builder = datasets.load_dataset_builder(**place.arguments())
     listed = {str(part): [str(file) for file in files] for part, files in (builder.config.data_files or {}).items()}
+    if place.data_files is None and Path(place.path).is_dir():
+        tell_of_unlisted(Path(place.path), [file for files in listed.values() for file in files], READERS, name)
     if builder.name != "parquet":
-        return datasets.load_dataset(**place.arguments(), split=split), ()
-    wanted = re.sub(r"\[.*", "", split or "") or split_of(listed, None, name)
+        return _load_text(place, builder.name, listed, split, name, drop_invalid)
+    wanted = _wanted(listed, split, name)
     shards = _Shards(place, name, listed, [wanted] if wanted in listed else [*listed], drop_invalid)
     try:
         return shards.load(split), tuple(shards.unread)
     except InputError:
         raise
-    except Exception:  # a damaged file makes its reader raise anything
-        if not shards.leave_out_unreadable():
+    except Exception as error:  # a damaged file makes its reader raise anything
+        if not is_damage(error) or not shards.leave_out_unreadable():
+            raise
+        return shards.load(split), tuple(shards.unread)
+
+
+def _wanted(listed: Mapping[str, Sequence[str]], split: str | None, name: str) -> str:
+    """The split that is asked for, which need not be there, or the only one."""
+    return re.sub(r"\[.*", "", split or "") or split_of(listed, None, name)
+
+
+def _load_text(
+    place: Place, reader: str, listed: Mapping[str, Sequence[str]], split: str | None, name: str, drop_invalid: bool
+) -> tuple[Any, tuple[str, ...]]:
+    """Load files of JSON or CSV. Which of them can't be used is looked for only where that fails: it reads them all."""
+    import datasets
+
+    try:
+        if reader == "json":
+            refuse_flawed_json([file for files in listed.values() for file in files])
+        return datasets.load_dataset(**place.arguments(), split=split), ()
+    except Exception as error:  # a damaged file makes its reader raise anything
+        wanted = _wanted(listed, split, name)
+        few = 1 if isinstance(error, FlawedJsonError) else 2
+        if not is_damage(error) or len(listed.get(wanted, ())) < few:
+            raise
+        shards = _Shards(place, name, listed, [wanted], drop_invalid, reader)
+        if not shards.unread and shards.are_alike and few > 1:
             raise
         return shards.load(split), tuple(shards.unread)
 
 
 class _Shards:
-    """Files of Parquet by split, those that are left out, and what rows of the others have room in."""
+    """Files by split, those that are left out, and what rows of the others have room in."""
 
     def __init__(
-        self, place: Place, name: str, listed: Mapping[str, Sequence[str]], splits: Sequence[str], drop_invalid: bool
+        self,
+        place: Place,
+        name: str,
+        listed: Mapping[str, Sequence[str]],
+        splits: Sequence[str],
+        drop_invalid: bool,
+        reader: str = "parquet",
     ) -> None:
         self.unread: list[str] = []
-        self._place, self._name, self._drop_invalid = place, name, drop_invalid
+        self._place, self._name, self._drop_invalid, self._reader = place, name, drop_invalid, reader
         self._files = {split: sorted(listed[split], key=natural) for split in splits}
         self._as_listed = self._files == listed
         self._features: Features | None = None
-        found = dict(zip(self._all, _at_once(_features_in, self._all), strict=True))
-        self._leave_out(self._problems(found))
+        look = features_of_parquet if reader == "parquet" else partial(features_of_text, reader)
+        found = dict(zip(self._all, at_once(look, self._all), strict=True))
+        self._pass_over({file for file, features in found.items() if features is None})
+        self._leave_out(self._problems({file: each for file, each in found.items() if each is not None}))
 
     @property
     def _all(self) -> list[str]:
         return [file for files in self._files.values() for file in files]
+
+    @property
+    def are_alike(self) -> bool:
+        """Whether all files have columns of the same types, so that they need no others to go together."""
+        return self._features is None
 
     def load(self, split: str | None) -> Any:
         """Load what is left."""
@@ -194,7 +250,7 @@ class _Shards:
         arguments: dict[str, Any] = self._place.arguments()
         of_folder = not (self._place.data_files or self._place.data_dir)
         if not (of_folder and self._as_listed and not self.unread and self._features is None):
-            start = f"{_HUB}datasets/{self._place.path}@"
+            start = f"{HUB}datasets/{self._place.path}@"
             files = {
                 part: [file.removeprefix(start).partition("/")[2] if file.startswith(start) else file for file in each]
                 for part, each in self._files.items()
@@ -206,18 +262,28 @@ class _Shards:
 
     def leave_out_unreadable(self) -> bool:
         """Read every file through, and leave out those that can't be read; whether there are any."""
-        broken = dict(zip(self._all, _at_once(_why_unreadable, self._all), strict=True))
+        broken = dict(zip(self._all, at_once(why_rows_unreadable, self._all), strict=True))
         problems = {file: why for file, why in broken.items() if why is not None}
         self._leave_out(problems)
         return bool(problems)
 
     def _problems(self, found: "Mapping[str, Features | str]") -> dict[str, str]:
         """Files that are broken, or whose columns are not those of most files; sets the features of the others."""
-        common, problems = agreement(found)
+        common, problems = agreement(widened(found) if self._reader == "csv" else found)
         if common is not None:
-            first = next(features for file, features in found.items() if file not in problems)
-            self._features = None if common == first else common
+            alike = all(features == common for file, features in found.items() if file not in problems)
+            self._features = None if alike else common
         return problems
+
+    def _pass_over(self, empty: Collection[str]) -> None:
+        """Leave out files without rows, as writers that share work leave them behind: their readers fail at them."""
+        if not empty:
+            return
+        self._files = {split: [file for file in files if file not in empty] for split, files in self._files.items()}
+        for split, files in self._files.items():
+            if not files:
+                raise InputError(f"the files of {self._name} have 0 rows in the split {split!r}; pass some with rows")
+        self._as_listed = False
 
     def _leave_out(self, problems: Mapping[str, str]) -> None:
         if not problems:
@@ -239,39 +305,3 @@ def _common_folder(files: Sequence[str]) -> str:
     """The folder that all files are in, with the slash behind it."""
     levels = zip(*(file.split("/")[:-1] for file in files), strict=False)
     return "".join(f"{level[0]}/" for level in takewhile(lambda level: len(set(level)) == 1, levels))
-
-
-def _at_once(look: Any, files: Sequence[str]) -> list[Any]:
-    with ThreadPoolExecutor(min(_AT_ONCE, max(len(files), 1))) as threads:
-        return list(threads.map(look, files))
-
-
-def _opened(file: str) -> Any:
-    from huggingface_hub import HfFileSystem
-
-    return HfFileSystem().open(file, "rb") if file.startswith(_HUB) else Path(file).open("rb")
-
-
-def _features_in(file: str) -> "Features | str":
-    """The columns of a file of Parquet, or what is wrong with it."""
-    import pyarrow.parquet as pq
-    from datasets import Features
-
-    try:
-        with _opened(file) as opened:
-            return Features.from_arrow_schema(pq.read_schema(opened))
-    except (ValueError, TypeError, KeyError, NotImplementedError) as error:  # pyarrow's are kinds of these
-        return broken(error)
-
-
-def _why_unreadable(file: str) -> str | None:
-    """What is wrong with the rows of a file; None where all can be read."""
-    import pyarrow.parquet as pq
-
-    try:
-        with _opened(file) as opened:
-            for _ in pq.ParquetFile(opened).iter_batches():
-                pass
-    except (ValueError, TypeError, OSError) as error:  # pyarrow's are kinds of these
-        return broken(error)
-    return None

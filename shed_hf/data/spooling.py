@@ -61,7 +61,7 @@ def spool(stream: "IterableDataset", name: str = "dataset", drop_invalid: bool =
         InputError: For a stream without rows, one that ends in an error, a column whose type changes, naming the row,
             and where the disk is full or can't be written.
     """
-    folder = Path(tempfile.mkdtemp(prefix="shed_hf_stream_"))
+    folder = _new_folder(name)
     try:
         reading = _Reading(stream)
         with ExitStack() as stack:
@@ -96,6 +96,16 @@ def if_stream(thing: Any, name: str) -> Any:
     from datasets import IterableDataset
 
     return spool(thing, name).dataset if isinstance(thing, IterableDataset) else thing
+
+
+def _new_folder(name: str) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="shed_hf_stream_"))
+    except OSError as error:  # also where no folder for temporary files has any room
+        raise InputError(
+            f"{name} is a stream, and there is no folder to keep its rows in ({first_line(error)}); make room, or set "
+            "TMPDIR to a folder that has some"
+        ) from error
 
 
 def _remove(folder: Path, process: int) -> None:

@@ -96,6 +96,11 @@ def _mmlu_prompt(example: Example) -> str:
 
 
 def _letters(example: Example) -> list[str]:
+    if len(example.options) > len(LETTERS):
+        raise InputError(
+            f"{_question(example)!r:.60} has {len(example.options)} choices, and there are {len(LETTERS)} letters for "
+            "them; leave such questions out"
+        )
     return [f" {letter}" for letter in LETTERS[: len(example.options)]]
 
 
@@ -174,7 +179,11 @@ def _read(
         return questions, [""] * len(questions)
     if group not in dataset.column_names:
         raise InputError(f"{name} has no column {group!r}; it has {dataset.column_names}; rename the one with subjects")
-    return questions, [str(label) for label in dataset[group]]
+    labels = list(dataset[group])
+    unnamed = next((number for number, label in enumerate(labels) if label is None or not str(label).strip()), None)
+    if unnamed is not None:
+        raise InputError(f"row {unnamed} of {name} has {labels[unnamed]!r} in the column {group!r}; name its {group}")
+    return questions, [str(label) for label in labels]
 
 
 def _warn_of_answered(questions: Sequence[Example], groups: Sequence[str], worked: Mapping[str, list[Example]]) -> None:

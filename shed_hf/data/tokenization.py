@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shed_hf.data.chat_template import ChatTemplate, Unrenderable
-from shed_hf.data.detection import CHUNK
 from shed_hf.data.examples import Example
 from shed_hf.data.pool import Pool
 from shed_hf.data.rendering import Encoded, prompt_text, rendered
+from shed_hf.data.row_batches import CHUNK
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, IntVector
 from shed_hf.utils.warn import warn
@@ -194,7 +194,7 @@ def warn_of_cuts(tokens: Sequence[Tokens], max_length: int, what: str) -> None:
 
 
 def warn_of_cut_items(items: Sequence[Sequence[Tokens]], n_kept: int, max_length: int) -> None:
-    """One warning that counts the evaluation items with a candidate longer than ``max_length``.
+    """One warning that counts the items with a candidate longer than ``max_length``.
 
     Args:
         items: The candidates of each item, after cutting.
@@ -204,7 +204,7 @@ def warn_of_cut_items(items: Sequence[Sequence[Tokens]], n_kept: int, max_length
     n_cut = sum(any(candidate.cut for candidate in candidates) for candidates in items)
     why = "their whole answer was lost, or one of their options was cut"
     lost = f"{len(items) - n_kept} take no part, since {why}"
-    _warn_of_cuts(n_cut, len(items), "evaluation items", lost, max_length)
+    _warn_of_cuts(n_cut, len(items), "items", lost, max_length)
 
 
 def _warn_of_cuts(n_cut: int, n: int, what: str, lost: str, max_length: int) -> None:

@@ -24,6 +24,10 @@ WANTED = "shed_sample_size"
 """How many rows the sample was asked to have, in each of its rows."""
 
 
+RANK = "shed_rank"
+"""What share of the rows of its cluster is better than a row."""
+
+
 OWN = "own:"
 """What names of encoders begin with that are no model's."""
 

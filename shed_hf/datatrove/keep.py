@@ -9,7 +9,7 @@ from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers.disk_base import DiskWriter
 
 from shed_hf.clustering.clusters import NOISE
-from shed_hf.datatrove.columns import cells, draw_of
+from shed_hf.datatrove.columns import RANK, cells, draw_of
 from shed_hf.errors import InputError
 from shed_hf.results.curation import Curation
 from shed_hf.utils.checks import check_whole, is_finite_number
@@ -20,10 +20,12 @@ class Keep(BaseFilter):  # type: ignore[misc]  # datatrove is untyped here
 
     Args:
         shares: What share of each cluster is kept, such as `shares_of` tells; clusters that are not named are left out.
-            Which rows they are depends on their texts and the seed alone, so that every run, on any number of workers,
-            keeps the same ones; rows of equal text are kept together. None: all rows, as far as ``least`` goes.
+            The best ones are kept where `Score` was given an order and ranked them, else random ones. Which rows they
+            are depends on their texts, vectors and the seed alone, so that every run, on any number of workers, keeps
+            the same ones. Rows of equal text and vector are kept together, and with few exceptions those of equal text
+            whose vectors differ by rounding. None: all rows, as far as ``least`` goes.
         least: The least value of a cluster whose rows are kept, -inf for all that have a value; None for any.
-        seed: The seed of the draw.
+        seed: The seed of the draw among rows without a rank.
         exclusion_writer: Writes the rows that are not kept; None where nobody wants them.
 
     Raises:
@@ -66,7 +68,7 @@ class Keep(BaseFilter):  # type: ignore[misc]  # datatrove is untyped here
             True, or False with what it was that left it out.
 
         Raises:
-            InputError: For a row that was not scored.
+            InputError: For a row that was not scored, or was ranked by something else than `Score`.
         """
         missing = "put Score before Keep"
         if self.least is not None and not cells([doc], "shed_value", missing)[0] >= self.least:
@@ -74,7 +76,22 @@ class Keep(BaseFilter):  # type: ignore[misc]  # datatrove is untyped here
         if self.shares is None:
             return True
         share = self.shares.get(cells([doc], "shed_cluster", missing)[0], 0.0)
-        return True if draw_of(doc.text, "keep", self.seed) < share else (False, "share")
+        rank = _rank(doc)
+        place = draw_of(doc.text, "keep", self.seed) if math.isnan(rank) else rank
+        return True if place < share else (False, "share")
+
+
+def _rank(doc: Document) -> float:
+    """The share of a row's cluster that is better; NaN for a row without a rank."""
+    rank = doc.metadata.get(RANK)
+    if rank is None:
+        return math.nan
+    if isinstance(rank, float) and not (rank < 0 or rank > 1):
+        return rank
+    raise InputError(
+        f"row {doc.id} has {rank!r:.40} in column {RANK!r}, which is no rank by Score, the share of a cluster that is "
+        "better; put Score before Keep"
+    )
 
 
 def _check_shares(shares: Mapping[int, float]) -> None:

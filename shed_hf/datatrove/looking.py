@@ -11,7 +11,7 @@ from shed_hf.data.formats import RowFormat
 from shed_hf.data.pool import check_answers, read_pool
 from shed_hf.data.table_schema import agreement
 from shed_hf.data.unread_columns import refuse_media, warn_of_unread_text
-from shed_hf.data.unreadable_files import broken
+from shed_hf.data.unreadable_files import broken, is_damage
 from shed_hf.errors import InputError
 from shed_hf.utils.console import plural
 
@@ -125,18 +125,6 @@ def _footer(opened: Open, file: str) -> "_Footer | str":
         if not is_damage(error):
             raise
         return broken(error)
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether an error tells of a file's content, and not of the way to it, such as a network's.
-
-    Args:
-        error: What reading a file raised.
-
-    Returns:
-        Whether reading it again would do no good.
-    """
-    return not isinstance(error, OSError) or (type(error) is OSError and error.errno is None)  # pyarrow's have none
 
 
 def _features(schema: "pa.Schema") -> "Features | str":

@@ -9,8 +9,8 @@ from datatrove.pipeline.readers.parquet import ParquetReader
 from datatrove.utils.logging import logger
 
 from shed_hf.data.examples import InvalidCell
-from shed_hf.data.unreadable_files import broken
-from shed_hf.datatrove.looking import Columns, is_damage, look_at
+from shed_hf.data.unreadable_files import broken, is_damage
+from shed_hf.datatrove.looking import Columns, look_at
 from shed_hf.errors import InputError, ShedError
 
 _NAMED = 5

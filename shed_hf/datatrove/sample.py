@@ -15,7 +15,9 @@ from shed_hf.cluster_scorer import ClusterScorer
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.data.formats import RowFormat
 from shed_hf.data.loading import load_source
+from shed_hf.data.pool import content_digests
 from shed_hf.datatrove.columns import DRAW, ENCODER, OWN, VECTOR, WANTED, check_made_by, draw_of
+from shed_hf.datatrove.order import RowOrder, learn_order
 from shed_hf.datatrove.reader import RowReader
 from shed_hf.embedding.embed import CHUNK, allocate
 from shed_hf.embedding.embedded import Embedded
@@ -123,6 +125,41 @@ class SampledRows:
             InputError: Where the clusters have no values, or nothing can embed new rows.
         """
         return replace(curated.scorer, format=self.format)
+
+    def order(self, curated: CuratedDataset) -> RowOrder:
+        """The order of rows within clusters for the whole pool, learned from the vectors of the sample.
+
+        Args:
+            curated: What `curate` made of the sample, with ``merit=`` or by a sampler of single rows.
+
+        Returns:
+            What `Score` is passed as ``order``. Of a row only its mean over the evaluation items is learned.
+
+        Raises:
+            InputError: Where the curation is of other rows or took the rows of a cluster at random, or where the rows
+                were not embedded.
+
+        Warns:
+            UserWarning: Where rows held out are ordered no better than by chance, so that `Keep` takes random ones.
+        """
+        vectors = self.embedder.vectors
+        if not isinstance(curated, CuratedDataset):
+            raise InputError(f"{curated!r:.60} is a {type(curated).__name__}; pass what curate made of this sample")
+        self._check_rows(curated)
+        return learn_order(curated, vectors)
+
+    def _check_rows(self, curated: CuratedDataset) -> None:
+        """Refuse a curation of other rows, whose vectors are not those of the sample."""
+        rows, valued = curated.pool_rows, curated.valued
+        if rows.max(initial=-1) >= len(self):
+            return  # refused by its number of rows
+        found = content_digests(self.dataset, valued.format, "the sample")[rows]
+        n_other = int((found != valued.digests).any(axis=1).sum())
+        if n_other:
+            raise InputError(
+                f"the curation is of other rows than the sample: {n_other:,} of its {len(rows):,} have another content "
+                "there; pass what curate made of this sample, its rows in their order"
+            )
 
 
 def read_sample(folder: str | os.PathLike[str], size: int | None = None, encoder: Encoder | None = None) -> SampledRows:

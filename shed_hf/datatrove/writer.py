@@ -6,7 +6,7 @@ from datatrove.data import Document
 from datatrove.io import DataFolderLike
 from datatrove.pipeline.writers.parquet import ParquetWriter
 
-from shed_hf.datatrove.columns import VECTOR
+from shed_hf.datatrove.columns import RANK, VECTOR
 from shed_hf.datatrove.looking import described
 from shed_hf.datatrove.reader import RowReader
 from shed_hf.errors import InputError
@@ -63,7 +63,8 @@ class RowWriter(ParquetWriter):  # type: ignore[misc]  # datatrove is untyped he
         import pyarrow as pa
         from datasets import Features
 
-        added = {column: cell for column, cell in row.items() if column not in self.shards.features}
+        known = self.shards.features.keys() - ({RANK} if isinstance(row.get(RANK), float) else set())
+        added = {column: cell for column, cell in row.items() if column not in known}
         found = pa.RecordBatch.from_pylist([added]).schema
         if VECTOR in added:
             place = found.get_field_index(VECTOR)
@@ -74,6 +75,6 @@ class RowWriter(ParquetWriter):  # type: ignore[misc]  # datatrove is untyped he
                 f"a step adds the columns {untold}, and the first row has None there, which tells no type; begin with "
                 "a row that has a value, or add the columns before the pool is read"
             )
-        kept = {column: feature for column, feature in self.shards.features.items() if column in row}
+        kept = {column: self.shards.features[column] for column in self.shards.features if column in row.keys() & known}
         features = Features({**kept, **Features.from_arrow_schema(found)})
         return described(features.arrow_schema, self.shards.format)

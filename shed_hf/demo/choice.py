@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from shed_hf.demo.settings import DAMAGES, SHORT_TEMPLATE, SMOLLM2, Setting
 from shed_hf.errors import InputError
 from shed_hf.estimators.row_spread import CheckedOnHalves
 from shed_hf.game.execution import Precision
+from shed_hf.game.ledger_header import recorded_header
 from shed_hf.utils.console import duration, say
 
 if TYPE_CHECKING:
@@ -51,12 +52,14 @@ class Chosen:
     curate_with: Mapping[str, str]
 
 
-def choose_model(model: str, seed: int) -> Chosen:
+def choose_model(model: str, seed: int, ledger: Path | None = None) -> Chosen:
     """The model to take, after saying which and why.
 
     Args:
         model: ``"smollm2"``, ``"small"`` or ``"auto"``, as in `shed_hf.demo.run.run`.
         seed: The seed of the demo.
+        ledger: Where the demo's ledger is or will be. Where a run was begun there, ``"auto"`` is that run's model, and
+            the precision is that run's. None for a new run.
 
     Returns:
         The model with its setting.
@@ -64,9 +67,12 @@ def choose_model(model: str, seed: int) -> Chosen:
     Raises:
         InputError: Where SmolLM2 was asked for and can't be had.
     """
+    header = None if ledger is None or not ledger.is_file() else recorded_header(ledger)
+    if model == "auto":
+        model = _begun_with(header) or model
     if model == "small":
         return _small()
-    precision = models.faster_precision()
+    precision = models.faster_precision() if header is None else models.recorded_precision(header)
     least = FLOPS_WITH_SMOLLM2 / (1e9 * _most_speed(precision))
     if model == "auto" and least > MOST_SECONDS:
         return _small(_too_long(f"with SmolLM2-135M in {precision} the demo would take at least {duration(least)}"))
@@ -81,6 +87,14 @@ def choose_model(model: str, seed: int) -> Chosen:
     if model == "auto" and (seconds := expected_seconds(SMOLLM2, tuner, seed)) > MOST_SECONDS:
         return _small(_too_long(f"with it the demo would take about {duration(seconds)}"))
     return Chosen(SMOLLM2, tuner, found.curate_with)
+
+
+def _begun_with(header: Mapping[str, Any] | None) -> str | None:
+    """The model that a ledger's run of the demo had; None for other runs."""
+    name = "" if header is None else str(header.get("model"))
+    if Path(name).parts[-3:] == models.SMALL_MODEL.parts[-3:]:
+        return "small"
+    return "smollm2" if SMOLLM2.name in name else None
 
 
 def _most_speed(precision: Precision) -> float:
@@ -151,12 +165,11 @@ def tuner_of(setting: Setting, folder: Path, precision: str) -> "FineTune":
     Args:
         setting: The demo's setting for it.
         folder: Where the model is.
-        precision: What to load it in.
+        precision: What to load it in, a name of torch or ``"stored"`` for that of its files.
 
     Returns:
         The tuner, with the model loaded.
     """
-    import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from shed_hf.finetuning.fine_tune import FineTune
@@ -170,5 +183,5 @@ def tuner_of(setting: Setting, folder: Path, precision: str) -> "FineTune":
     tokenizer = AutoTokenizer.from_pretrained(folder)
     if setting is SMOLLM2:
         tokenizer.chat_template = SHORT_TEMPLATE
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, precision))
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto" if precision == "stored" else precision)
     return FineTune(model, "loss", tokenizer, args, peft_config)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shed_hf.errors import HubError, InputError
 from shed_hf.hub.client import fetch
@@ -82,6 +82,20 @@ def faster_precision() -> "Precision":
     from shed_hf.finetuning.precision import Outline, choose
 
     return choose(Outline(_LAYERS, N_PARAMETERS, quantised=False))
+
+
+def recorded_precision(header: Mapping[str, Any]) -> "Precision":
+    """The precision in which a run was begun.
+
+    Args:
+        header: The header of its ledger.
+
+    Returns:
+        The precision.
+    """
+    from shed_hf.finetuning.precision import recorded
+
+    return recorded(header)
 
 
 def _from_cache() -> Located | str:

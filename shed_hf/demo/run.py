@@ -1,7 +1,10 @@
 """`shed-hf demo`: curates a small damaged pool, and compares the rows it keeps with random rows and with no tuning."""
 
+import os
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +14,15 @@ import numpy as np
 from shed_hf.clustering.clusterers import KMeans
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.curate import curate
+from shed_hf.curation.verdict import compared_later
 from shed_hf.demo import pool as demo_pool
-from shed_hf.demo.choice import choose_model, rows_of
+from shed_hf.demo.choice import Chosen, choose_model, rows_of
 from shed_hf.demo.settings import DAMAGES, Setting
 from shed_hf.estimators.significance import verdict_of
+from shed_hf.game.interruption import step_of_call
 from shed_hf.game.ledger import read_ledger
+from shed_hf.game.ledger_files import path_of
+from shed_hf.game.ledger_header import OtherRun
 from shed_hf.results.verdict import Verdict
 from shed_hf.types import IntVector
 from shed_hf.utils.console import Stopwatch, say
@@ -82,28 +89,72 @@ class DemoResult:
 
 
 @only_own_output()
-def run(model: str = "auto", seed: int = 0) -> DemoResult:
+def run(model: str = "auto", seed: int = 0, ledger: str | os.PathLike[str] | None = None) -> DemoResult:
     """Curates the demo's pool and compares the rows kept with random rows.
 
     Args:
-        model: ``"smollm2"``, ``"small"`` for the model that ships with the package, or ``"auto"``: SmolLM2-135M where
-            it can be had and the demo takes at most 90 s with it on this machine.
+        model: ``"smollm2"``, ``"small"`` for the model that ships with the package, or ``"auto"``: the one that
+            ``ledger`` was begun with, else SmolLM2-135M where it can be had and the demo takes at most 90 s with it on
+            this machine.
         seed: Which topics are damaged, and every other draw.
+        ledger: A path, where every outcome is written the moment it is measured, those of the comparison beside it; the
+            same call resumes from it. None for files that stay only where the demo is stopped.
 
     Returns:
         The figures and the curation.
+
+    Raises:
+        InputError: Where SmolLM2 was asked for and can't be had.
+        LedgerError: For a ledger of another run, or one that cannot be written.
     """
     from datasets import Dataset
 
     watch = Stopwatch()
-    chosen = choose_model(model, seed)
+    with _lasting(ledger) as path, _telling_of_other_runs():
+        chosen = choose_model(model, seed, path)
+        rows, dev, test = rows_of(chosen.setting, seed)
+        say(_task(chosen.setting, rows))
+        with compared_later():
+            curated = _curated(chosen, Dataset.from_list(rows), Dataset.from_list(dev), seed, path)
+        verdict, untuned = _compared(curated, Dataset.from_list(test), chosen.setting, path)
+    return _result(chosen, curated, rows, verdict, untuned, watch.seconds)
+
+
+@contextmanager
+def _lasting(ledger: str | os.PathLike[str] | None) -> Iterator[Path]:
+    """Where the outcomes are: what was passed, or files that are removed unless the demo is stopped with some."""
+    if ledger is not None:
+        yield path_of(ledger)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="shed_hf_demo_"))
+    path, finished = folder / "demo.ledger", False
+    try:
+        yield path
+        finished = True
+    finally:
+        if finished or not path.exists() or not read_ledger(path):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _telling_of_other_runs() -> Iterator[None]:
+    """A ledger that is refused is told in the words of a call that has no dataset of its own."""
+    try:
+        yield
+    except OtherRun as error:
+        error.args = (
+            f"{error.path} holds the outcomes of another run, or of a demo with another model or seed; pass another "
+            "path as ledger=, or that demo's model and seed",
+        )
+        raise
+
+
+def _curated(chosen: Chosen, pool: "Dataset", dev: "Dataset", seed: int, ledger: Path) -> CuratedDataset:
     setting = chosen.setting
-    rows, dev, test = rows_of(setting, seed)
-    say(_task(setting, rows))
-    curated = curate(
-        Dataset.from_list(rows),
+    return curate(
+        pool,
         setting.share,
-        eval_dataset=Dataset.from_list(dev),
+        eval_dataset=dev,
         embedder="lexical",
         clusterer=KMeans(setting.n_clusters),
         proxies_per_cluster=setting.proxies,
@@ -113,12 +164,30 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         merit=setting.merit,
         budget=setting.budget,
         seed=seed,
+        ledger=ledger,
     )
-    verdict, untuned = _compared(curated, Dataset.from_list(test), setting)
-    ranking = verdict_of(curated.estimate)
-    hurt = [row["damage"] for row in rows]
+
+
+def _compared(curated: CuratedDataset, test: "Dataset", setting: Setting, ledger: Path) -> tuple[Verdict, float]:
+    """The verdict on rows that had no part in the choice, and the loss of the model before tuning."""
+    beside = ledger.with_name(f"{ledger.name}.verdict")
+    with step_of_call(ledger, ""):
+        verdict = curated.verify(test, seeds=setting.tunings, draws=setting.draws, full=False, ledger=beside)
+    (untuned,) = (entry for entry in read_ledger(beside) if not any(entry.blocks))
+    return verdict, -float(untuned.outcome.mean())
+
+
+def _result(
+    chosen: Chosen,
+    curated: CuratedDataset,
+    rows: Sequence[demo_pool.Row],
+    verdict: Verdict,
+    untuned: float,
+    seconds: float,
+) -> DemoResult:
+    ranking, hurt = verdict_of(curated.estimate), [row["damage"] for row in rows]
     return DemoResult(
-        model=setting.name,
+        model=chosen.setting.name,
         damages=DAMAGES,
         damaged_share_before=_share(hurt, curated.pool_rows),
         damaged_share_after=_share(hurt, curated.rows),
@@ -130,8 +199,8 @@ def run(model: str = "auto", seed: int = 0) -> DemoResult:
         ranking_holds=ranking.passes,
         reliability=ranking.reliability,
         auc_damaged_last=auc(curated, hurt),
-        n_fine_tunings=curated.recipe["bill"]["fine_tunings"],
-        seconds=round(watch.seconds, 1),
+        n_fine_tunings=curated.recipe["bill"]["all_fine_tunings"],
+        seconds=round(seconds, 1),
         curated=curated,
         damaged=hurt,
         topics=[row["topic"] for row in rows],
@@ -147,15 +216,6 @@ def _task(setting: Setting, rows: Sequence[demo_pool.Row]) -> str:
         f"{len(demo_pool.topics(rows))} topics\n"
         f"{len(hurt)} topics were damaged on purpose, which the curation is not told: {', '.join(kinds)}"
     )
-
-
-def _compared(curated: CuratedDataset, test: "Dataset", setting: Setting) -> tuple[Verdict, float]:
-    """The verdict on rows that had no part in the choice, and the loss of the model before tuning."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "verdict.ledger"
-        verdict = curated.verify(test, seeds=setting.tunings, draws=setting.draws, full=False, ledger=path)
-        (untuned,) = (entry for entry in read_ledger(path) if not any(entry.blocks))
-    return verdict, -float(untuned.outcome.mean())
 
 
 def damaged_in(curated: CuratedDataset, damaged: Sequence[str]) -> list[float]:

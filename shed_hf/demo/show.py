@@ -44,9 +44,14 @@ def _ranking(result: DemoResult) -> str:
         )
     return (
         f"{own} By the damage, which the demo knows, damaged clusters rank last with AUC {result.auc_damaged_last:.2f} "
-        f"(1 is perfect, 0.5 is chance). {result.n_fine_tunings} fine-tunings valued the clusters; "
+        f"(1 is perfect, 0.5 is chance). {result.n_fine_tunings} fine-tunings valued the clusters{_before(result)}; "
         f"{result.seconds:.0f} s in all with {result.model}."
     )
+
+
+def _before(result: DemoResult) -> str:
+    n_before = result.n_fine_tunings - result.curated.recipe["bill"]["fine_tunings"]
+    return f", {n_before} of which were measured before" if n_before else ""
 
 
 def _next(result: DemoResult) -> str:

@@ -23,6 +23,7 @@ from shed_hf.utils.warn import warn
 
 CHUNK = 2048
 MEMORY_MAP_BYTES = 2**30
+"""A larger matrix is a file that is mapped into memory."""
 
 
 def embed(
@@ -117,7 +118,8 @@ def _not_finite(vectors: EmbeddingMatrix) -> BoolVector:
 def _check_finite(bad: IntVector) -> None:
     if len(bad):
         raise InputError(
-            f"the embedding of row {bad[0]} is not finite ({len(bad)} such rows); look at that row or at the embedder"
+            f"the embedding of row {bad[0]} is not finite ({len(bad)} such rows) or beyond what float32 holds; look at "
+            "that row or at the embedder"
         )
 
 
@@ -171,7 +173,8 @@ def _given(matrix: NDArray[Any], n_rows: int, rows: IntVector) -> EmbeddingMatri
     bad = []
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
-        vectors = np.asarray(matrix[part], dtype=np.float32)
+        with np.errstate(over="ignore"):  # what float32 can't hold is named below
+            vectors = np.asarray(matrix[part], dtype=np.float32)
         not_finite = _not_finite(vectors)
         if not_finite.any():
             bad.append(part[not_finite])

@@ -14,6 +14,7 @@ from shed_hf.errors import InputError
 from shed_hf.types import IntVector
 from shed_hf.utils.checks import check_whole
 from shed_hf.utils.hub_problems import hub_problem, refuse_unreachable
+from shed_hf.utils.named_places import is_here
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.text import first_line
@@ -138,9 +139,8 @@ class SentenceTransformerEncoder:
                     self._loaded.append(SentenceTransformer(self.model))
             except Exception as error:  # damaged files and failing lines make the loader raise anything
                 why = first_line(error) or type(error).__name__
-                problem = (
-                    None if Path(self.model).exists() else hub_problem(self.model, "embedder", "model", error, _INSTEAD)
-                )
+                here = is_here(self.model, "embedder")
+                problem = None if here else hub_problem(self.model, "embedder", "model", error, _INSTEAD)
                 raise problem or InputError(
                     f"embedder={self.model!r} could not be loaded ({why}); pass one that can be reached, {_INSTEAD}"
                 ) from error

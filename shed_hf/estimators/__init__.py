@@ -1,4 +1,8 @@
-"""Estimators: from the utilities of coalitions to one value per player."""
+"""Estimators: from the utilities of coalitions to one value per player.
+
+An `Estimator` is called with a game and asks it for coalitions; what it returns is a `ValueEstimate`. `estimator_from`
+knows them by name.
+"""
 
 from shed_hf.estimators.banzhaf import BanzhafMSR
 from shed_hf.estimators.base import Cost, Estimator, ValueEstimate

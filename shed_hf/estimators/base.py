@@ -98,7 +98,7 @@ class ValueEstimate:
         halves = self._halves()
         if len(halves) < 2 or halves.shape[1] < 2:
             return float("nan")
-        mean = float(np.mean([_correlation(a, b) for a, b in zip(halves[::2], halves[1::2], strict=True)]))
+        mean = float(_correlations(halves[::2], halves[1::2]).mean())
         if abs(mean) < ROUNDING:
             return 0.0
         return max(2 * mean / (1 + mean), -1.0) if mean > -1 else -1.0
@@ -271,7 +271,15 @@ def pairs_within(wanted: int, budget: int | None) -> int:
     return max((wanted if budget is None else budget - 1) // 2, 1)
 
 
-def _correlation(a: FloatVector, b: FloatVector) -> float:
-    if a.std() == 0 or b.std() == 0:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
+def _correlations(first: FloatMatrix, second: FloatMatrix) -> FloatVector:
+    """The correlation of each line with the line beside it; 0 where one of them does not vary."""
+    vary = (first.std(axis=1) > 0) & (second.std(axis=1) > 0)
+    found = (_unit_lines(first) * _unit_lines(second)).sum(axis=1)
+    return np.where(vary, np.clip(found, -1.0, 1.0), 0.0)
+
+
+def _unit_lines(lines: FloatMatrix) -> FloatMatrix:
+    """Each line about its mean, of length 1 where it varies."""
+    about = lines - lines.mean(axis=1, keepdims=True)
+    lengths = np.sqrt((about**2).sum(axis=1, keepdims=True))
+    return np.asarray(about / np.where(lengths > 0, lengths, 1.0), dtype=np.float64)

@@ -6,6 +6,7 @@ from shed_hf.estimators.coalition_kernels import Interactions, PlayerEffects
 from shed_hf.types import BoolVector, CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 
 MOST_TRIES = 50
+"""After so many coalitions of a size that were all drawn before, one of any size is drawn."""
 
 DESIGNED = 128
 """So many pairs are chosen with care; of more, the choice matters little."""
@@ -29,6 +30,7 @@ EFFECTS, CHANGING_EFFECTS, INTERACTIONS, NOISE = 0.8, 0.2, 0.3, 0.1
 """The variances of the game for which coalitions are chosen; the noise is that of v(N) and grows with the size."""
 
 SIZES_ALIKE, DECAY = 0.3, 2.2
+"""Over which share of the players effects stay alike, and λ of the interactions, as in `shed_hf.estimators.priors`."""
 
 
 def draw_pairs(n_players: int, n_pairs: int, rng: np.random.Generator) -> CoalitionMatrix:

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.lapack import dtrtrs
 
 from shed_hf.estimators.coalition_kernels import KernelParts, PlayerEffects
 from shed_hf.estimators.priors import Prior, kernels_of
@@ -35,6 +37,11 @@ class Sample:
     noise_squares: float
     noise_freedom: int
 
+    @cached_property
+    def sizes(self) -> FloatVector:
+        """``(m,)`` the share of all players that is in each coalition."""
+        return np.asarray(self.coalitions.mean(axis=1), dtype=np.float64)
+
     def noise(self, prior: Prior) -> FloatVector:
         """The variance of the noise of each mean over measurements.
 
@@ -44,7 +51,7 @@ class Sample:
         Returns:
             ``(m,)``.
         """
-        growth = self.coalitions.mean(axis=1) ** prior.noise_growth
+        growth = self.sizes**prior.noise_growth
         return np.asarray(prior.noise * growth / self.counts, dtype=np.float64)
 
     def scale(self, prior: Prior, missed: float) -> tuple[float, float]:
@@ -130,14 +137,15 @@ def log_likelihoods(sample: Sample, root: FloatMatrix, priors: Sequence[Prior]) 
     diagonal = np.arange(len(sample.target))
     covariances[:, diagonal, diagonal] += np.stack([sample.noise(prior) for prior in priors])
     factors = np.linalg.cholesky(covariances)
-    return np.array([_log_likelihood(sample, *one) for one in zip(factors, priors, strict=True)])
+    log_volumes = 2 * np.log(factors[:, diagonal, diagonal]).sum(axis=1)
+    return np.array([_log_likelihood(sample, *one) for one in zip(factors, log_volumes, priors, strict=True)])
 
 
-def _log_likelihood(sample: Sample, factor: FloatMatrix, prior: Prior) -> float:
-    left = solve_triangular(factor, sample.target, lower=True, check_finite=False)
-    log_volume = 2 * float(np.log(np.diag(factor)).sum()) + sample.noise_freedom * math.log(prior.noise)
+def _log_likelihood(sample: Sample, factor: FloatMatrix, log_volume: float, prior: Prior) -> float:
+    # LAPACK itself: of small matrices, for each of many priors, scipy's checks take longer than solving
+    left, _ = dtrtrs(factor.T, sample.target, trans=1)
     shape, scale = sample.scale(prior, float(left @ left))
-    return -0.5 * log_volume - shape * math.log(scale)
+    return -0.5 * (log_volume + sample.noise_freedom * math.log(prior.noise)) - shape * math.log(scale)
 
 
 class Fit:

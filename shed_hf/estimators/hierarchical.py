@@ -56,6 +56,11 @@ class Hierarchical:
     coalitions, in complementary pairs that say most beyond those measured before. Where the budget tells all players
     apart, this is `LeastSquares`. Standard errors and replicates are as there.
 
+    No use of it with a real model has been shown. In simulated pools it was ahead of flat clusters with hundreds of
+    fine-tunings, where the luck of an outcome is about as large as what one proxy adds. Where luck is much larger, or
+    fine-tunings are few, halves are not told apart: members of one group have about the same value, and a sampler that
+    takes the best few clusters takes some of them by chance. The p-value then says so.
+
     Attributes:
         n_coalitions: How many coalitions without a budget; None is three for every player up to 64, at least 24.
             Replicates come on top.

@@ -45,6 +45,7 @@ PriorName = Literal["embedding", "independent"]
 
 
 PER_PLAYER, AT_LEAST = 3, 24
+"""How many coalitions are measured where nobody says: so many for each player, and no fewer than the latter."""
 
 
 SPLITS = 10

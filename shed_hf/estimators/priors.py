@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -88,6 +89,13 @@ def priors_of(root: FloatMatrix) -> list[Prior]:
     Returns:
         The priors, all equally likely.
     """
+    mixed = [Prior(root, variances, noise, growth) for variances, noise, growth in _grid()]
+    return mixed + [Prior(root, np.array([1.0, 0.0, 1.0, 0.0, 0.0]), noise, 0.0) for noise in ADDITIVE_NOISES]
+
+
+@cache
+def _grid() -> list[tuple[FloatVector, float, float]]:
+    """Variances of the kernels, noise and its growth of each of the priors."""
     dimensions = len(RANGES) + 1
     ratio = 1.5
     for _ in range(64):  # the positive root of x^(d + 1) = x + 1
@@ -96,11 +104,10 @@ def priors_of(root: FloatMatrix) -> list[Prior]:
     shares = (0.5 + np.arange(1, POINTS + 1)[:, None] * steps) % 1
     low, high = np.array(RANGES).T
     drawn = 10 ** (low + shares[:, :-1] * (high - low))
-    mixed = [
-        Prior(root, np.append(1.0, line[:-1]), float(line[-1]), float(share >= 0.5))
+    return [
+        (np.append(1.0, line[:-1]), float(line[-1]), float(share >= 0.5))
         for line, share in zip(drawn, shares[:, -1], strict=True)
     ]
-    return mixed + [Prior(root, np.array([1.0, 0.0, 1.0, 0.0, 0.0]), noise, 0.0) for noise in ADDITIVE_NOISES]
 
 
 def additive_prior(n: int, penalty: float) -> Prior:

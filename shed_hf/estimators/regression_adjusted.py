@@ -30,6 +30,7 @@ from shed_hf.game.game import Game
 from shed_hf.types import CoalitionMatrix, FloatMatrix
 
 FOLDS = 10
+"""Parts of the coalitions; the surrogate of each part is fitted on the others."""
 
 
 @dataclass(frozen=True)

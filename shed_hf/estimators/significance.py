@@ -118,8 +118,16 @@ def verdict_of(estimate: ValueEstimate) -> RankingVerdict:
         The verdict.
     """
     if not estimate.played:
-        nothing = "no game was played, so nothing says"
-        return RankingVerdict("", (), (), nothing, (), 'pass estimator="least-squares" to play one', float("nan"), "")
+        return RankingVerdict(
+            equal="",
+            noise=(),
+            no_help=(),
+            unknown="no game was played, so nothing says",
+            notes=(),
+            advice='pass estimator="least-squares" to play one',
+            reliability=float("nan"),
+            figures="",
+        )
     equal = _no_ranking(estimate)
     noise, no_help, unknown = tuple(_noise(estimate)), tuple(_no_help(estimate)), _unknown(estimate)
     return RankingVerdict(

@@ -10,7 +10,7 @@ from shed_hf.errors import InputError
 from shed_hf.evaluation.item_groups import labels_of
 from shed_hf.types import IntVector
 from shed_hf.utils.checks import is_finite_number
-from shed_hf.utils.nearest import nearest, unknown_name
+from shed_hf.utils.nearest import did_you_mean, unknown_name
 
 if TYPE_CHECKING:
     from shed_hf.data.evaluation_items import MeasuredItems
@@ -138,6 +138,5 @@ def _check_there(column: str, there: Sequence[str]) -> None:
             f"constraints={{{column!r}: …}} groups evaluation items by a column, and these items have none; pass "
             "eval_dataset= with the rows that are evaluated on, in their order"
         )
-    near = nearest(column, there, 0.5)
-    meant = "" if near is None else f"; did you mean {near!r}?"
-    raise InputError(f"the evaluation rows have no column {column!r} for constraints=, they have {list(there)}{meant}")
+    meant = did_you_mean(column, there, 0.5)
+    raise InputError(f"the evaluation rows have no column {column!r} for constraints=; {meant}they have {list(there)}")

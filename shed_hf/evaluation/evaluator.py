@@ -157,8 +157,7 @@ class Evaluation:
         self.items = [self.items[place] for place in self.kept]
         if not self.items:
             raise InputError(
-                f"no evaluation item keeps its completion within max_length={max_length} tokens; raise "
-                f"{where_set('max_length')}"
+                f"no item keeps its completion within max_length={max_length} tokens; raise {where_set('max_length')}"
             )
         self.candidate_groups = [grouped[place] for place in self.kept]
         self._ends = np.cumsum([len(group) for group in self.candidate_groups])
@@ -191,7 +190,7 @@ def _check_answers(items: Sequence[Example], objective: LikelihoodObjective) -> 
     without = sum(not item.completion for item in items)
     if without:
         raise InputError(
-            f"objective {stable_name(objective)} reads answers, and {without} of {len(items)} evaluation items have "
+            f"objective {stable_name(objective)} reads answers, and {without} of {len(items)} items have "
             "none; pass objective=Judged(…), which scores what models answer, or items with answers"
         )
 

@@ -55,7 +55,7 @@ def _prompt(item: Example, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     prompt = prompt_ids(item, tokenizer)
     if not prompt:
         raise InputError(
-            f'the evaluation item {item.text!r:.60} has no prompt to answer; pass items with one, or objective="loss"'
+            f'the item {item.text!r:.60} has no prompt to answer; pass items with one, or objective="loss"'
         )
     return prompt
 

@@ -194,7 +194,7 @@ class Grouped:
         groups = np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
         if len(numbers) == 1:
             warn(
-                f'all {len(labels)} evaluation items are {labels[0]!r} in column {column!r}, so "{self.kind}" is their '
+                f'all {len(labels)} items are {labels[0]!r} in column {column!r}, so "{self.kind}" is their '
                 f"mean; name a column that tells them apart, as in {type(self).__name__}(column=…)",
             )
         return OverGroups(self.kind, groups, column)
@@ -242,8 +242,7 @@ class Grouped:
             return found[0]
         lacking = f"none of the columns {list(GROUP_COLUMNS)}" if self.column is None else f"no column {self.column!r}"
         raise InputError(
-            f"the evaluation items have {lacking} to group by; name one of {there}, as in "
-            f"{type(self).__name__}(column=…)"
+            f"the items have {lacking} to group by; name one of {there}, as in {type(self).__name__}(column=…)"
         )
 
 
@@ -327,12 +326,12 @@ def labels_of(items: "EvaluationItems", column: str, kept: IntVector | None = No
 def _label(cell: Any, column: str, item: str) -> Hashable:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         raise InputError(
-            f"evaluation item {item} has no label in column {column!r} ({cell}); label it, leave its row out, or group "
+            f"item {item} has no label in column {column!r} ({cell}); label it, leave its row out, or group "
             "by another column"
         )
     if not isinstance(cell, Hashable):
         raise InputError(
-            f"evaluation item {item} has a {type(cell).__name__} in column {column!r}; group by a column of labels, "
+            f"item {item} has a {type(cell).__name__} in column {column!r}; group by a column of labels, "
             "such as text or whole numbers"
         )
     return cell

@@ -288,8 +288,7 @@ def _check_options(items: Sequence[Example], name: str) -> None:
     without = sum(not item.options for item in items)
     if without:
         raise InputError(
-            f'objective="{name}" needs items with options; {without} of {len(items)} evaluation items have none; pass '
-            f"rows with "
+            f'objective="{name}" needs items with options; {without} of {len(items)} items have none; pass rows with '
             'question, choices and answer, or objective="loss"'
         )
 
@@ -308,7 +307,7 @@ def _warn_of_repeats(items: Sequence[Example]) -> None:
     repeating = [item.options for item in items if len(_different(item)) < len(item.options)]
     if repeating:
         warn(
-            f"{len(repeating)} of {len(items)} evaluation items offer an option twice, which counts once; the first is "
+            f"{len(repeating)} of {len(items)} items offer an option twice, which counts once; the first is "
             f"{repeating[0]!r:.100}",
         )
 

@@ -1,15 +1,17 @@
 """Choosing single rows of a grown pool by what the model makes of them, for a curation that chose that way."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from shed_hf.distributed.ranks import SingleProcess
+from shed_hf.embedding.embed import encode_rows, encode_texts
+from shed_hf.embedding.encoders import Encoder
 from shed_hf.errors import InputError
 from shed_hf.extension.problem import Extension
 from shed_hf.game.game import Game
 from shed_hf.game.utility import SupportsCreditPerItem
+from shed_hf.results.history import n_source_rows
 from shed_hf.results.learned_signal_entry import learned_signal_entry
 from shed_hf.results.merits import row_values_entry
 from shed_hf.results.recipe import Recipe, updated
@@ -76,7 +78,7 @@ def check_model(sampler: AnySampler, extension: Extension) -> None:
 
 
 def signals_by_model(
-    sampler: AnySampler, rows: IntVector, extension: Extension, game: Game, embeddings: Callable[[], EmbeddingMatrix]
+    sampler: AnySampler, rows: IntVector, extension: Extension, game: Game, encoder: Encoder
 ) -> RowSignals | None:
     """What the model makes of every row of the grown pool, where rows are chosen by it.
 
@@ -85,7 +87,7 @@ def signals_by_model(
         rows: The ids of the rows that may be chosen.
         extension: The grown problem, with the utility that measures rows.
         game: The grown game, which notes a training run.
-        embeddings: Embeds those rows, where the model reads a sample of them alone.
+        encoder: Embeds those rows and the evaluation items, where the model reads a sample of the rows alone.
 
     Returns:
         Credits or hidden states, or what measures some of them; None for a sampler that goes by neither.
@@ -101,7 +103,7 @@ def signals_by_model(
         game.note_run(rows)
         return signals
     if isinstance(sampler, Extrapolated):
-        return _of_sample(sampler, rows, extension, game, embeddings())
+        return _of_sample(sampler, rows, extension, game, encoder)
     assert extension.items is not None
     return RowSignals(
         rows=rows,
@@ -111,9 +113,14 @@ def signals_by_model(
 
 
 def _of_sample(
-    sampler: Extrapolated, rows: IntVector, extension: Extension, game: Game, embeddings: EmbeddingMatrix
+    sampler: Extrapolated, rows: IntVector, extension: Extension, game: Game, encoder: Encoder
 ) -> RowSignals:
     utility = extension.utility
+    signals = RowSignals(
+        rows=rows,
+        embeddings=encode_rows(extension.pool, rows, encoder),
+        item_embeddings=_item_embeddings(extension, encoder),
+    )
     if sampler.signal == "credit":
 
         def credits_of(places: IntVector) -> FloatMatrix:
@@ -121,7 +128,7 @@ def _of_sample(
             game.note_run(rows[places])
             return credits
 
-        return RowSignals(rows=rows, embeddings=embeddings, credits_of=credits_of)
+        return replace(signals, credits_of=credits_of)
     assert extension.items is not None
     of_items = hidden_states_by(utility).hidden_states_of(extension.items.examples)
 
@@ -129,7 +136,15 @@ def _of_sample(
         states = measured_hidden_states(utility, rows[places], SingleProcess())
         return np.asarray(cosines_of(states, of_items), dtype=np.float64)
 
-    return RowSignals(rows=rows, embeddings=embeddings, nearness_of=nearness_of)
+    return replace(signals, nearness_of=nearness_of)
+
+
+def _item_embeddings(extension: Extension, encoder: Encoder) -> EmbeddingMatrix | None:
+    """The vectors of the evaluation items; None where only the utility knows them."""
+    if extension.items is None:
+        return None
+    texts = [extension.pool.format.text_of(item) for item in extension.items.examples]
+    return encode_texts(encoder, texts, np.arange(len(texts)))
 
 
 def chosen_by_model(
@@ -150,7 +165,7 @@ def chosen_by_model(
     if signals is None or not isinstance(sampler, RowSelector):
         return valued, recipe
     rows, seed = valued.pool_rows, recipe["sampling_seed"]
-    wanted = rows_to_choose(sampler, size, recipe["source"]["rows"], len(rows))
+    wanted = rows_to_choose(sampler, size, n_source_rows(recipe), len(rows))
     selection = select_rows(sampler, signals, wanted, Streams(seed).for_rows)
     chosen = replace(valued, taken=rows[selection.places], worth=selection.worth)
     entry = to_recipe_entry(sampler)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shed_hf.clustering.clusters import Clustering
+from shed_hf.data.content_arrays import content_numbers
 from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.loading import load_source
 from shed_hf.data.pool import Pool, read_pool
@@ -15,6 +16,8 @@ from shed_hf.embedding.encoders import Encoder, FittedLexical, Lexical
 from shed_hf.errors import InputError
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.results.curation import Curation
+from shed_hf.results.history import KNOWN, REPEATED
+from shed_hf.results.source_rows import places_of
 from shed_hf.results.tables import COLUMNS
 from shed_hf.types import EmbeddingMatrix, IntVector
 from shed_hf.utils.console import plural
@@ -23,7 +26,6 @@ from shed_hf.verification.tuners import screened
 if TYPE_CHECKING:
     from datasets import Dataset
 
-KNOWN = "in the pool already"
 BLOCK = 1024
 
 
@@ -34,14 +36,16 @@ class NewRows:
     Attributes:
         pool: All of them, read; those that take no part are marked as invalid.
         n_known: How many the pool has already, by content.
+        n_repeated: How many repeat an earlier one of these, by content.
     """
 
     pool: Pool
     n_known: int
+    n_repeated: int = 0
 
 
 def read_new_rows(curated: Curation, new_rows: Any, tuner: UtilityFactory | None, drop_invalid: bool) -> NewRows:
-    """Read new rows in the format of a curation, and leave out those that its pool has.
+    """Read new rows in the format of a curation, and leave out those that its pool has, and all but one of each.
 
     Args:
         curated: The result, with its source.
@@ -57,15 +61,17 @@ def read_new_rows(curated: Curation, new_rows: Any, tuner: UtilityFactory | None
     """
     dataset = _like_source(curated, load_source(new_rows, name="new_rows"))
     pool = read_pool(dataset, curated.valued.format, drop_invalid, "new_rows")
-    there = {content.tobytes() for content in curated.valued.digests}
-    known = np.array([content.tobytes() in there for content in pool.digests], dtype=np.bool_) & ~pool.invalid
+    known = (places_of(pool.digests, curated.valued.digests) >= 0) & ~pool.invalid
     if (known | pool.invalid).all():
         raise InputError(
             f"none of the {plural(len(pool), 'row')} of new_rows is new: {known.sum()} in the pool already, "
             f"{pool.invalid.sum()} can't be read; pass rows that the pool does not have"
         )
-    pool = replace(pool, invalid=pool.invalid | known)
-    return NewRows(screened(tuner, pool, drop_invalid, "new_rows"), int(known.sum()))
+    first = np.zeros(len(pool), dtype=np.bool_)
+    first[np.unique(content_numbers(pool.digests), return_index=True)[1]] = True
+    repeated = ~first & ~known & ~pool.invalid
+    pool = replace(pool, invalid=pool.invalid | known | repeated)
+    return NewRows(screened(tuner, pool, drop_invalid, "new_rows"), int(known.sum()), int(repeated.sum()))
 
 
 def without_items(new: NewRows, items: EvaluationItems | None, encoder: Encoder) -> tuple[Candidates, dict[str, int]]:
@@ -85,8 +91,9 @@ def without_items(new: NewRows, items: EvaluationItems | None, encoder: Encoder)
     apart = None if items is None else replace(items, held_out=np.empty(0, dtype=np.int64))
     found = decontaminate(new.pool, apart, encoder)
     left_out = {why: count for why, count in found.left_out.items() if why != "held out"}
-    left_out["invalid"] -= new.n_known
-    return found, {KNOWN: new.n_known, **left_out}
+    left_out["invalid"] -= new.n_known + new.n_repeated
+    repeated = {REPEATED: new.n_repeated} if new.n_repeated else {}
+    return found, {KNOWN: new.n_known, **repeated, **left_out}
 
 
 def fitted_again(curated: Curation, pool: Pool, new_rows: IntVector) -> Curation:

@@ -15,7 +15,6 @@ from shed_hf.game.game import Aggregate, Game
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.orders import order_entry
 from shed_hf.game.players import Players
-from shed_hf.game.precision_choice import in_precision_of
 from shed_hf.game.utility import AlignsWithPool, SupportsWarmUp, TrainableUtility, UtilityFactory, as_trainable_utility
 from shed_hf.results.curation import Curation
 from shed_hf.types import FloatMatrix, IntVector
@@ -84,8 +83,6 @@ def bound_again(
     utility: Any,
     items: EvaluationItems | None,
     training_seed: int,
-    workers: Workers,
-    precision_of: dict[str, Any] | None,
 ) -> Extension:
     """Bind a utility to the rows of a finished curation.
 
@@ -97,8 +94,6 @@ def bound_again(
         utility: The utility where there is no tuner: a callable or a `TrainableUtility`.
         items: The evaluation items, which a tuner needs.
         training_seed: The seed of the training orders.
-        workers: The processes that measure, which take rank 0's precision.
-        precision_of: The header of a ledger whose precision is kept; None where it is chosen anew.
 
     Returns:
         What measures.
@@ -108,9 +103,7 @@ def bound_again(
     """
     if tuner is not None and items is not None:
         pool = pool.with_preambles(items.preambles)
-        bound = (in_precision_of(tuner, lambda: precision_of, workers) or tuner).bind(
-            pool, items.examples, training_seed
-        )
+        bound = tuner.bind(pool, items.examples, training_seed)
     else:
         bound = as_trainable_utility(utility)
         bound = bound.aligned(pool) if isinstance(bound, AlignsWithPool) else bound

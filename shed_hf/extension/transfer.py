@@ -31,6 +31,7 @@ from shed_hf.extension.workers import CODEC, ledger_path, of_type, opened, work_
 from shed_hf.game.comparison import compare_ranks
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
+from shed_hf.game.precision_choice import in_precision_of
 from shed_hf.game.utility import UtilityFactory, measurement_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.reuse import aggregate_of, game_of_ledger
@@ -50,6 +51,7 @@ LEAST = 8
 """Fewer fine-tunings tell nothing of a rank correlation."""
 
 LEAST_CLUSTERS = 3
+"""Two clusters have one of two orders: agreement says nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,9 +188,8 @@ def _bound(curated: Curation, request: TransferRequest, workers: SingleProcess |
     training_seed = int(Streams(_seed(curated, request)).for_training.integers(2**31))
     found = with_source(curated, request.source)
     pool = _screened(numbered_pool(found), curated, tuner)
-    bound = bound_again(
-        curated, pool, curated.recipe["source"]["digest"], tuner, utility, items, training_seed, workers, None
-    )
+    tuner = in_precision_of(tuner, lambda: None, workers)
+    bound = bound_again(curated, pool, curated.recipe["source"]["digest"], tuner, utility, items, training_seed)
     _check_trainable(bound, curated)
     # after a race the values are of the items that ranked its candidates, and so are those that they are compared with
     return replace(bound, grouping=aggregate_of(curated.recipe)), _name(tuner, utility)

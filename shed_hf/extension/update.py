@@ -41,8 +41,10 @@ from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
 from shed_hf.game.orders import seed_of_entry
+from shed_hf.game.precision_choice import in_precision_of
 from shed_hf.game.utility import UtilityFactory, measurement_of
 from shed_hf.results.curation import Curation
+from shed_hf.results.history import n_source_rows
 from shed_hf.results.learned_signal_entry import learned_signal_entry
 from shed_hf.results.reuse import resample
 from shed_hf.results.source_rows import with_source
@@ -125,7 +127,8 @@ def _bound(curated: Curation, request: UpdateRequest, workers: SingleProcess | M
         )
     digest = grown_digest(curated.recipe["source"]["digest"], new.pool)
     pool, seed = with_new_rows(old, new.pool), seed_of_entry(header.get("order", 0))
-    extension = bound_again(found, pool, digest, tuner, utility, items, seed, workers, header)
+    tuner = in_precision_of(tuner, lambda: header, workers)
+    extension = bound_again(found, pool, digest, tuner, utility, items, seed)
     check_same(curated, extension, utility)
     return _Bound(found, new, extension, len(old))
 
@@ -177,13 +180,14 @@ def _grown(
     watch: Stopwatch,
 ) -> Curation:
     extension, streams = bound.extension, Streams(bound.curated.recipe["seed"])
-    check_model(sampler, extension)  # before anything is measured
+    check_model(sampler, extension)  # this, and the size, before anything is measured
     readable = np.flatnonzero(~bound.new.pool.invalid) + bound.first
     curated = fitted_again(bound.curated, extension.pool, readable)
     candidates, left_out = without_items(bound.new, extension.items, encoder_of(curated))
     pool = grow(curated, extension.pool, candidates, bound.first, extension.utility, streams)
     size = min(len(curated.rows), len(pool.rows)) if request.size is None else request.size
-    rows_to_choose(sampler, size, len(extension.pool), len(pool.rows))  # before anything is measured
+    given_twice = bound.new.n_known + bound.new.n_repeated
+    rows_to_choose(sampler, size, n_source_rows(curated.recipe) + len(bound.new.pool) - given_twice, len(pool.rows))
     positions = pool.clustering.centroids[pool.players.clusters].astype(np.float64)
     kept = list(outcomes_of_then(curated))
     with opened(extension, pool.players, ledger_path(request.ledger), workers, kept) as ledger, outcomes_kept(ledger):
@@ -196,9 +200,7 @@ def _grown(
         found = ledger.in_order([entry.key for entry in kept] + list(game.asked))
         estimate, estimator = _estimated(extension.game(pool.players, positions, found, SingleProcess()), curated)
         merit = _merit(curated, request, extension, pool, game, streams, workers)
-        signals = signals_by_model(
-            sampler, pool.rows, extension, game, partial(embedded, curated, extension.pool, pool.rows)
-        )
+        signals = signals_by_model(sampler, pool.rows, extension, game, encoder_of(curated))
         valued = _valued(replace(bound, curated=curated), pool, estimate, merit.values)
         valued = replace(valued, ledger=found)
         recipe = updated_recipe(curated, extension.digest, len(extension.pool), pool, left_out, game, watch.seconds)

@@ -5,7 +5,9 @@ from typing import cast
 import numpy as np
 
 from shed_hf.extension.grown_pool import GrownPool
+from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
+from shed_hf.results.cost import choosing_seconds
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import Bill, HistoryEntry, Recipe, SourceEntry
 
@@ -41,7 +43,9 @@ def updated_recipe(
     """
     recipe = curated.recipe
     source: SourceEntry = {**recipe["source"], "rows": n_rows, "digest": digest, "hub": None}
-    bill = _bill(recipe["bill"], curated, game, seconds)
+    new = [entry for entry in game.ledger if entry.key in game.asked and entry.key not in curated.ledger]
+    found = sum(entry.seconds for entry in new if entry.key not in game.measured)
+    bill = _bill(recipe["bill"], new, game, seconds, found)
     added: HistoryEntry = {
         "rows": n_rows,
         "digest": digest,
@@ -52,7 +56,7 @@ def updated_recipe(
         "left_out": left_out,
         "fine_tunings": bill["all_fine_tunings"] - recipe["bill"]["all_fine_tunings"],
         "outcomes": bill["outcomes"] - recipe["bill"]["outcomes"],
-        "seconds": bill["seconds"],
+        "seconds": round(seconds + found, 2),
     }
     reasons = recipe["left_out"].keys() | left_out.keys()
     together = {why: recipe["left_out"].get(why, 0) + left_out.get(why, 0) for why in sorted(reasons)}
@@ -74,13 +78,15 @@ def _first(curated: Curation) -> HistoryEntry:
         "left_out": dict(recipe["left_out"]),
         "fine_tunings": recipe["bill"]["all_fine_tunings"],
         "outcomes": recipe["bill"]["outcomes"],
-        "seconds": recipe["bill"]["seconds"],
+        "seconds": round(choosing_seconds(recipe["bill"]), 2),
     }
 
 
-def _bill(before: Bill, curated: Curation, game: Game, seconds: float) -> Bill:
-    """What this update took, and with what was measured before all of it."""
-    new = [entry for entry in game.ledger if entry.key in game.asked and entry.key not in curated.ledger]
+def _bill(before: Bill, new: list[Entry], game: Game, seconds: float, found: float) -> Bill:
+    """What this update took, and with what was measured before all of it.
+
+    The time of what was measured before is that of measuring alone, as in a curation that goes on with a ledger.
+    """
     trained = [np.concatenate([np.array(block, dtype=np.int64) for block in entry.blocks]) for entry in new]
     runs = [rows for rows in trained if len(rows)] + game.extra_runs
     return {
@@ -90,5 +96,6 @@ def _bill(before: Bill, curated: Curation, game: Game, seconds: float) -> Bill:
         "seconds": round(seconds, 2),
         "all_fine_tunings": before["all_fine_tunings"] + len(runs),
         "measuring_seconds": round(before["measuring_seconds"] + sum(entry.seconds for entry in new), 2),
+        "earlier_seconds": round(before["measuring_seconds"] + found, 2),
         "tokens": before["tokens"] + int(sum(game.utility.n_tokens(rows) for rows in runs)),
     }

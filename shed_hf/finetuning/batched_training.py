@@ -19,11 +19,12 @@ from transformers import PreTrainedModel, Trainer
 
 from shed_hf.data.tokenization import IGNORED
 from shed_hf.finetuning.batched_lora import Stack
-from shed_hf.finetuning.callback import schedule_factors
 from shed_hf.finetuning.schedule import NULL_ROW, schedule
+from shed_hf.finetuning.schedule_factors import schedule_factors
 from shed_hf.types import IntVector, TrainingSequence
 
 LOGITS_AT_ONCE = 2**27
+"""Over how many numbers the loss is computed at a time: half a gigabyte in float32."""
 
 
 class Rows(Protocol):

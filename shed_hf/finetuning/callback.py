@@ -13,8 +13,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
-from torch.optim import SGD, Optimizer
 from transformers import (
     DefaultFlowCallback,
     EarlyStoppingCallback,
@@ -26,13 +24,14 @@ from transformers import (
     TrainerControl,
     TrainerState,
     TrainingArguments,
-    get_scheduler,
 )
 
 from shed_hf.errors import Diverged, InputError
 from shed_hf.finetuning.schedule import ByLength, Schedule, Step, schedule
+from shed_hf.finetuning.schedule_factors import schedule_factors
 from shed_hf.finetuning.session import InitialWeights
 from shed_hf.finetuning.takeover import Takeover
+from shed_hf.finetuning.trainer_settings import seed_torch
 from shed_hf.finetuning.training_arguments import check_training
 from shed_hf.game.utility import OutcomeCallback
 from shed_hf.types import FloatVector, IntVector, TrainingSequence
@@ -228,7 +227,7 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
         factor = self._factor(args, step)
         for group, rate in zip(kwargs["optimizer"].param_groups, self._rates, strict=True):
             group["lr"] = rate * factor
-        torch.manual_seed(args.seed + step.place)
+        seed_torch(args.seed + step.place, args.device)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """At the end of a block evaluate and record; at the end of a sequence reset to θ₀.
@@ -321,29 +320,3 @@ def with_learning_rate_advice(learning_rate: float) -> Iterator[None]:
     except Diverged as error:
         advice = f"lower it, {where_set('learning_rate')}, or set max_grad_norm=1.0"
         raise Diverged(f"{error}; training diverged at learning_rate={learning_rate:g}: {advice}") from error
-
-
-def schedule_factors(args: TrainingArguments, n_steps: int) -> list[float]:
-    """By what the trainer's scheduler multiplies the learning rate in a run of ``n_steps``.
-
-    Args:
-        args: The trainer's arguments.
-        n_steps: The length of the run.
-
-    Returns:
-        One factor for each step.
-    """
-    optimizer: Optimizer = SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = get_scheduler(
-        args.lr_scheduler_type,
-        optimizer,
-        num_warmup_steps=args.get_warmup_steps(n_steps),
-        num_training_steps=n_steps,
-        scheduler_specific_kwargs=args.lr_scheduler_kwargs or {},
-    )
-    factors = []
-    for _ in range(n_steps):
-        factors.append(float(optimizer.param_groups[0]["lr"]))
-        optimizer.step()
-        scheduler.step()
-    return factors

@@ -26,7 +26,14 @@ from shed_hf.finetuning.batched_coalitions import Wanted
 from shed_hf.finetuning.borrowed_model import BorrowedModel
 from shed_hf.finetuning.given_args import GivenArgs, argument, in_full, say_precision
 from shed_hf.finetuning.isolation import Isolation
-from shed_hf.finetuning.known_models import DEFAULT_MODEL, SHORT_NAMES, check_reachable, not_loaded, place_of
+from shed_hf.finetuning.known_models import (
+    DEFAULT_MODEL,
+    SHORT_NAMES,
+    check_reachable,
+    init_kwargs_of,
+    not_loaded,
+    place_of,
+)
 from shed_hf.finetuning.precision import PRECISIONS, choose, outline_of, recorded
 from shed_hf.finetuning.sft_trainer import LearnedTokensSFTTrainer
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
@@ -43,6 +50,9 @@ from shed_hf.utils.nearest import unknown_name
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.temporary_folder import TemporaryFolder
+
+_OF_FILES = {"cache_dir", "local_files_only", "revision", "token", "trust_remote_code"}
+"""What says where a model's files are, and so where its tokenizer's are."""
 
 
 @dataclass(frozen=True)
@@ -239,7 +249,7 @@ class FineTune:
             raise InputError(
                 "the model has no name to find its tokenizer by; pass utility=FineTune(model, tokenizer=…)"
             )
-        given = {key: value for key, value in self._init_kwargs().items() if key in ("revision", "trust_remote_code")}
+        given = {key: value for key, value in self._init_kwargs().items() if key in _OF_FILES}
         try:
             return AutoTokenizer.from_pretrained(name, **given)
         except Exception as error:  # damaged files and failing lines make the loader raise anything
@@ -255,7 +265,7 @@ class FineTune:
                 f"model is a {type(self.model).__name__}; pass a Hub id, a path or a causal language model"
             )
         if isinstance(self.model, str | os.PathLike):
-            check_reachable(self._place())
+            check_reachable(self._place(), self._init_kwargs())
 
     def _check_settings(self) -> None:
         if self.args is not None and not isinstance(self.args, SFTConfig | Mapping):
@@ -303,7 +313,7 @@ class FineTune:
     def _init_kwargs(self) -> dict[str, Any]:
         """What the arguments say of how to load the model."""
         trusted = {"trust_remote_code": True} if argument(self.args, "trust_remote_code") else {}
-        return {**trusted, **(argument(self.args, "model_init_kwargs") or {})}
+        return {**trusted, **init_kwargs_of(argument(self.args, "model_init_kwargs"))}
 
     def _check_loaded(self, model: PreTrainedModel | PeftModel, given: dict[str, Any]) -> None:
         if given.keys() - {"trust_remote_code"}:

@@ -60,6 +60,7 @@ class Game:
 
     Attributes:
         asked: The ledger's keys that were asked for, in order.
+        measured: Of the ledger's keys, those that this game had to measure.
         n_fine_tunings: How many training runs were made for this game.
         extra_runs: The rows of training runs whose outcome is not in the ledger.
 
@@ -93,6 +94,7 @@ class Game:
         self.positions, self.settled = positions, settled
         self.workers: Workers = SingleProcess() if workers is None else workers
         self.asked: dict[str, None] = {}
+        self.measured: set[str] = set()
         self._ends: set[str] = set()
         self.n_fine_tunings = 0
         self.extra_runs: list[IntVector] = []
@@ -322,6 +324,7 @@ class Game:
     def _keep(self, entry: Entry) -> None:
         self._check_items(len(entry.outcome))
         self.ledger.put(entry)
+        self.measured.add(entry.key)
         self.n_fine_tunings += entry.key in self._ends and any(entry.blocks)
         if self.watch is not None:
             self.watch(float(self.aggregate(entry.outcome[None])[0]))

@@ -19,6 +19,9 @@ from shed_hf.types import FloatVector, IntVector, TrainingSequence
 if TYPE_CHECKING:
     from shed_hf.game.utility import TrainableUtility
 
+PARTS_EACH = 4
+"""Of what is left, a rank takes the share of this many parts for each rank."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -110,10 +113,6 @@ def split_among_ranks(batch: Batch, n_ranks: int, max_batched_coalitions: int = 
         parts.append(batch.part(order[:size]))
         order = order[size:]
     return parts
-
-
-PARTS_EACH = 4
-"""Of what is left, a rank takes the share of this many parts for each rank."""
 
 
 def _check(blocks: TrainingSequence, outcome: FloatVector, players: Sequence[IntVector]) -> None:

@@ -10,6 +10,11 @@ _SHOWN = 12
 BEGUN_WITH = "begun_with_clusters"
 """The header's note of how many clusters a run began with where nobody said how many; it decides no outcome."""
 
+BEGUN_BY = "begun_with_defaults"
+"""The header's note of which defaults a run began with, by their number; they decide no outcome."""
+
+_NOTES = {BEGUN_WITH, BEGUN_BY}
+
 _GROWING = ("training.", "adapter.")
 """Settings of libraries, of which a newer version may have more."""
 
@@ -27,7 +32,7 @@ def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
     for name, field in record.items():
         if isinstance(field, dict):
             yield from flat(field, f"{prefix}{name}.")
-        elif prefix or name != BEGUN_WITH:
+        elif prefix or name not in _NOTES:
             yield f"{prefix}{name}", field
 
 

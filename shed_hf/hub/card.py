@@ -13,7 +13,7 @@ from shed_hf.hub.card_comparison import comparison, headline
 from shed_hf.hub.card_groups import groups_in_words
 from shed_hf.hub.card_metadata import card_metadata
 from shed_hf.hub.card_race import race_section
-from shed_hf.hub.card_rows import cluster_names, rows_shown
+from shed_hf.hub.card_rows import rows_shown
 from shed_hf.hub.card_text import (
     bill_in_words,
     chance,
@@ -32,11 +32,12 @@ from shed_hf.hub.card_text import (
     worth_in_words,
 )
 from shed_hf.hub.card_verdict import verdict_section
+from shed_hf.hub.drawn_arrays import map_drawn, values_drawn
 from shed_hf.hub.markdown import as_code, escaped, fenced, plain_name
 from shed_hf.hub.privacy import without_paths
 from shed_hf.hub.readme import FRAME, is_hub_name, joined, parsed, template
 from shed_hf.hub.reproduction import code_of
-from shed_hf.results.history import history_lines
+from shed_hf.results.history import history_lines, n_source_rows
 from shed_hf.results.map_columns import has_places
 from shed_hf.results.summary import worth
 from shed_hf.results.transfer import transfers_of
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from shed_hf.results.curation import Curation
 
 SHOWN = 10
+"""How many of the best clusters the table has, and how many of the worst."""
 
 
 PICTURES = {
@@ -118,62 +120,94 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
     Returns:
         The rendered template ``hub_cards/dataset_card.md.jinja``.
     """
-    estimate, recipe = curated.estimate, curated.recipe
-    unit, tunes = scale_of(recipe["utility"]), measurement(recipe) == "fine-tuning"
-    best, worst = ranked_lines(curated, SHOWN) if estimate.played else (_of_most_rows(curated), [])
-    valued = sum(value is not None for value in curated.clusters["value"])
-    shown = [_escaped_line(line) for line in (*best, *worst)]
+    recipe = curated.recipe
     rendered: str = template("dataset_card").render(
         title=escaped(repo_id.split("/")[-1]),
         repo_id=repo_id,
         at_revision="" if revision is None else f", revision={json.dumps(revision)}",
-        n_kept=f"{len(curated):,}",
-        n_rows=f"{recipe['source']['rows']:,}",
-        source=source_in_words(recipe),
-        chosen_by=choice_in_words(recipe),
-        worth=worth_in_words(recipe),
-        headline=headline(curated),
-        comparison=comparison(curated),
-        rows_shown=rows_shown(curated),
-        verdict=verdict(curated),
-        reliability=_number(estimate.reliability, ".2f"),
-        chance=chance(curated),
-        order_noise=_in(unit_of(recipe["utility"]), order_noise(curated)),
-        noise_floor=_in(unit_of(recipe["utility"]), _number(noise_floor(curated), ".2g")),
-        items=plural(n_items(curated), "evaluation item"),
-        v_empty=_in(unit_of(recipe["utility"]), _number(estimate.v_empty, ".4f")),
-        v_grand=_in(unit_of(recipe["utility"]), _number(estimate.v_grand, ".4f")),
-        empty_name="untuned model" if tunes else "outcome of no rows",
-        grand_name="tuned on a sample of every cluster" if tunes else "outcome of a sample of every cluster",
-        in_unit=f", in {unit}" if unit else "",
-        places=" and, where it is on the map, its place there as `x` and `y`" if has_places(curated.dataset) else "",
-        semivalue=plain_name(estimate.semivalue.capitalize()),
-        estimator=as_code(estimator_name(recipe)),
-        n_evaluations=estimate.n_evaluations,
-        utility=utility_in_words(recipe),
-        evaluation=evaluation_in_words(recipe),
-        beside_random=verdict_section(recipe),
-        clusters=plural(curated.clustering.n_clusters, "cluster"),
-        n_clusters_kept=int((kept_share(curated) > 0).sum()),
-        of_table=_of_table(len(best), len(worst), valued),
-        with_excerpts=any(excerpt is not None for excerpt in curated.clusters["excerpt"]),
-        lines=shown,
-        race=race_section(curated),
+        reader="from_hub" if is_hub_name(repo_id) else "load_from_disk",
+        source_argument="" if recipe["source"]["hub"] else ", source=dataset",
         pictures=[{"name": name, "words": PICTURES[name]} for name in pictures],
-        left_out=left_out_in_words(recipe),
-        transfers=[escaped(f"{found.claim}: {found.figures}") for found in transfers_of(recipe)],
-        history=[escaped(line) for line in history_lines(recipe)],
         bill=bill_in_words(recipe),
         versions=", ".join(plain_name(f"{package} {version}") for package, version in recipe["versions"].items()),
         reproduce=fenced(code_of(recipe)),
-        reader="from_hub" if is_hub_name(repo_id) else "load_from_disk",
-        source_argument="" if recipe["source"]["hub"] else ", source=dataset",
-        groups=groups_in_words(recipe),
-        played=estimate.played,
-        is_ranked=curated.is_ranked,
-        has_scorer=curated.valued.encoder is not None and estimate.played,
+        **_of_rows(curated),
+        **_of_verdict(curated),
+        **_of_measurements(curated),
+        **_of_clusters(curated),
     )
     return rendered
+
+
+def _of_rows(curated: "Curation") -> dict[str, Any]:
+    """What the page says of the rows: how many, from where, and what they were chosen by."""
+    recipe = curated.recipe
+    return {
+        "n_kept": f"{len(curated):,}",
+        "n_rows": f"{n_source_rows(recipe):,}",
+        "source": source_in_words(recipe),
+        "chosen_by": choice_in_words(recipe),
+        "worth": worth_in_words(recipe),
+        "rows_shown": rows_shown(curated),
+        "left_out": left_out_in_words(recipe),
+        "history": [escaped(line) for line in history_lines(recipe)],
+        "groups": groups_in_words(recipe),
+    }
+
+
+def _of_verdict(curated: "Curation") -> dict[str, Any]:
+    """What the page says of the choice beside others."""
+    recipe = curated.recipe
+    return {
+        "headline": headline(curated),
+        "comparison": comparison(curated),
+        "verdict": verdict(curated),
+        "beside_random": verdict_section(recipe),
+        "race": race_section(curated),
+        "transfers": [escaped(f"{found.claim}: {found.figures}") for found in transfers_of(recipe)],
+    }
+
+
+def _of_measurements(curated: "Curation") -> dict[str, Any]:
+    """What the page says of the game: what was measured, in which unit, and how far it can be relied on."""
+    estimate, recipe = curated.estimate, curated.recipe
+    unit, tunes = unit_of(recipe["utility"]), measurement(recipe) == "fine-tuning"
+    scale = scale_of(recipe["utility"])
+    return {
+        "played": estimate.played,
+        "reliability": _number(estimate.reliability, ".2f"),
+        "chance": chance(curated),
+        "order_noise": _in(unit, order_noise(curated)),
+        "noise_floor": _in(unit, _number(noise_floor(curated), ".2g")),
+        "items": plural(n_items(curated), "evaluation item"),
+        "v_empty": _in(unit, _number(estimate.v_empty, ".4f")),
+        "v_grand": _in(unit, _number(estimate.v_grand, ".4f")),
+        "empty_name": "untuned model" if tunes else "outcome of no rows",
+        "grand_name": "tuned on a sample of every cluster" if tunes else "outcome of a sample of every cluster",
+        "in_unit": f", in {scale}" if scale else "",
+        "semivalue": plain_name(estimate.semivalue.capitalize()),
+        "estimator": as_code(estimator_name(recipe)),
+        "n_evaluations": estimate.n_evaluations,
+        "utility": utility_in_words(recipe),
+        "evaluation": evaluation_in_words(recipe),
+    }
+
+
+def _of_clusters(curated: "Curation") -> dict[str, Any]:
+    """What the page says of the clusters: a table of those that matter most."""
+    played = curated.estimate.played
+    best, worst = ranked_lines(curated, SHOWN) if played else (_of_most_rows(curated), [])
+    valued = sum(value is not None for value in curated.clusters["value"])
+    return {
+        "clusters": plural(curated.clustering.n_clusters, "cluster"),
+        "n_clusters_kept": int((kept_share(curated) > 0).sum()),
+        "of_table": _of_table(len(best), len(worst), valued),
+        "with_excerpts": any(excerpt is not None for excerpt in curated.clusters["excerpt"]),
+        "lines": [_escaped_line(line) for line in (*best, *worst)],
+        "places": " and, where it is on the map, its place there as `x` and `y`" if has_places(curated.dataset) else "",
+        "is_ranked": curated.is_ranked,
+        "has_scorer": curated.valued.encoder is not None and played,
+    }
 
 
 def pictures_of(curated: "Curation") -> dict[str, bytes]:
@@ -185,16 +219,12 @@ def pictures_of(curated: "Curation") -> dict[str, bytes]:
     Returns:
         PNG files by name; the convergence picture only where the estimate has replicates.
     """
-    import numpy as np
-
     from shed_hf.hub.figures import convergence_picture, map_picture, values_picture
 
-    valued, plane, recipe = curated.valued, curated.valued.embedding_map, curated.recipe
-    unit, share, names = scale_of(recipe["utility"]), kept_share(curated), list(cluster_names(curated))
-    estimate = curated.estimate
+    estimate, unit = curated.estimate, scale_of(curated.recipe["utility"])
     made = {
-        "values.png": values_picture(valued.values, valued.stderr, share, names, unit) if estimate.played else None,
-        "map.png": map_picture(plane.coordinates, np.isin(plane.rows, curated.rows)),
+        "values.png": values_picture(*values_drawn(curated)) if estimate.played else None,
+        "map.png": map_picture(*map_drawn(curated)),
         "convergence.png": convergence_picture(estimate.replicates, estimate.n_evaluations, unit),
     }
     return {name: png for name, png in made.items() if png is not None}

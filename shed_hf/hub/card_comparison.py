@@ -65,7 +65,8 @@ def _of_verdict(verdict: Verdict, n_candidates: int) -> str:
     ]
     if full is not None:
         lines.append(f"| all {n_candidates:,} rows that could be chosen | {untuned.gain - full.gain:+.4f} |")
-    return "\n".join([*lines, "", f"On {plural(verdict.n_items, 'test item')} that had no say in the choice."])
+    unseen = " that had no say in the choice" if verdict.on_unseen_items else ""
+    return "\n".join([*lines, "", f"On {plural(verdict.n_items, 'test item')}{unseen}."])
 
 
 def _interval(gain: Difference, level: float) -> str:

@@ -12,6 +12,7 @@ from shed_hf.storage.outcomes_table import utilities_features
 
 if TYPE_CHECKING:
     from shed_hf.results.curation import Curation
+from shed_hf.results.history import n_source_rows
 
 _OF_A_SOURCE = ("source_datasets", "base_model")
 """Metadata that an earlier push may have written and this one has no reason to."""
@@ -47,7 +48,7 @@ def card_metadata(
         "dataset_info": [*_infos(curated), *_others(old.get("dataset_info"))],
         "shed": {
             "kept": len(curated),
-            "of": recipe["source"]["rows"],
+            "of": n_source_rows(recipe),
             "clusters": curated.clustering.n_clusters,
             "estimator": one_line(estimator_name(recipe)),
             "semivalue": one_line(curated.estimate.semivalue),

@@ -40,7 +40,7 @@ def race_section(curated: "Curation") -> str:
     if race is None:
         return ""
     ranked_by = plural(len(race.ranked_by), "evaluation item")
-    judged_by = plural(race.n_items - len(race.ranked_by), "item")
+    judged_by = plural(race.verdict.n_items, "item")
     best, n = as_code(race.best.name), plural(len(race.candidates), "candidate")
     kept = f"random rows were kept, as {best} came first and was" if race.kept_random else f"{best} was kept:"
     since = "" if race.is_current else " The rows were sampled anew since."

@@ -12,15 +12,17 @@ from shed_hf.finetuning.known_models import SHORT_NAMES
 from shed_hf.game.coalitions import coalitions_of
 from shed_hf.hub.card_race import race_choice
 from shed_hf.hub.markdown import as_code, escaped, plain_name
+from shed_hf.results.cost import before_in_words, choosing_in_words, cost_in_words
+from shed_hf.results.history import KNOWN, REPEATED
 from shed_hf.results.learned_signal_entry import order_in_words
 from shed_hf.results.recipe import HubEntry, Recipe, StepsEntry
 from shed_hf.results.summary import weights_in_words
-from shed_hf.results.units import measurement, outcome_in_words
+from shed_hf.results.units import outcome_in_words
 from shed_hf.sampling.given_rows import GivenRows
 from shed_hf.sampling.registry import sampler_of
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.types import FloatVector
-from shed_hf.utils.console import duration, plural
+from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
     from shed_hf.results.curation import Curation
@@ -296,7 +298,8 @@ def left_out_in_words(recipe: Recipe) -> str:
         "held out": "{} held out to evaluate on",
         "repeating evaluation items": "{} left out because they repeat evaluation items (equal but for case and "
         "blanks, or a cosine of at least 0.95)",
-        "in the pool already": "{} of those added left out because the pool had them already",
+        KNOWN: "{} of those added left out because the pool had them already",
+        REPEATED: "{} of those added left out because others added with them have the same content",
         "without a vector": "{} left out because the embedder knows nothing of their text (a vector of zeros)",
     }
     left_out = {why: plural(n, "row") for why, n in recipe["left_out"].items() if n}
@@ -318,11 +321,11 @@ def bill_in_words(recipe: Recipe) -> str:
         A sentence or two.
     """
     bill = recipe["bill"]
-    tokens = f", {bill['tokens']:,} tokens trained on" if bill["tokens"] else ""
-    took, device = duration(bill["measuring_seconds"]), plain_name(bill["device"])
-    one = measurement(recipe)
-    measured = f"{plural(bill['all_fine_tunings'], one)}{tokens}, {took} of measuring on {device}."
-    return measured if "steps" not in bill else f"{measured} {_steps_in_words(bill['steps'])}"
+    tokens = f"; {bill['tokens']:,} tokens trained on" if bill["tokens"] else ""
+    took = f"Choosing took {choosing_in_words(recipe)}, on {plain_name(bill['device'])}{tokens}."
+    if before_in_words(recipe):
+        took += f" Of this the last run took {cost_in_words(recipe)}."
+    return took if "steps" not in bill else f"{took} {_steps_in_words(bill['steps'])}"
 
 
 def _steps_in_words(steps: StepsEntry) -> str:

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+INCHES, DPI = (14, 9), 100
+"""The size of every picture, and its pixels an inch."""
+
+
 PANEL, INK, DIM, GRID, LIT, WORST = "#e6e9ee", "#18202c", "#8b919c", "#cdd2da", "#0a4fb0", "#c84a00"
 
 
@@ -84,7 +88,9 @@ def values_figure(
         _tell_shares(axes, kept_share[drawn], places)
         axes.set_xlabel(f"worth{f' in {unit}' if unit else ''}, higher is better")
 
-    return _figure("What each cluster is worth", f"{which}{plural(len(order), 'cluster')}{bars}", draw)
+    some, none = (kept_share[drawn] > 0).any(), (kept_share[drawn] == 0).any()
+    colours = "\nblue: rows of it were kept; grey: none" if some and none else ""
+    return _figure("What each cluster is worth", f"{which}{plural(len(order), 'cluster')}{bars}{colours}", draw)
 
 
 def _ends(order: IntVector) -> tuple[IntVector, FloatVector]:
@@ -283,7 +289,7 @@ def _figure(title: str, note: str, draw: Callable[["Axes"], None]) -> "Figure":
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with style.context(["default", STYLE]):
-        figure = Figure((14, 9), dpi=100, layout=ConstrainedLayoutEngine(rect=(0.015, 0.015, 0.97, 0.8)))
+        figure = Figure(INCHES, dpi=DPI, layout=ConstrainedLayoutEngine(rect=(0.015, 0.015, 0.97, 0.8)))
         figure.text(0.025, 0.965, title, fontsize=34, fontweight="bold", va="top")
         figure.text(0.025, 0.895, note, va="top")
         axes = figure.subplots()
@@ -313,7 +319,8 @@ def png(figure: "Figure") -> bytes:
 
     pixels, packed = io.BytesIO(), io.BytesIO()
     with style.context(["default", STYLE]):
-        figure.savefig(pixels, format="rgba", dpi=100)
-    picture = Image.frombytes("RGBA", (1400, 900), pixels.getvalue()).convert("RGB")
+        figure.savefig(pixels, format="rgba", dpi=DPI)
+    width, height = (int(side * DPI) for side in INCHES)
+    picture = Image.frombytes("RGBA", (width, height), pixels.getvalue()).convert("RGB")
     picture.quantize(64, dither=Image.Dither.NONE).save(packed, format="PNG", optimize=True)
     return packed.getvalue()

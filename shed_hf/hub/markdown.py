@@ -8,6 +8,7 @@ _PLAIN = set(" .,;?!'()/-+%=")
 
 
 LONGEST_WORD = 40
+"""Longer words are cut: they would widen the columns of a table."""
 
 
 def escaped(text: str) -> str:

@@ -3,21 +3,25 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shed_hf.errors import InputError, ShedError
 from shed_hf.errors.safe_text import safe
-from shed_hf.hub.client import CardBuilder, check_push, fetch, publish
+from shed_hf.hub.client import check_push, fetch
 from shed_hf.hub.privacy import Excerpts, SourceAccess, as_published, check_excerpts, source_access
+from shed_hf.hub.upload import CardBuilder, Contents, PushSettings, publish
 from shed_hf.results.curation import Curation
 from shed_hf.storage.curated_folder import CONFIGS, MANIFEST, read, write
 from shed_hf.storage.rescue import rescue
 from shed_hf.utils.console import say
 from shed_hf.utils.redaction import without_secrets
 
-OWNED = ("data/", "clusters/", "utilities/", "shed_hf/", "assets/")
-"""Where the files of a curated dataset are; what else a repository holds is its owner's."""
+CONTENTS = Contents(
+    "dataset", ("data/", "clusters/", "utilities/", "shed_hf/", "assets/"), lambda files, _: MANIFEST in files
+)
+"""Where the files of a curated dataset are."""
 
 
 @without_secrets
@@ -55,19 +59,16 @@ def push(
         check_push(repo_id, token)
         access = source_access(curated, token)
         published = as_published(curated, access.shows(excerpts))
-        with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
-            return publish(
-                repo_id,
-                Path(folder),
-                write_repository(published, repo_id, access, Path(folder), revision),
-                kind="dataset",
-                owned=OWNED,
-                is_ours=lambda files, _: MANIFEST in files,
-                private=not access.public if private is None else private,
-                revision=revision,
-                message=message or f"{len(curated):,} rows curated with shed_hf",
-                token=token,
-            )
+        settings = PushSettings(
+            private=not access.public if private is None else private,
+            revision=revision,
+            message=message or f"{len(curated):,} rows curated with shed_hf",
+            token=token,
+        )
+        with tempfile.TemporaryDirectory(prefix="shed_hf_") as name:
+            folder = Path(name)
+            build_card = write_repository(published, repo_id, access, folder, revision)
+            return publish(repo_id, folder, build_card, CONTENTS, settings)
 
 
 @without_secrets
@@ -94,7 +95,7 @@ def pull(repo_id: str, source: Any, revision: str | None, token: str | None) -> 
             f"{repo_id} is a dataset, but not one that shed_hf curated ({MANIFEST} is missing); load it with "
             f"datasets.load_dataset({repo_id!r})"
         )
-    return read(folder, repo_id, source)
+    return replace(read(folder, repo_id, source), place=repo_id)
 
 
 def write_repository(

@@ -1,8 +1,12 @@
 """The README of a repository: its template, its metadata, and the generated part among the owner's own text."""
 
 import re
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 BEGIN, END = "<!-- shed_hf: what follows is generated -->", "<!-- shed_hf: until here -->"
 
@@ -22,15 +26,20 @@ def template(name: str) -> Any:
     Returns:
         A jinja2 template that refuses undefined names.
     """
+    return _environment().get_template(f"{name}.md.jinja")
+
+
+@cache
+def _environment() -> "Environment":
+    """One for all cards of a process: it keeps the templates that it has compiled."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     package = Path(__file__).parents[1]
     places = [str(package / "hub_cards"), str(package.parent / "hub_cards")]
     # Rows' text is escaped for Markdown before it gets here; escaping it for HTML as well would show the entities.
-    environment = Environment(  # noqa: S701
+    return Environment(  # noqa: S701
         loader=FileSystemLoader(places), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
     )
-    return environment.get_template(f"{name}.md.jinja")
 
 
 def is_hub_name(model: str) -> bool:

@@ -4,21 +4,19 @@ import re
 import time
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from shed_hf.errors import HubError
 from shed_hf.errors.safe_text import one_line
 from shed_hf.utils.console import say
-from shed_hf.utils.hub_problems import came_from, chain_of
-
-if TYPE_CHECKING:
-    from huggingface_hub.errors import HfHubHTTPError
+from shed_hf.utils.hub_problems import answers_of, came_from, chain_of, status_of
 
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each further attempt; a server that asks for more with Retry-After gets it, up to a minute."""
 
 
 _TRANSIENT = {408, 409, 412, 429, 500, 502, 503, 504}
+"""Answers after which the same request may succeed: timeouts, conflicts with another commit, limits, a busy server."""
 
 
 _Result = TypeVar("_Result")
@@ -61,17 +59,6 @@ def with_retries(
     raise AssertionError("the last attempt either returns or raises")
 
 
-def _answers(error: BaseException) -> "list[HfHubHTTPError]":
-    """What the Hub answered, as errors, the outermost first."""
-    from huggingface_hub.errors import HfHubHTTPError
-
-    return [e for e in chain_of(error) if isinstance(e, HfHubHTTPError) and e.response is not None]
-
-
-def _status(error: BaseException) -> int | None:
-    return next((int(answer.response.status_code) for answer in _answers(error)), None)
-
-
 def _is_the_hubs(error: BaseException) -> bool:
     """Whether an error is the Hub's, or that of the way there; uploads end in a bare RuntimeError."""
     import httpx2
@@ -103,7 +90,7 @@ def _is_transient(error: BaseException) -> bool:
 
     if came_from(error, OfflineModeIsEnabled):
         return False
-    status = _status(error)
+    status = status_of(error)
     if status is not None:
         return status in _TRANSIENT
     return came_from(error, httpx2.TimeoutException, httpx2.NetworkError, httpx2.RemoteProtocolError, ConnectionError)
@@ -116,12 +103,12 @@ def _was_retried(error: BaseException) -> bool:
 
 
 def _retry_after(error: BaseException) -> float:
-    asked = next((answer.response.headers.get("Retry-After", "") for answer in _answers(error)), "")
+    asked = next((answer.response.headers.get("Retry-After", "") for answer in answers_of(error)), "")
     return float(asked) if re.fullmatch(r"\d+", asked) else 0.0
 
 
 def _reason(error: BaseException) -> str:
-    status = _status(error)
+    status = status_of(error)
     return f"the Hub answered {status}" if status is not None else f"the Hub can't be reached ({_last(error)})"
 
 
@@ -147,12 +134,12 @@ def _as_hub_error(error: Exception, doing: str, hint: Callable[[], str]) -> HubE
         "(https://huggingface.co/settings/tokens)",
         404: "there is no such repository or revision, or the token can't see it",
     }
-    status = _status(error)
+    status = status_of(error)
     if status in advice:
         return HubError(f"{doing} failed, the Hub answered {status}: {advice[status]}{hint()}")
     return HubError(f"{doing} failed: {_reason(error)}{_server_message(error)}")
 
 
 def _server_message(error: BaseException) -> str:
-    said = next((answer.server_message for answer in _answers(error) if answer.server_message), "")
+    said = next((answer.server_message for answer in answers_of(error) if answer.server_message), "")
     return f" ({one_line(said)})" if said else ""

@@ -10,6 +10,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -19,9 +20,10 @@ from shed_hf.data.formats import RowFormat
 from shed_hf.embedding.encoders import Encoder, FittedLexical, SentenceTransformerEncoder
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
-from shed_hf.hub.client import check_name, check_push, fetch, publish
+from shed_hf.hub.client import check_name, check_push, fetch
 from shed_hf.hub.markdown import as_code
 from shed_hf.hub.readme import FRAME, TAGS, is_hub_name, joined, parsed, template
+from shed_hf.hub.upload import Contents, PushSettings, publish
 from shed_hf.results.cluster_scores import VERSION, ClusterScores
 from shed_hf.results.recipe import FormatEntry
 from shed_hf.storage.files import WORDS, encoder_of, read_arrays, read_json, write_arrays, write_json
@@ -30,6 +32,13 @@ from shed_hf.utils.checks import require
 from shed_hf.utils.redaction import without_secrets
 
 CONFIG, ARRAYS = "config.json", "model.safetensors"
+
+
+def _is_ours(files: Sequence[str], readme: str | None) -> bool:
+    return WORDS in files or parsed(readme)[0].get("library_name") == "shed_hf"
+
+
+CONTENTS = Contents("model", (CONFIG, ARRAYS, WORDS), _is_ours)
 
 
 class ScorerEntry(TypedDict):
@@ -138,19 +147,16 @@ def push(
     """
     check_push(repo_id, token)
     lexical = isinstance(scorer.encoder, FittedLexical)
+    settings = PushSettings(
+        private=(True if lexical else None) if private is None else private,
+        revision=revision,
+        message=message or f"Values of {len(scorer.values)} clusters",
+        token=token,
+    )
     with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
         save(_portable(scorer), folder)
         return publish(
-            repo_id,
-            Path(folder),
-            lambda existing: _card(_portable(scorer), repo_id, existing),
-            kind="model",
-            owned=(CONFIG, ARRAYS, WORDS),
-            is_ours=lambda files, readme: WORDS in files or parsed(readme)[0].get("library_name") == "shed_hf",
-            private=(True if lexical else None) if private is None else private,
-            revision=revision,
-            message=message or f"Values of {len(scorer.values)} clusters",
-            token=token,
+            repo_id, Path(folder), lambda existing: _card(_portable(scorer), repo_id, existing), CONTENTS, settings
         )
 
 

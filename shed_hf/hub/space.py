@@ -3,10 +3,13 @@
 import tempfile
 from pathlib import Path
 
-from shed_hf.hub.client import check_push, publish
+from shed_hf.hub.client import check_push
 from shed_hf.hub.readme import BEGIN, FRAME, joined, parsed
+from shed_hf.hub.upload import Contents, PushSettings, publish
 
 INDEX = "index.html"
+
+CONTENTS = Contents("space", (INDEX,), lambda _, readme: readme is not None and BEGIN in readme)
 
 
 def publish_page(
@@ -32,18 +35,8 @@ def publish_page(
     check_push(repo_id, token)
     with tempfile.TemporaryDirectory(prefix="shed_hf_") as folder:
         (Path(folder) / INDEX).write_text(page, encoding="utf-8")
-        return publish(
-            repo_id,
-            Path(folder),
-            lambda existing: _readme(title, existing),
-            kind="space",
-            owned=(INDEX,),
-            is_ours=lambda _, readme: readme is not None and BEGIN in readme,
-            private=private,
-            revision=None,
-            message=message or "A report by shed_hf",
-            token=token,
-        )
+        settings = PushSettings(private, None, message or "A report by shed_hf", token)
+        return publish(repo_id, Path(folder), lambda existing: _readme(title, existing), CONTENTS, settings)
 
 
 def _readme(title: str, existing: str | None) -> str:

@@ -1,8 +1,9 @@
 """What a result cost, and what took no part in it, in plain words."""
 
+from shed_hf.results.cost import before_in_words, choosing_in_words, cost_in_words
 from shed_hf.results.curation import Curation
+from shed_hf.results.history import KNOWN, REPEATED
 from shed_hf.results.recipe import Recipe
-from shed_hf.results.units import measurement
 from shed_hf.utils.console import duration, plural
 from shed_hf.utils.text import excerpt
 
@@ -10,7 +11,8 @@ REASONS = {
     "invalid": "could not be read: empty, missing, not text, or refused by the chat template",
     "held out": "held out to evaluate on, and never trained on",
     "repeating evaluation items": "repeat evaluation items: equal but for case and blanks, or a cosine >= 0.95",
-    "in the pool already": "were added, and in the pool already",
+    KNOWN: "were added, and in the pool already",
+    REPEATED: "were added, as others of the same content were in the same call",
     "without a vector": "the embedder knows nothing of their text",
 }
 """Why rows take no part, as a recipe calls it and in words."""
@@ -39,17 +41,18 @@ def cost_lines(curated: Curation) -> list[list[str]]:
         Pairs of a name and an amount.
     """
     recipe, verdict = curated.recipe, curated.verdict
-    bill, thing = recipe["bill"], measurement(recipe)
+    bill = recipe["bill"]
     lines = [
-        ["Choosing", f"{plural(bill['all_fine_tunings'], thing)}, {duration(bill['measuring_seconds'])} of measuring"],
-        ["Of these in this run", f"{plural(bill['fine_tunings'], thing)}, {duration(bill['seconds'])} in all"],
+        ["Choosing", choosing_in_words(recipe)],
+        ["Of this in the last run", cost_in_words(recipe) if before_in_words(recipe) else ""],
         ["Tokens trained on", f"{bill['tokens']:,}"] if bill["tokens"] else ["", ""],
         ["On", excerpt(bill["device"])],
     ]
     if verdict is not None and verdict.cost is not None:
         cost = verdict.cost
+        beside = "" if cost.ratio is None else f"{cost.ratio:.3g} times its {duration(cost.tuning_seconds)}"
         lines += [
-            ["Beside one tuning on the kept rows", f"{cost.ratio:.3g} times its {duration(cost.tuning_seconds)}"],
+            ["Beside one tuning on the kept rows", beside],
             ["Paid for after", _pays_after(cost.pays_after)],
             [
                 "Verifying",

@@ -1,12 +1,13 @@
 """Figures for notebooks and papers: the same drawings as on the card, as matplotlib's own objects."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.hub.card_rows import cluster_names
-from shed_hf.hub.card_text import kept_share
+from shed_hf.hub.drawn_arrays import map_drawn, values_drawn
 from shed_hf.hub.figures import map_figure, settling_figure, values_figure
 from shed_hf.report.convergence import convergence_of
 from shed_hf.results.curation import Curation
@@ -35,19 +36,19 @@ def figure_of(curated: Curation, kind: PlotKind) -> "Figure":
         InputError: For another kind, and where the result has nothing to draw.
     """
     if kind not in get_args(PlotKind):
-        raise InputError(f"kind={kind!r} is unknown; pass one of {list(get_args(PlotKind))}")
+        kinds = list(get_args(PlotKind))
+        if isinstance(kind, str | os.PathLike) and Path(kind).suffix:
+            path = str(kind)
+            raise InputError(
+                f"kind={path!r} is not what to plot but a path; plot({kinds[0]!r}).savefig({path!r}) writes the figure "
+                f"there; pass one of {kinds}"
+            )
+        raise InputError(f"kind={kind!r} is unknown; pass one of {kinds}, and write the figure with its savefig(path)")
     if kind == "map":
-        plane = curated.valued.embedding_map
-        return map_figure(plane.coordinates, np.isin(plane.rows, curated.rows))
+        return map_figure(*map_drawn(curated))
     if not curated.estimate.played:
         raise InputError('no game was played, so clusters have no values to plot; plot "map", or pass estimator=')
-    return _values(curated) if kind == "values" else _convergence(curated)
-
-
-def _values(curated: Curation) -> "Figure":
-    valued = curated.valued
-    names = list(cluster_names(curated))
-    return values_figure(valued.values, valued.stderr, kept_share(curated), names, scale_of(curated.recipe["utility"]))
+    return values_figure(*values_drawn(curated)) if kind == "values" else _convergence(curated)
 
 
 def _convergence(curated: Curation) -> "Figure":

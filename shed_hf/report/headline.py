@@ -9,6 +9,7 @@ from shed_hf.estimators.base import ValueEstimate
 from shed_hf.estimators.significance import RankingVerdict, verdict_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.group_outcomes import signed
+from shed_hf.results.history import n_source_rows
 from shed_hf.results.race import RaceResult
 from shed_hf.results.tuner_again import verify_call
 from shed_hf.results.units import unit_of
@@ -136,7 +137,7 @@ def _of_verdict(verdict: Verdict, rows: str) -> Headline:
 
 
 def _sentence(verdict: Verdict, rows: str) -> tuple[str, Tone]:
-    if verdict.over_untuned.is_worse:
+    if verdict.is_worse_than_untuned:
         return f"Tuning on {rows} leaves the model worse than not tuning it.", "bad"
     if verdict.kind == "better":
         return f"Tuning on {rows} is better than tuning on as many random rows.", "good"
@@ -161,9 +162,9 @@ def _of_no_game(curated: Curation) -> Headline:
         "Nothing was measured that would say whether these rows are better than random ones.",
         "open",
         (
-            Figure("Rows kept", f"{len(curated):,}", f"of {plural(curated.recipe['source']['rows'], 'row')}"),
+            Figure("Rows kept", f"{len(curated):,}", f"of {plural(n_source_rows(curated.recipe), 'row')}"),
             Figure("Clusters", f"{touched:,}", f"of {plural(len(curated.clusters), 'cluster')} have rows among them"),
-            Figure("Fine-tunings", f"{curated.recipe['bill']['fine_tunings']:,}", "spent on the choice"),
+            Figure("Fine-tunings", f"{curated.recipe['bill']['all_fine_tunings']:,}", "spent on the choice"),
         ),
         (f"Call {verify_call(curated.recipe)} on the result to compare the rows with random ones.",),
     )
@@ -181,7 +182,8 @@ def _evidence(verdict: Verdict) -> Figure:
 
 
 def _measured_on(verdict: Verdict, items: bool = True) -> str:
-    on = f"{plural(verdict.n_items, 'test item')}, " if items else "none of which had a say in the choice; "
+    unseen = "none of which had a say in the choice; " if verdict.on_unseen_items else ""
+    on = f"{plural(verdict.n_items, 'test item')}, " if items else unseen
     draws = plural(verdict.n_draws, "draw")
     return f"{on}{plural(verdict.n_seeds, 'tuning')} on the kept rows and {draws} of random rows"
 

@@ -6,6 +6,7 @@ from typing import Any
 from shed_hf.report.headline import headline_of
 from shed_hf.results.cluster_names import cluster_name
 from shed_hf.results.curation import Curation
+from shed_hf.results.history import n_source_rows
 from shed_hf.results.summary import worth
 from shed_hf.results.units import scale_of
 from shed_hf.utils.console import plural
@@ -28,7 +29,7 @@ def html_of(curated: Curation) -> str:
         f"<li>{escape(figure.label)}: <b>{escape(figure.value)}</b> ({escape(figure.words)})</li>"
         for figure in headline.figures
     )
-    kept = f"{len(curated):,} of {plural(curated.recipe['source']['rows'], 'row')}"
+    kept = f"{len(curated):,} of {plural(n_source_rows(curated.recipe), 'row')}"
     return (
         f"<div><p><b>Kept {kept}.</b> {escape(headline.sentence)}</p><ul>{figures}</ul>{_table(curated)}"
         "<p><code>.report(&quot;report.html&quot;)</code> writes a page with everything, "

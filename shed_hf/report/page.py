@@ -4,13 +4,18 @@ import base64
 import hashlib
 import json
 import os
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shed_hf.errors import InputError
+from shed_hf.errors.safe_text import one_line
 from shed_hf.report.content import content_of
 from shed_hf.report.told import minus, told_of
 from shed_hf.results.curation import Curation
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PARTS = Path(__file__).parent / "page"
 VENDORED = Path(__file__).parent / "vendor" / "d3.min.js"
@@ -37,24 +42,34 @@ def report_page(curated: Curation, title: str, shown: bool = True) -> str:
     Returns:
         HTML.
     """
+    scripts = [VENDORED.read_text(encoding="utf-8"), _own_script()]
+    style = (PARTS / "report.css").read_text(encoding="utf-8")
+    page: str = (
+        _environment()
+        .get_template("report.html.jinja")
+        .render(
+            mark=MARK,
+            title=title,
+            policy=_policy(scripts, style),
+            style=style,
+            scripts=scripts,
+            told=told_of(curated),
+            content=as_script_data(content_of(curated, shown)),
+        )
+    )
+    return page
+
+
+@cache
+def _environment() -> "Environment":
+    """One for all pages of a process: it keeps the templates that it has compiled."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(PARTS), undefined=StrictUndefined, autoescape=True, trim_blocks=True
     )
     environment.filters["minus"] = minus
-    scripts = [VENDORED.read_text(encoding="utf-8"), _own_script()]
-    style = (PARTS / "report.css").read_text(encoding="utf-8")
-    page: str = environment.get_template("report.html.jinja").render(
-        mark=MARK,
-        title=title,
-        policy=_policy(scripts, style),
-        style=style,
-        scripts=scripts,
-        told=told_of(curated),
-        content=as_script_data(content_of(curated, shown)),
-    )
-    return page
+    return environment
 
 
 def write_report(curated: Curation, path: str | os.PathLike[str]) -> Path:
@@ -78,7 +93,7 @@ def write_report(curated: Curation, path: str | os.PathLike[str]) -> Path:
             raise InputError(f"{target} exists already and is no report; pass another path")
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        partial.write_text(report_page(curated, _title(target)), encoding="utf-8")
+        partial.write_text(report_page(curated, _title(curated)), encoding="utf-8")
         partial.replace(target)
     except OSError as error:
         raise InputError(f"{target} cannot be written ({error}); pass another path") from error
@@ -113,5 +128,6 @@ def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _title(target: Path) -> str:
-    return target.parent.name if target.stem in ("report", "index") else target.stem
+def _title(curated: Curation) -> str:
+    """What the result is called: where it was read from, or the dataset that it is of."""
+    return one_line(curated.place or f"Rows of {curated.recipe['source']['name'] or 'a dataset'}", 100)

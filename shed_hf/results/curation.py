@@ -31,6 +31,7 @@ class Curation:
         clusters: A line per cluster, see `clusters_table`.
         recipe: Arguments, parts, provenance, versions and bill.
         valued: Everything that was known before rows were chosen.
+        place: The name of the folder, or the id of the repository, that it was read from; None for what was just made.
     """
 
     dataset: "Dataset"
@@ -38,6 +39,7 @@ class Curation:
     clusters: "Dataset"
     recipe: Recipe
     valued: ValuedPool = field(repr=False)
+    place: str | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)

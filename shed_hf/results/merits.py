@@ -10,7 +10,6 @@ from shed_hf.results.recipe import PartEntry, RowValuesEntry
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.sampling.played_game import RowWorth, SignalWeight
 from shed_hf.types import FloatVector, IntVector
-from shed_hf.utils.arrays import numbers_or_none
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,6 +34,7 @@ def merits_table(curated: Curation) -> "Dataset":
     Returns:
         The table, in the order of `Curation.pool_rows`.
     """
+    import pyarrow as pa
     from datasets import Dataset
 
     valued = curated.valued
@@ -43,7 +43,8 @@ def merits_table(curated: Curation) -> "Dataset":
     numbers = {"value": values, "stderr": stderr, **parts}
     if valued.merit is not None:
         numbers["merit"] = valued.merit
-    return Dataset.from_dict({**columns, **{name: numbers_or_none(column) for name, column in numbers.items()}})
+    nullable = {name: pa.array(column, from_pandas=True) for name, column in numbers.items()}  # NaN becomes null
+    return Dataset.from_dict({**columns, **nullable})
 
 
 def row_values_entry(worth: RowWorth, selector: PartEntry, seed: int) -> RowValuesEntry:

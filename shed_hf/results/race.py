@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from shed_hf.errors.safe_text import one_line
 from shed_hf.results.recipe import ContenderEntry, RaceEntry, RacePlanEntry
-from shed_hf.results.verdict import Verdict
+from shed_hf.results.verdict import LEAST_ITEMS, Verdict
 from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class RaceResult:
         left_out: Candidates that could not take part, and why.
         kept: The name of what was kept: the best candidate, or `RANDOM` where it was not shown to be better.
         ranked_by: The positions of the evaluation items that everything was chosen by, ascending.
-        n_items: How many evaluation items there are; the others had no say, and give the verdict.
+        n_items: How many evaluation items there are; of the others, which had no say, those that repeat none give the
+            verdict.
         fine_tunings: The fine-tunings of candidates and random rows, over all runs that the ledger remembers.
         evidence: The best candidate beside random rows on the items that it was chosen by, corrected for the number of
             candidates. It decided whether the candidate was kept.
@@ -107,7 +108,7 @@ class RaceResult:
         Returns:
             What was kept, the means of all, and both comparisons with random rows.
         """
-        judged = self.n_items - len(self.ranked_by)
+        judged = self.verdict.n_items
         return [
             f"race of {plural(len(self.candidates), 'candidate')} and random rows, "
             f"{plural(self.fine_tunings, one_line(self.measurement, 40))}{self._credit_runs}: {self.claim}",
@@ -141,11 +142,16 @@ class RaceResult:
 
     @property
     def reason(self) -> str:
-        """How the best candidate compares with random rows on the items that rank, in words."""
+        """How the best candidate compares with random rows on the items that rank, in words; fewer items than a verdict
+        takes never tell that it is better.
+        """
         over = self.evidence.over_random
         figures = f"{over.gain:.4f} ({over.low:.4f} to {over.high:.4f})"
         if self.kept_random:
             return f"not shown to be better: by {figures}"
+        judged = self.evidence.n_items if self.evidence.n_deciding is None else self.evidence.n_deciding
+        if judged < LEAST_ITEMS:
+            return f"ahead of random rows by {figures} on the {plural(judged, 'item')} that it was chosen by"
         return f"better than random rows by {figures}"
 
     def to_dataset(self) -> "Dataset":

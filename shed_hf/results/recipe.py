@@ -123,13 +123,18 @@ class StepsEntry(TypedDict):
 
 
 class Bill(TypedDict):
-    """What the values cost: in this run, and in ``all_`` runs that the ledger remembers."""
+    """What the values cost: in this run, and in ``all_`` runs that the ledger remembers.
+
+    ``outcomes`` counts that of the model before tuning, v(∅), which is no fine-tuning.
+    ``earlier_seconds`` is what earlier runs took to measure what this one did not have to, without their other steps.
+    """
 
     fine_tunings: int
     outcomes: int
     seconds: float
     all_fine_tunings: int
     measuring_seconds: float
+    earlier_seconds: NotRequired[float]
     tokens: int
     device: str
     steps: NotRequired[StepsEntry]

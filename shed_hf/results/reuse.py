@@ -8,7 +8,7 @@ import numpy as np
 
 from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
-from shed_hf.estimators import Estimator
+from shed_hf.estimators import Estimator, ValueEstimate
 from shed_hf.estimators.base import FromLedger
 from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.registry import estimator_from
@@ -22,7 +22,9 @@ from shed_hf.game.ledger import Ledger
 from shed_hf.game.orders import seed_of_entry
 from shed_hf.game.utility import OutcomeCallback, Untrained
 from shed_hf.results.constrained_choice import check_can_constrain, constraint_entries, constraints_again
+from shed_hf.results.cost import unmeasured
 from shed_hf.results.curation import Curation
+from shed_hf.results.history import n_source_rows
 from shed_hf.results.recipe import PartEntry, Recipe, updated
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.tables import choose_rows, curation_of
@@ -72,13 +74,13 @@ def resample(
             "chooses by what a game measures, and none was played; pass what chooses rows by itself, "
             "or call curate with an estimator"
         )
-    wanted = rows_to_choose(chosen, size, recipe["source"]["rows"], len(curated.pool_rows))
+    wanted = rows_to_choose(chosen, size, n_source_rows(recipe), len(curated.pool_rows))
     of_chance = recipe["sampling_seed"] if seed is None else seed
     streams = Streams(of_chance)
     taken = _taken_again(curated, chosen, wanted, of_chance) if isinstance(chosen, RowSelector) else None
     found = with_source(curated, source)
     changed = {"size": wanted, "sampler": to_recipe_entry(chosen), "sampling_seed": plain(of_chance)}
-    new = updated(recipe, changed)
+    new = updated(recipe, {**changed, "bill": unmeasured(recipe["bill"])})
     if taken is None or new["sampler"] != _as_written_now(recipe["sampler"]):
         new.pop("selection_notes", None)
         new.pop("learned_signal", None)
@@ -160,18 +162,32 @@ def reestimate(
     """
     if not curated.estimate.played:
         raise InputError("no game was played, so there are no outcomes to value clusters by; call curate with one")
-    found = with_source(curated, source)
-    valued, recipe = found.valued, found.recipe
-    chosen = estimator_from(estimator)
+    found, chosen = with_source(curated, source), estimator_from(estimator)
     if not plays(chosen):
         raise InputError(f"estimator={estimator!r} values nothing; pass one that does, such as 'banzhaf'")
-    game, recorded = game_of_ledger(found)
     if isinstance(chosen, FromLedger) and budget is not None:
         raise InputError(f"budget={budget!r} goes with estimators that ask for coalitions; {chosen} uses all there are")
-    rng = Streams(recipe["seed"]).for_values
-    before = valued.estimate
-    left = left_of(chosen, game, budget) if before.row_pairs else budget
-    estimate = chosen.from_ledger(game) if isinstance(chosen, FromLedger) else chosen(game, rng, left)
+    estimate = _estimated_again(found, chosen, budget)
+    asked = {"estimator": to_recipe_entry(chosen), "budget": plain(budget)}
+    changed = {"reestimate": asked, "bill": unmeasured(found.recipe["bill"])}
+    again = replace(found, valued=replace(found.valued, estimate=estimate), recipe=updated(found.recipe, changed))
+    taken = found.valued.taken
+    if sampler is not None or taken is None:
+        return resample(again, found.recipe["size"], sampler, None, None)
+    if found.recipe["sampler"]["name"] == RowValues.__name__:
+        warn(
+            'rows, and what they are worth, stay as the game\'s first values left them; pass sampler="qocs" to '
+            "choose by the new values of clusters",
+        )
+    return curation_of(again.valued, again.recipe, taken)
+
+
+def _estimated_again(curated: Curation, estimator: Estimator, budget: int | None) -> ValueEstimate:
+    """What an estimator makes of the ledger; what only the game itself could measure stays as it was."""
+    before, (game, recorded) = curated.estimate, game_of_ledger(curated)
+    rng = Streams(curated.recipe["seed"]).for_values
+    left = left_of(estimator, game, budget) if before.row_pairs else budget
+    estimate = estimator.from_ledger(game) if isinstance(estimator, FromLedger) else estimator(game, rng, left)
     estimate = replace(
         estimate,
         starts_untrained=before.starts_untrained,
@@ -186,20 +202,11 @@ def reestimate(
             agreement=before.agreement,
             gain_stderr=before.gain_stderr,
         )
-    if not isinstance(valued.ledger.header.get("order", ""), str):  # as where all coalitions trained in one order
+    if not isinstance(curated.ledger.header.get("order", ""), str):  # as where all coalitions trained in one order
         estimate = replace(estimate, shared_orders=max(estimate.shared_orders, 1))
     if not estimate.noise_freedom:
         estimate = replace(estimate, noise_floor=before.noise_floor, noise_freedom=before.noise_freedom)
-    changed = {"reestimate": {"estimator": to_recipe_entry(chosen), "budget": plain(budget)}}
-    again = replace(found, valued=replace(valued, estimate=estimate), recipe=updated(recipe, changed))
-    if sampler is None and valued.taken is not None:  # rows were chosen one by one
-        if recipe["sampler"]["name"] == RowValues.__name__:
-            warn(
-                'rows, and what they are worth, stay as the game\'s first values left them; pass sampler="qocs" to '
-                "choose by the new values of clusters",
-            )
-        return curation_of(again.valued, again.recipe, valued.taken)
-    return resample(again, recipe["size"], sampler, None, None)
+    return estimate
 
 
 def aggregate_of(recipe: Recipe) -> Aggregate | None:
@@ -228,7 +235,9 @@ def game_of_ledger(curated: Curation) -> "tuple[Game, LedgerOnly]":
         The game, and its utility, which refuses to measure anything new.
     """
     valued = curated.valued
-    digests = dict(zip(valued.pool_rows.tolist(), (digest.tobytes() for digest in valued.digests), strict=True))
+    rows = np.unique(np.concatenate(valued.players.rows))
+    contents = valued.digests[np.searchsorted(valued.pool_rows, rows)]
+    digests = dict(zip(rows.tolist(), (digest.tobytes() for digest in contents), strict=True))
     recorded = LedgerOnly(valued.ledger)
     game = Game(
         valued.players.rows,

@@ -1,13 +1,15 @@
 """How far the shares of groups among the kept rows are known."""
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from shed_hf.results.curation import Curation
 from shed_hf.sampling.registry import by_values, known_sampler
-from shed_hf.sampling.samplers import choose
-from shed_hf.types import FloatVector
+from shed_hf.sampling.samplers import QOCS, Sampler, in_order, take
+from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.random_streams import Streams
 
 DRAWS, SEED = 64, 0
@@ -38,12 +40,21 @@ def share_errors(curated: Curation, names: Any, shares: FloatVector, pool: Any) 
     spread = np.where(known, valued.stderr, 0.0)
     numbers = {name: number for number, name in enumerate(names)}
     group = np.array([numbers.get(name, len(names)) for name in pool], dtype=np.int64)  # others were never kept
-    rng, members, merits = np.random.default_rng(SEED), valued.members, valued.merits
+    order, rng = Streams(curated.recipe["sampling_seed"]).for_rows, np.random.default_rng(SEED)
+    ordered = [np.searchsorted(valued.pool_rows, rows) for rows in in_order(valued.members, valued.merits, order)]
     drawn = np.empty((DRAWS, len(names)))
     for line in drawn:
-        values = valued.values + spread * rng.standard_normal(len(valued.values))
-        order = Streams(curated.recipe["sampling_seed"]).for_rows  # the same order of the rows within clusters
-        rows = choose(sampler, np.append(values, np.nan), members, len(curated), order, merits)
-        counts = np.bincount(group[np.searchsorted(valued.pool_rows, rows)], minlength=len(names) + 1)
-        line[:] = counts[:-1] / len(curated)
+        values = np.append(valued.values + spread * rng.standard_normal(len(valued.values)), np.nan)
+        places = _taken(sampler, values, ordered, len(curated), copy.deepcopy(order))
+        line[:] = np.bincount(group[places], minlength=len(names) + 1)[:-1] / len(curated)
     return np.asarray(drawn.std(axis=0, ddof=1), dtype=np.float64), "values"
+
+
+def _taken(
+    sampler: Sampler, values: FloatVector, ordered: Sequence[IntVector], size: int, rng: np.random.Generator
+) -> IntVector:
+    """Which rows a sampler takes, in any order."""
+    if not isinstance(sampler, QOCS):
+        return take(sampler, values, ordered, size, rng)
+    quotas = sampler.quotas(values, np.array([len(rows) for rows in ordered]), size)
+    return np.concatenate([rows[:quota] for rows, quota in zip(ordered, quotas, strict=True)])

@@ -1,23 +1,30 @@
 """Finds the rows of a valued pool in a dataset again, by position or by content."""
 
 import os
-from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from shed_hf.data.content_arrays import content_numbers
 from shed_hf.data.loading import load_source
 from shed_hf.data.pool import content_digests
 from shed_hf.errors import InputError
+from shed_hf.errors.safe_text import one_line
 from shed_hf.results.curation import Curation
+from shed_hf.results.recipe import Recipe
 from shed_hf.results.tables import COLUMNS
+from shed_hf.sampling.weighted_draws import occurrence
 from shed_hf.types import IntVector
 from shed_hf.utils.redaction import without_secrets
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+Digests: TypeAlias = NDArray[np.uint8]
+"""``(n, 16)`` a digest of the content of each row."""
 
 
 @without_secrets
@@ -91,7 +98,7 @@ def with_source(curated: Curation, source: Any) -> Curation:
     if hub is None:
         raise InputError(
             "the rows to choose from are not at hand, and the recipe names no dataset of the Hub; pass source= with "
-            f"the dataset that was curated ({curated.recipe['source']['rows']} rows)"
+            f"the dataset that was curated ({source_in_words(curated.recipe)})"
         )
     try:
         return attach_source(curated, load_hub_entry(hub, "the source ", "source= with the dataset that was curated"))
@@ -99,6 +106,20 @@ def with_source(curated: Curation, source: Any) -> Curation:
         changed = "" if hub["untouched"] else "; the rows were changed before they were curated"
         remedy = "" if "pass source=" in str(error) else "; pass source= with the dataset as it was curated"
         raise InputError(f"{error}{changed}{remedy}") from error
+
+
+def source_in_words(recipe: Recipe) -> str:
+    """What was curated, for errors that ask for it: a recipe has the name of a file or folder, never its path.
+
+    Args:
+        recipe: The recipe of the result.
+
+    Returns:
+        Such as ``rows.jsonl, 2000 rows``; the number alone where rows had no name.
+    """
+    source = recipe["source"]
+    rows = f"{source['rows']} rows"
+    return rows if source["name"] is None else f"{one_line(source['name'])}, {rows}"
 
 
 def load_hub_entry(hub: Mapping[str, Any], named: str, instead: str) -> "Dataset":
@@ -132,24 +153,33 @@ def _positions(curated: Curation, source: "Dataset") -> IntVector:
     rows = valued.pool_rows
     if rows[-1] < len(found) and np.array_equal(found[rows], valued.digests):
         return rows
-    places: dict[bytes, deque[int]] = defaultdict(deque)
-    for position, content in enumerate(found):
-        places[content.tobytes()].append(position)
-    positions = [_next(places[content.tobytes()]) for content in valued.digests]
-    matched = len(positions) - positions.count(-1)
+    positions = places_of(valued.digests, found)
+    matched = int((positions >= 0).sum())
     if matched < len(positions):
         raise InputError(
             f"source has {matched:,} of the {len(positions):,} rows that were valued, by content; pass the dataset as "
             f"it was then{_at(recipe)}"
         )
-    return np.array(positions, dtype=np.int64)
+    return positions
 
 
-def _next(places: deque[int]) -> int:
-    """The first place that is not taken yet, -1 where there is none; the last of equal rows is taken as often as
-    needed.
+def places_of(wanted: Digests, among: Digests) -> IntVector:
+    """Where contents are among others, the first of equal ones first; the last is taken as often as needed.
+
+    Args:
+        wanted: ``(m, 16)`` digests of the contents that are looked for.
+        among: ``(n, 16)`` digests of those that are there.
+
+    Returns:
+        ``(m,)`` positions in ``among``; −1 for a content that is not there.
     """
-    return -1 if not places else places.popleft() if len(places) > 1 else places[0]
+    contents = content_numbers(np.concatenate([among, wanted]))
+    there, looked_for = contents[: len(among)], contents[len(among) :]
+    counts = np.bincount(there, minlength=len(contents))
+    starts = np.cumsum(counts) - counts
+    nth = np.minimum(occurrence(looked_for), counts[looked_for] - 1)
+    by_content = np.append(np.argsort(there, kind="stable"), -1)
+    return np.where(nth >= 0, by_content[(starts[looked_for] + nth).clip(0)], -1)
 
 
 def _at(recipe: Mapping[str, Any]) -> str:

@@ -9,8 +9,9 @@ from shed_hf.errors.safe_text import one_line
 from shed_hf.estimators import ValueEstimate
 from shed_hf.estimators.significance import verdict_of
 from shed_hf.results.cluster_names import cluster_name
+from shed_hf.results.cost import cost_in_words
 from shed_hf.results.group_outcomes import GroupChange, signed
-from shed_hf.results.history import history_lines
+from shed_hf.results.history import history_lines, n_source_rows
 from shed_hf.results.learned_signal_entry import learned_signal_from, order_in_words
 from shed_hf.results.recipe import PartEntry, Recipe, RowValuesEntry
 from shed_hf.results.tables import MIXED
@@ -18,7 +19,7 @@ from shed_hf.results.transfer import transfers_of
 from shed_hf.results.units import measurement, outcome_in_words, scale_of, unit_of
 from shed_hf.sampling.registry import known_sampler, name_of
 from shed_hf.sampling.selectors import RowSelector
-from shed_hf.utils.console import duration, plural
+from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
     from shed_hf.results.curation import Curation
@@ -36,7 +37,7 @@ def summary(curated: "Curation") -> str:
     estimate, recipe = curated.estimate, curated.recipe
     kept = sum(1 for n in curated.clusters["selected"] if n)
     lines = [
-        f"kept {len(curated):,} of {plural(recipe['source']['rows'], 'row')}, from {kept} of "
+        f"kept {len(curated):,} of {plural(n_source_rows(recipe), 'row')}, from {kept} of "
         f"{plural(len(curated.clusters), 'cluster')}",
         *_verdict_lines(curated),
         *_choice_lines(curated),
@@ -44,8 +45,7 @@ def summary(curated: "Curation") -> str:
         *_group_lines(recipe),
         *(f"{found.claim}: {found.figures}" for found in transfers_of(recipe)),
         *history_lines(recipe),
-        f"cost {plural(recipe['bill']['fine_tunings'], measurement(recipe))}, {duration(recipe['bill']['seconds'])}; "
-        f"left out: {_dropped(recipe)}",
+        f"cost {cost_in_words(recipe)}; left out: {_dropped(recipe)}",
     ]
     return "\n  ".join(lines)
 

@@ -1,7 +1,8 @@
 """The tables of a result: the chosen rows with their values, and a line for each cluster."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from shed_hf.types import IntVector
 from shed_hf.utils.arrays import numbers_or_none
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
 MIXED = 2.0
@@ -113,20 +115,37 @@ def with_values(valued: ValuedPool, rows: IntVector) -> "Dataset":
     Raises:
         InputError: Where the pool has no source.
     """
-    from datasets import Value
+    from datasets import Features, Value
 
     if valued.source is None:
         raise InputError("the rows to choose from are not at hand; pass source= with the dataset that was curated")
     positions = np.searchsorted(valued.pool_rows, rows)
     clusters = valued.clustering.labels[positions]
     padded = np.append(valued.values, np.nan)  # noise is cluster -1, the last
+    columns = dict(zip(COLUMNS, (rows, clusters, padded[clusters], np.arange(1, len(rows) + 1)), strict=True))
+    types = {name: Value("float64" if name == "shed_value" else "int64") for name in COLUMNS}
+    # flatten_indices with add_column casts row by row, and hashes new columns as Python lists: ten times as long
     return (
         valued.source.select(positions)
-        .add_column("shed_row", rows.tolist(), feature=Value("int64"))
-        .add_column("shed_cluster", clusters.tolist(), feature=Value("int64"))
-        .add_column("shed_value", numbers_or_none(padded[clusters]), feature=Value("float64"))
-        .add_column(RANK, list(range(1, len(rows) + 1)), feature=Value("int64"))
+        .with_format("arrow")
+        .map(
+            _with_columns,
+            with_indices=True,
+            batched=True,
+            fn_kwargs={"columns": columns},
+            features=Features({**valued.source.features, **types}),
+        )
+        .with_format(None)
     )
+
+
+def _with_columns(table: "pa.Table", places: list[int], columns: Mapping[str, Any]) -> "pa.Table":
+    """A part of a table with its part of further columns; NaN becomes null."""
+    import pyarrow as pa
+
+    for name, column in columns.items():
+        table = table.append_column(name, pa.array(column[places[0] : places[-1] + 1], from_pandas=True))
+    return table
 
 
 def clusters_table(valued: ValuedPool, chosen: IntVector) -> "Dataset":
@@ -155,7 +174,7 @@ def clusters_table(valued: ValuedPool, chosen: IntVector) -> "Dataset":
     columns = {
         "cluster": numbers,
         "size": [len(members[number]) for number in numbers],
-        "selected": [int(np.isin(members[number], chosen).sum()) for number in numbers],
+        "selected": valued.counts_of(chosen)[numbers].tolist(),
         "value": numbers_or_none(values[numbers]),
         "stderr": numbers_or_none(stderr[numbers]),
         "disagreement": numbers_or_none(disagreement[numbers]),

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from shed_hf.errors.safe_text import one_line
 from shed_hf.results.recipe import Interval, Recipe, TransferEntry
+from shed_hf.results.units import measurement_by
 from shed_hf.utils.console import duration, plural
 
 HOLDS, PARTLY, NOT = 0.7, 0.3, 0.0
@@ -99,7 +100,7 @@ class Transfer:
         return one_line(self.name, 80)
 
     def __str__(self) -> str:
-        cost = f"{plural(self.fine_tunings, 'fine-tuning')}, {duration(self.seconds)}"
+        cost = f"{plural(self.fine_tunings, measurement_by(self.utility))}, {duration(self.seconds)}"
         return f"{self.claim}: {self.figures}\n  {plural(self.coalitions, 'coalition')} measured again, cost {cost}"
 
     def as_json(self) -> TransferEntry:

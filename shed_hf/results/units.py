@@ -68,8 +68,19 @@ def measurement(recipe: Recipe) -> str:
     Returns:
         ``"fine-tuning"``, or ``"outcome"`` where a callable of the user's measured and may have tuned nothing.
     """
-    tunes = recipe.get("tuner") is not None or "objective" in recipe["utility"]
-    return "fine-tuning" if tunes else "outcome"
+    return "fine-tuning" if recipe.get("tuner") is not None else measurement_by(recipe["utility"])
+
+
+def measurement_by(utility: Mapping[str, Any]) -> str:
+    """What one measurement of a utility is called.
+
+    Args:
+        utility: How it is described, as in a recipe's ``utility``.
+
+    Returns:
+        ``"fine-tuning"``, or ``"outcome"`` for a callable.
+    """
+    return "fine-tuning" if "objective" in utility else "outcome"
 
 
 def _of(utility: Mapping[str, Any], words: Mapping[str, str]) -> str:

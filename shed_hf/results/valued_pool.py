@@ -111,6 +111,19 @@ class ValuedPool:
         """The merit of every cluster's rows, in the order of `members`."""
         return None if self.merit is None else [self.merit[places] for places in self._places]
 
+    def counts_of(self, rows: IntVector) -> IntVector:
+        """How many of some rows are of each cluster.
+
+        Args:
+            rows: Row ids of the pool.
+
+        Returns:
+            ``(c + 1,)``, those of noise last.
+        """
+        labels = self.clustering.labels[np.searchsorted(self.pool_rows, rows)]
+        noise, *counts = np.bincount(labels - NOISE, minlength=self.clustering.n_clusters + 1).tolist()
+        return np.array([*counts, noise], dtype=np.int64)
+
     @cached_property
     def _places(self) -> list[IntVector]:
         """Where the rows of every cluster, and of noise last, are among ``pool_rows``, ascending."""

@@ -14,6 +14,15 @@ Kind: TypeAlias = Literal["better", "no worse", "worse", "not shown"]
 LEAST_ITEMS = 16
 """With fewer test items a verdict can't tell what holds for further items from the luck of these."""
 
+OF_ITEMS = "repeating evaluation items"
+"""The reason for which test items are left out that decided the choice."""
+
+TOO_LONG = "too long for the model"
+"""The reason for which test items are left out whose answer or options the model would be shown cut off."""
+
+UNCHECKED = "the utility brings its items: whether they had a part in the choice was not checked"
+"""A note of verdicts by a utility whose items are not known."""
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -69,9 +78,12 @@ class VerdictCost:
     verified_by: str = "fine-tuning"
 
     @property
-    def ratio(self) -> float:
-        """The selection-to-tuning ratio (STR): how many tunings on the chosen rows the choice cost."""
-        return self.choosing_seconds / self.tuning_seconds if self.tuning_seconds > 0 else math.inf
+    def ratio(self) -> float | None:
+        """The selection-to-tuning ratio (STR): how many tunings on the chosen rows the choice cost.
+
+        None where a tuning takes no time that could be measured.
+        """
+        return self.choosing_seconds / self.tuning_seconds if self.tuning_seconds > 0 else None
 
     @property
     def pays_after(self) -> int | None:
@@ -157,6 +169,16 @@ class Verdict:
         return self.kind == "better"
 
     @property
+    def is_worse_than_untuned(self) -> bool:
+        """Whether the rows are shown to be worse than no tuning; never by fewer test items than tell."""
+        return self.kind == "worse" and self.over_untuned.is_worse
+
+    @property
+    def on_unseen_items(self) -> bool:
+        """Whether test items are known to have had no part in the choice."""
+        return UNCHECKED not in self.notes and self.dropped.get(OF_ITEMS, 0) is not None
+
+    @property
     def claim(self) -> str:
         """What was found, in words that a decision can rest on."""
         return _claim(self)
@@ -200,7 +222,7 @@ class Verdict:
 
 def _claim(verdict: Verdict) -> str:
     over = verdict.over_random
-    if verdict.over_untuned.is_worse:
+    if verdict.is_worse_than_untuned:
         beside = "better than random rows" if over.is_better else "worse than random rows" if over.is_worse else ""
         return f"worse than not tuning at all by {_loss(verdict.over_untuned, verdict.unit)}{beside and '; '}{beside}"
     if verdict.kind == "better":
@@ -251,10 +273,9 @@ def _lines(verdict: Verdict) -> list[str]:
 
 def _cost_line(cost: VerdictCost) -> str:
     choosing = plural(cost.choosing_fine_tunings, one_line(cost.chosen_by, 40))
-    parts = [
-        f"choosing took {choosing}, {duration(cost.choosing_seconds)}: "
-        f"{cost.ratio:.3g} times one tuning on the chosen rows ({duration(cost.tuning_seconds)})"
-    ]
+    tuning = f"one tuning on the chosen rows ({duration(cost.tuning_seconds)})"
+    beside = "" if cost.ratio is None else f": {cost.ratio:.3g} times {tuning}"
+    parts = [f"choosing took {choosing}, {duration(cost.choosing_seconds)}{beside}"]
     if cost.pays_after is not None:
         reckoned = "" if cost.full_is_measured else ", reckoned by their number"
         parts.append(f"paid for after {plural(cost.pays_after, 'tuning')} instead of on all candidate rows{reckoned}")

@@ -4,13 +4,14 @@ Both take scores ``(m, n_items)``, what a row offers an item, higher is better, 
 taken. Rows with a score that is NaN come last; of equal rows the first comes first.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shed_hf.errors import InputError
-from shed_hf.types import FloatVector, IntVector
+from shed_hf.types import BoolVector, FloatVector, IntVector
 
 Scores = NDArray[np.floating[Any]]
 """``(m, n_items)`` what each row offers each item, higher is better."""
@@ -33,19 +34,41 @@ def round_robin(scores: Scores, size: int, items: IntVector | None = None) -> In
         InputError: For scores of another shape, without an item, or fewer rows than ``size``.
     """
     scores = _checked(scores, size)
-    turns = np.arange(scores.shape[1]) if items is None else np.asarray(items)
-    wishes = {int(item): _highest(scores[:, item], size) for item in turns}
-    taken, next_wish = np.zeros(len(scores), dtype=np.bool_), dict.fromkeys(wishes, 0)
-    order: list[int] = []
-    while len(order) < size:
-        for item in list(wishes)[: size - len(order)]:
-            place = next_wish[item]
-            while taken[wishes[item][place]]:  # of its `size` best rows fewer than `size` are taken
+    turns = dict.fromkeys(range(scores.shape[1]) if items is None else np.asarray(items).tolist())
+    return take_turns(lambda _: [highest_places(scores[:, item], size) for item in turns], len(scores), size)
+
+
+def take_turns(
+    wishes_of: Callable[[BoolVector], Sequence[NDArray[np.integer[Any]]]], n_rows: int, size: int
+) -> IntVector:
+    """Let items take turns, each the first row of its wishes that is not taken yet.
+
+    Args:
+        wishes_of: Which rows are taken ``(m,)``, to the wishes of every item in the order of their turns: positions of
+            rows, the best that is not taken first; at least one that is not taken. It is asked again once an item has
+            none left.
+        n_rows: How many rows there are, m.
+        size: How many rows to take.
+
+    Returns:
+        Positions of rows ``(size,)`` in the order they are taken.
+    """
+    taken, order = np.zeros(n_rows, dtype=np.bool_), np.empty(size, dtype=np.int64)
+    n_taken = 0
+    while n_taken < size:
+        wishes = wishes_of(taken)
+        next_wish = [0] * len(wishes)
+        while n_taken < size:
+            item = n_taken % len(wishes)
+            of_item, place = wishes[item], next_wish[item]
+            while place < len(of_item) and taken[of_item[place]]:
                 place += 1
-            row = int(wishes[item][place])
-            next_wish[item], taken[row] = place + 1, True
-            order.append(row)
-    return np.array(order, dtype=np.int64)
+            if place == len(of_item):
+                break
+            order[n_taken] = of_item[place]
+            taken[of_item[place]], next_wish[item] = True, place + 1
+            n_taken += 1
+    return order
 
 
 def facility_location(scores: Scores, size: int) -> IntVector:
@@ -88,8 +111,16 @@ def descending(scores: FloatVector | NDArray[np.floating[Any]]) -> IntVector:
     return np.argsort(-np.asarray(scores), kind="stable").astype(np.int64)
 
 
-def _highest(scores: NDArray[np.floating[Any]], size: int) -> IntVector:
-    """The first ``size`` of `descending`, without holding the rest: that of all items would outgrow the scores."""
+def highest_places(scores: NDArray[np.floating[Any]], size: int) -> IntVector:
+    """The first ``size`` of `descending`, without holding the rest: that of all items would outgrow the scores.
+
+    Args:
+        scores: Numbers ``(m,)``.
+        size: How many positions are wanted; all of them, where there are fewer.
+
+    Returns:
+        Positions ``(size,)``.
+    """
     if not 0 < size < len(scores):
         return descending(scores)[:size]
     keys = -scores

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shed_hf.errors import InputError
-from shed_hf.sampling.coverage import round_robin
+from shed_hf.sampling.coverage import descending, highest_places, take_turns
 from shed_hf.sampling.extrapolation import FEWEST, Extrapolation, extrapolate
 from shed_hf.sampling.learned_signal import LearnedSignal
 from shed_hf.sampling.played_game import RowWorth
-from shed_hf.sampling.retrieval import Retrieval, credit_worth, nearness_worth
+from shed_hf.sampling.retrieval import Retrieval
 from shed_hf.sampling.selectors import (
     MOST_ORDERED,
     Need,
@@ -19,10 +20,14 @@ from shed_hf.sampling.selectors import (
     TakesAnySize,
     known,
 )
-from shed_hf.types import IntVector
+from shed_hf.sampling.signal_worth import OverItems, worth_by_credit, worth_by_nearness
+from shed_hf.types import BoolVector, FloatVector, IntVector
 from shed_hf.utils.checks import check_whole
 
 SignalName = Literal["nearness", "credit"]
+WISHES = 2**26
+"""So many positions of rows are held at most, over all items, while they take turns."""
+
 _MEASURED_BY: dict[SignalName, Need] = {"nearness": "nearness_of", "credit": "credits_of"}
 
 
@@ -82,8 +87,9 @@ class Extrapolated(TakesAnySize):
             rng: Draws the sample, the folds and the order of the items' turns.
 
         Returns:
-            The choice, with how well the signal was learned, and what every row is worth by it. The order of at most
-            `MOST_ORDERED` rows is kept, or of ``size`` where that is more.
+            The choice, with how well the signal was learned, and what every row is worth by it. The order of all rows
+            is kept: of the first `MOST_ORDERED`, or of ``size`` where that is more, as the items take turns, of those
+            behind them as their means over items fall.
 
         Raises:
             InputError: Where a signal is missing.
@@ -98,17 +104,46 @@ class Extrapolated(TakesAnySize):
         learned = LearnedSignal(self.signal, *figures, found.usable)
         if not found.usable:
             return _by_something_else(signals, size, rng, learned)
-        turns = rng.permutation(found.predicted.shape[1])
-        order = round_robin(found.predicted, max(size, min(m, MOST_ORDERED)), turns)
-        return Selection(order[:size], (), self._worth(found, order), learned)
+        over_items, order = self._in_turns(found, max(size, min(m, MOST_ORDERED)), rng)
+        order = _and_the_others(order, over_items.values)
+        return Selection(order[:size], (), self._worth(found, over_items, order), learned)
 
-    def _worth(self, found: Extrapolation, order: IntVector) -> RowWorth:
+    def _in_turns(self, found: Extrapolation, size: int, rng: np.random.Generator) -> tuple[OverItems, IntVector]:
+        """Means over items, and the rows that items take in turns; the signal is predicted for few items at once."""
+        n_items, m, over_items = found.known.shape[1], len(found.vectors), OverItems(len(found.vectors))
+        turns = rng.permutation(n_items)
+        first_look = True
+
+        def wishes_of(taken: BoolVector) -> list[NDArray[np.int32]]:
+            nonlocal first_look
+            free = np.flatnonzero(~taken).astype(np.int32)
+            n_wishes, wishes = max(1, min(size, WISHES // n_items)), []
+            for items in found.blocks():
+                signal = found.predicted_for(items)
+                if first_look:
+                    over_items.add(signal, self._mean_row(signal))
+                wishes += [free[highest_places(of_item[free], n_wishes)] for of_item in signal.T]
+            first_look = False
+            return [wishes[item] for item in turns.tolist()]
+
+        return over_items, take_turns(wishes_of, m, size)
+
+    def _mean_row(self, signal: NDArray[np.float32]) -> FloatVector:
+        """What standard errors are of the difference from."""
+        return np.zeros(signal.shape[1]) if self.signal == "nearness" else signal.mean(axis=0, dtype=np.float64)
+
+    def _worth(self, found: Extrapolation, over_items: OverItems, order: IntVector) -> RowWorth:
         """The worth of rows by the signal; of those that were predicted the error of the prediction is added."""
-        of_signal = nearness_worth if self.signal == "nearness" else credit_worth
-        worth = of_signal(found.predicted, order)
         apart = np.where(found.as_measured, 0.0, found.residual)
-        stderr = np.sqrt(worth.stderr**2 + apart**2)
-        return RowWorth(worth.values, stderr, worth.parts, worth.names, order, worth.weights)
+        stderr = np.sqrt(over_items.stderr**2 + apart**2)
+        worth_by = worth_by_nearness if self.signal == "nearness" else worth_by_credit
+        return worth_by(over_items.values, stderr, order)
+
+
+def _and_the_others(order: IntVector, values: FloatVector) -> IntVector:
+    """Behind an order of some rows all others, by their mean over items."""
+    others = np.setdiff1d(np.arange(len(values)), order)
+    return np.concatenate([order, others[descending(values[others])]])
 
 
 def _by_something_else(signals: RowSignals, size: int, rng: np.random.Generator, learned: LearnedSignal) -> Selection:

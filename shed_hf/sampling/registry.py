@@ -11,8 +11,9 @@ from shed_hf.sampling.extrapolated import Extrapolated
 from shed_hf.sampling.given_rows import GivenRows
 from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
 from shed_hf.sampling.row_values import RowValues
-from shed_hf.sampling.samplers import QOCS, QWCS, Random, Sampler, resolve_size
+from shed_hf.sampling.samplers import QOCS, QWCS, Random, Sampler
 from shed_hf.sampling.selectors import IFD, Full, Longest, RowSelector
+from shed_hf.sampling.sizes import resolve_size
 from shed_hf.utils.checks import check_takes
 from shed_hf.utils.nearest import unknown_name
 from shed_hf.utils.old_entries import with_old_defaults
@@ -54,13 +55,16 @@ DEFAULT_SIZE = 0.1
 """The share of the dataset that is kept where nobody says how much."""
 
 
-def sampler_from(name_or_object: "str | AnySampler | Given", also: Sequence[str] = ()) -> AnySampler:
+def sampler_from(
+    name_or_object: "str | AnySampler | Given", also: Sequence[str] = (), argument: str = "sampler"
+) -> AnySampler:
     """The sampler that a short name or an object stands for.
 
     Args:
         name_or_object: A key of `SAMPLERS`, `SELECTORS` or `PRESETS`, a `RowSelector`, `Given` rows, or any callable
             like a `Sampler`.
         also: What else the caller takes, for errors.
+        argument: What errors call it: the name of the caller's argument.
 
     Returns:
         The sampler.
@@ -75,17 +79,17 @@ def sampler_from(name_or_object: "str | AnySampler | Given", also: Sequence[str]
             return PRESETS[name_or_object]
         if name_or_object not in _KINDS:
             known = [*also, *sorted(SAMPLERS), *sorted([*SELECTORS, *PRESETS])]
-            raise InputError(unknown_name("sampler", name_or_object, known, "an object"))
+            raise InputError(unknown_name(argument, name_or_object, known, "an object"))
         return _KINDS[name_or_object]()
     if isinstance(name_or_object, Given):
         return GivenRows(name_or_object.labels)
     if isinstance(name_or_object, type):
-        raise InputError(f"sampler={name_or_object!r} cannot be called; pass {names} or an object")
+        raise InputError(f"{argument}={name_or_object!r} cannot be called; pass {names} or an object")
     if isinstance(name_or_object, RowSelector):
         return name_or_object
     if not callable(name_or_object):
-        raise InputError(f"sampler={name_or_object!r} cannot be called; pass {names} or an object")
-    check_takes("sampler", name_or_object, "values", "members", "size", "rng")
+        raise InputError(f"{argument}={name_or_object!r} cannot be called; pass {names} or an object")
+    check_takes(argument, name_or_object, "values", "members", "size", "rng")
     return name_or_object
 
 

@@ -6,17 +6,16 @@ from typing import Literal
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.sampling.coverage import Scores, descending, facility_location, round_robin
-from shed_hf.sampling.played_game import NEARNESS, RowWorth
+from shed_hf.sampling.coverage import descending, facility_location, round_robin
 from shed_hf.sampling.selectors import MOST_ORDERED, Need, RowSignals, Selection, TakesAnySize, known
-from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
+from shed_hf.sampling.signal_worth import credit_worth, nearness_worth
+from shed_hf.types import BoolVector, EmbeddingMatrix, FloatMatrix
 from shed_hf.utils.checks import is_finite_number
 from shed_hf.utils.console import plural
 from shed_hf.utils.nearest import unknown_name
 
 By = Literal["item", "mean", "greedy"]
 Vectors = Literal["embedder", "model"]
-_CHUNK = 4096
 Cover = Literal["round-robin", "facility-location"]
 
 
@@ -226,48 +225,6 @@ def _of_far_items(cosines: EmbeddingMatrix, near: float) -> tuple[str, ...]:
         f"not a single row is near an evaluation item: {_FAR.format(nearest.max(), near)}; the dataset may have "
         "nothing for this evaluation set, or the embedder may not read its language",
     )
-
-
-def nearness_worth(cosines: Scores, order: IntVector) -> RowWorth:
-    """Mean cosines with the evaluation items, which are a sample, hence the standard errors.
-
-    Args:
-        cosines: ``(m, n_items)``.
-        order: Positions of rows in the order in which they are taken.
-
-    Returns:
-        What every row is worth.
-    """
-    values, stderr = _means_and_errors(cosines, np.zeros(cosines.shape[1]))
-    return RowWorth(values, stderr, values[:, None], [NEARNESS], order, [])
-
-
-def credit_worth(credits: Scores, order: IntVector) -> RowWorth:
-    """What rows did for the mean evaluation item, to first order; items are a sample, hence the standard errors.
-
-    Args:
-        credits: ``(m, n_items)``.
-        order: Positions of rows in the order in which they are taken.
-
-    Returns:
-        What every row is worth.
-    """
-    values, stderr = _means_and_errors(credits, credits.mean(axis=0, dtype=np.float64))
-    mean_row = np.full(len(values), values.mean())
-    parts = np.stack([mean_row, values - mean_row], axis=1)
-    return RowWorth(values, stderr, parts, ["any_row", "credit"], order, [])
-
-
-def _means_and_errors(signal: Scores, mean_row: FloatVector) -> tuple[FloatVector, FloatVector]:
-    """Every row's mean over items, and the standard error of its difference from a row; few rows at once in float64."""
-    values, stderr = np.empty(len(signal)), np.zeros(len(signal))
-    for start in range(0, len(signal), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        rows = np.asarray(signal[part], dtype=np.float64)
-        values[part] = rows.mean(axis=1)
-        if rows.shape[1] > 1:
-            stderr[part] = (rows - mean_row).std(axis=1, ddof=1) / np.sqrt(rows.shape[1])
-    return values, stderr
 
 
 def _telling(credits: FloatMatrix) -> BoolVector:

@@ -34,7 +34,19 @@ CHUNK = 512
 
 
 MOST_ROWS = 20_000
-"""Up to so many rows ``"auto"`` pays for a training run over all of them."""
+"""Of more rows than these that take part, none is trained on or read for its signal alone unless that is asked for."""
+
+
+def is_large(n_rows: int) -> bool:
+    """Whether a pool is too large for the model to go through all of it unasked.
+
+    Args:
+        n_rows: How many rows take part: readable, not held out, and not repeating evaluation items.
+
+    Returns:
+        Whether they are more than `MOST_ROWS`.
+    """
+    return n_rows > MOST_ROWS
 
 
 CreditOf = Callable[[IntVector], FloatVector]
@@ -168,7 +180,7 @@ def merit_of(
 def _usual(utility: TrainableUtility, n_rows: int) -> str | None:
     if not isinstance(utility, ChecksCredit) or not utility.can_credit():
         return None
-    if n_rows <= MOST_ROWS:
+    if not is_large(n_rows):
         return "credit"
     warn(
         f"of more than {MOST_ROWS:,} rows credit is not measured unasked, so rows within clusters are taken at random; "

@@ -6,7 +6,6 @@ first, a sampler how many it takes of each. `QOCS` and `QWCS` are those of SHED 
 """
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -178,8 +177,22 @@ class QWCS:
         Returns:
             Row ids ``(size,)``, in the order they were drawn; the first k are what is drawn for the size k.
         """
+        return rows_in_turn(members, self.turns(values, _sizes(members), size, rng))
+
+    def turns(self, values: FloatVector, sizes: IntVector, size: int, rng: np.random.Generator) -> IntVector:
+        """The cluster of each row in the order in which they are drawn.
+
+        Args:
+            values: The value of each cluster ``(c,)``; NaN without one.
+            sizes: How many rows each cluster has ``(c,)``.
+            size: How many rows to draw.
+            rng: Draws the clusters.
+
+        Returns:
+            Clusters ``(size,)``.
+        """
         draw = gumbel_draws if self.by_size else draws_in_turn
-        return rows_in_turn(members, draw(self._logits(values), _sizes(members), size, rng))
+        return draw(self._logits(values), sizes, size, rng)
 
     def _logits(self, values: FloatVector) -> FloatVector:
         valued = values[~np.isnan(values)]
@@ -254,21 +267,60 @@ def choose(
             f"size={size} exceeds the {available} rows that can be chosen (held-out, leaking and invalid rows never "
             f"are); pass size <= {available}"
         )
-    ordered = _in_order(members, merit, rng)
+    return take(sampler, values, in_order(members, merit, rng), size, rng)
+
+
+def take(
+    sampler: Sampler, values: FloatVector, ordered: Sequence[IntVector], size: int, rng: np.random.Generator
+) -> IntVector:
+    """What a sampler takes of rows that are in order, checked.
+
+    Args:
+        sampler: Decides how many rows each cluster gives.
+        values: The value of each cluster ``(c,)``; NaN without one.
+        ordered: The row ids of each cluster, as `in_order` gives them.
+        size: How many rows to take, at most as many as there are.
+        rng: Goes to the sampler.
+
+    Returns:
+        Different row ids ``(size,)`` in the order in which the sampler takes them.
+
+    Raises:
+        InputError: When the sampler returns anything but ``size`` different rows of the clusters.
+    """
     rows = np.atleast_1d(np.asarray(sampler(values, ordered, size, rng), dtype=np.int64))
-    chosen = np.intersect1d(rows, np.concatenate(ordered))
-    if len(rows) != size or len(chosen) != size:
+    n_different = _n_different(rows, np.concatenate(list(ordered)))
+    if len(rows) != size or n_different != size:
         raise InputError(
-            f"{sampler} returned {len(rows)} rows, {len(chosen)} different ones of them in the clusters; it must "
+            f"{sampler} returned {len(rows)} rows, {n_different} different ones of them in the clusters; it must "
             f"return {size}, each once"
         )
     return rows
 
 
-def _in_order(
+def _n_different(rows: IntVector, among: IntVector) -> int:
+    """How many different ones of some row ids are among others; sorting a million of them takes far longer."""
+    taken = np.zeros(int(among.max(initial=-1)) + 1, dtype=np.bool_)
+    taken[rows[(rows >= 0) & (rows < len(taken))]] = True
+    return int(np.count_nonzero(taken[among]))
+
+
+def in_order(
     members: Sequence[IntVector], merit: Sequence[FloatVector] | None, rng: np.random.Generator
 ) -> list[IntVector]:
-    """The rows of every cluster in the order in which they are to be taken."""
+    """The rows of every cluster in the order in which they are to be taken.
+
+    Args:
+        members: The row ids of each cluster.
+        merit: As in `choose`.
+        rng: Orders rows of equal merit.
+
+    Returns:
+        The row ids of each cluster.
+
+    Raises:
+        InputError: Where there is not one merit per row.
+    """
     shuffles = [rng.permutation(len(rows)) for rows in members]
     shuffled = [rows[shuffle] for rows, shuffle in zip(members, shuffles, strict=True)]
     if merit is None:
@@ -288,35 +340,3 @@ def _sizes(members: Sequence[IntVector]) -> IntVector:
 def _best_first(values: FloatVector) -> IntVector:
     """The clusters from the best value down; those without a value come last."""
     return np.argsort(-values, kind="stable")  # numpy sorts NaN last
-
-
-def resolve_size(size: int | float | str, n: int) -> int:
-    """The number of rows to keep.
-
-    Args:
-        size: A number of rows, a share in (0, 1], or a percentage as text, such as ``"10%"``.
-        n: How many rows the dataset has.
-
-    Returns:
-        A whole number between 1 and ``n``; a share is rounded, to at least one row.
-
-    Raises:
-        InputError: For a size that is neither, or that exceeds the dataset.
-    """
-    if isinstance(size, str) and (percentage := re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*%\s*", size)):
-        share = float(percentage[1]) / 100
-        if not 0 < share <= 1:
-            raise InputError(f'size={size!r} is not in (0 %, 100 %]; pass "10%" for a tenth')
-        size = share
-    if isinstance(size, bool) or not isinstance(size, int | float | np.integer | np.floating) or size != size:
-        raise InputError(
-            f"size={size!r} is neither a number of rows nor a share; pass an int in 1 … {n}, a float in (0, 1] or a "
-            'percentage such as "10%"'
-        )
-    if isinstance(size, int | np.integer):
-        if not 1 <= size <= n:
-            raise InputError(f"size={size} is not in 1 … {n}, the rows of the dataset; pass a number of these")
-        return int(size)
-    if not 0 < size <= 1:
-        raise InputError(f"size={size} is not a share in (0, 1]; pass 0.1 for a tenth, or an int for a number of rows")
-    return max(1, round(size * n))

@@ -139,8 +139,11 @@ def _rows_taken(sampler: Sampler, values: FloatMatrix, sizes: IntVector, size: i
     """How many rows a sampler takes of each cluster by each line of values, with the same seed every time."""
     if isinstance(sampler, QOCS):  # it knows without any rows
         return np.stack([sampler.quotas(line, sizes, size) for line in values])
-    if isinstance(sampler, QWCS) and sampler.by_size:
-        return sampler.quotas(values, GumbelNoise(sizes, np.random.default_rng(chance)), size)
+    if isinstance(sampler, QWCS):
+        if sampler.by_size:
+            return sampler.quotas(values, GumbelNoise(sizes, np.random.default_rng(chance)), size)
+        turns = [sampler.turns(line, sizes, size, np.random.default_rng(chance)) for line in values]
+        return np.stack([np.bincount(clusters, minlength=len(sizes)) for clusters in turns])
     rows, owners = np.split(np.arange(sizes.sum()), np.cumsum(sizes)[:-1]), np.repeat(np.arange(len(sizes)), sizes)
     taken = [sampler(line, rows, size, np.random.default_rng(chance)) for line in values]
     return np.stack([np.bincount(owners[one], minlength=len(sizes)) for one in taken])

@@ -7,6 +7,10 @@ from shed_hf.types import FloatVector, IntVector
 AT_ONCE = 1024
 """How many clusters are drawn before those that are used up are looked at again."""
 
+BLOCKS = 16
+"""So many times as many are drawn in one step, of which those behind the first cluster that is used up are drawn anew.
+"""
+
 
 def gumbel_draws(logits: FloatVector, sizes: IntVector, size: int, rng: np.random.Generator) -> IntVector:
     """Draw clusters ∝ (rows left)·exp(logit); those without a value come last, by rows.
@@ -46,13 +50,21 @@ def draws_in_turn(logits: FloatVector, sizes: IntVector, size: int, rng: np.rand
     Returns:
         The cluster of each draw ``(size,)``.
     """
-    left, drawn = sizes.copy(), np.empty(0, dtype=np.int64)
-    while len(drawn) < size:
-        clusters = rng.choice(len(sizes), size=AT_ONCE, p=_softmax(np.where(left > 0, logits, -np.inf)))
-        clusters = clusters[occurrence(clusters) < left[clusters]]
-        left -= np.bincount(clusters, minlength=len(sizes))
-        drawn = np.append(drawn, clusters)
-    return drawn[:size]
+    left, drawn, missing = sizes.copy(), list[IntVector](), size
+    chances = np.empty(0)
+    while missing > 0:
+        if not len(chances):
+            chances = rng.random(AT_ONCE * min(BLOCKS, -(-missing // AT_ONCE)))
+        cumulative = np.cumsum(_softmax(np.where(left > 0, logits, -np.inf)))
+        clusters = np.searchsorted(cumulative / cumulative[-1], chances, side="right")
+        before = occurrence(clusters)
+        last = np.flatnonzero(before == left[clusters] - 1)[:1]  # takes the last row of its cluster
+        n_kept = AT_ONCE * (int(last[0]) // AT_ONCE + 1) if len(last) else len(chances)
+        taken = clusters[:n_kept][before[:n_kept] < left[clusters[:n_kept]]]
+        left -= np.bincount(taken, minlength=len(sizes))
+        drawn.append(taken)
+        chances, missing = chances[n_kept:], missing - len(taken)
+    return np.concatenate([*drawn, np.empty(0, dtype=np.int64)])[:size]
 
 
 def _softmax(logits: FloatVector) -> FloatVector:

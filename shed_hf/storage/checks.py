@@ -338,7 +338,9 @@ def _check_clusters(curated: Curation) -> None:
     valued, clusters = curated.valued, curated.clusters
     members = [rows for rows in valued.members if len(rows)]
     require(clusters["size"][:] == [len(rows) for rows in members], "sizes of clusters that are not the labels'")
-    selected = [int(np.isin(rows, curated.rows).sum()) for rows in members]
+    selected = [
+        count for count, rows in zip(valued.counts_of(curated.rows).tolist(), valued.members, strict=True) if len(rows)
+    ]
     require(clusters["selected"][:] == selected, "numbers of selected rows that are not the rows'")
     for number, rows in enumerate(valued.players.proxies):
         require(bool(np.isin(rows, members[number]).all()), f"proxies of cluster {number} that are not its members")

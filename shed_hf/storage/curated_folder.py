@@ -18,6 +18,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ def load(path: str | os.PathLike[str], source: Any = None) -> Curation:
         raise InputError(
             f"{folder} holds no curated dataset ({MANIFEST} is missing); pass a folder that save_to_disk wrote"
         )
-    return read(folder, str(folder), source)
+    return replace(read(folder, str(folder), source), place=folder.resolve().name)
 
 
 def write(curated: Curation, folder: Path) -> dict[str, str]:

@@ -30,7 +30,10 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], encoder: Encode
     if isinstance(encoder, FittedLexical):
         lexical = {"lexical_idf": encoder.idf, "lexical_components": encoder.components}
         write_json(path.with_name(WORDS), encoder.ordered_words)
+    path.touch()
+    mode = path.stat().st_mode  # what the umask leaves; safetensors makes files that only their owner may read
     save_file({name: np.ascontiguousarray(array) for name, array in {**arrays, **lexical}.items()}, path)
+    path.chmod(mode)
 
 
 def read_arrays(path: Path, name: str) -> dict[str, Any]:

@@ -4,9 +4,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from shed_hf.errors import HubError, InputError, ShedError
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
 
 OFFLINE_SETTINGS = "HF_HUB_OFFLINE"
 
@@ -43,7 +46,7 @@ def hub_problem(named: str, argument: str, kind: str, error: BaseException, inst
             f"{what} is not in the Hub's cache, and {OFFLINE_SETTINGS} is set, so that it can't be downloaded; unset "
             f"it, or pass {instead}"
         )
-    answer = _status(error)
+    answer = status_of(error)
     if answer is not None:
         return HubError(f"{what} could not be loaded: the Hub answered {answer}; try again later, or pass {instead}")
     if _is_unreachable(error):
@@ -51,7 +54,13 @@ def hub_problem(named: str, argument: str, kind: str, error: BaseException, inst
     return None
 
 
-def refuse_unreachable(named: str, argument: str, kind: Literal["dataset", "model"], instead: str) -> None:
+def refuse_unreachable(
+    named: str,
+    argument: str,
+    kind: Literal["dataset", "model"],
+    instead: str,
+    cache_dir: str | os.PathLike[str] | None = None,
+) -> None:
     """Refuse a model or a dataset within seconds where nothing is in the cache and the Hub does not answer.
 
     The libraries that load them try again and again for every file of theirs, for a minute and more.
@@ -61,6 +70,7 @@ def refuse_unreachable(named: str, argument: str, kind: Literal["dataset", "mode
         argument: What messages call it: the name of the caller's argument.
         kind: What is named.
         instead: What else to pass, as an advice after a comma.
+        cache_dir: The only cache that will be looked in; None for those that the environment names.
 
     Raises:
         HubError: Where the Hub can't be reached. What is a folder, in the cache, or no name on the Hub passes, and so
@@ -71,7 +81,7 @@ def refuse_unreachable(named: str, argument: str, kind: Literal["dataset", "mode
     from huggingface_hub.constants import ENDPOINT, is_offline_mode
 
     on_hub = _REPOSITORY.fullmatch(named) and not _NEVER.search(named) and not Path(named).exists()
-    if not on_hub or is_offline_mode() or _is_cached(named, kind):
+    if not on_hub or is_offline_mode() or _is_cached(named, kind, cache_dir):
         return
     try:
         get_session().head(ENDPOINT, timeout=_SECONDS_TO_ANSWER)  # whatever the answer is
@@ -85,13 +95,14 @@ _REPOSITORY, _NEVER = re.compile(r"(?:\b[\w.-]+\b/)?\b[\w.-]{1,96}\b"), re.compi
 """What a repository of the Hub may be called, and what is nowhere in such a name."""
 
 
-def _is_cached(named: str, kind: str) -> bool:
+def _is_cached(named: str, kind: str, cache_dir: str | os.PathLike[str] | None) -> bool:
     """Whether a cache holds any of it; a model without a namespace may be one of sentence-transformers."""
     from huggingface_hub.file_download import repo_folder_name
 
     names = [named, *([f"sentence-transformers/{named}"] if kind == "model" and "/" not in named else [])]
     folders = [repo_folder_name(repo_id=name, repo_type=kind) for name in names]
-    held = [Path(cache).expanduser() / folder / "snapshots" for cache in _caches(kind) for folder in folders]
+    caches = _caches(kind) if cache_dir is None else [cache_dir]
+    held = [Path(cache).expanduser() / folder / "snapshots" for cache in caches for folder in folders]
     if kind == "dataset":
         held += _prepared(named)
     return any(next(folder.glob("*/*"), None) is not None for folder in held)
@@ -166,11 +177,30 @@ def _is_offline(error: BaseException) -> bool:
     return is_offline_mode() and came_from(error, OfflineModeIsEnabled, LocalEntryNotFoundError, ConnectionError)
 
 
-def _status(error: BaseException) -> int | None:
+def answers_of(error: BaseException) -> "list[HfHubHTTPError]":
+    """What the Hub answered, as errors.
+
+    Args:
+        error: What a client raised.
+
+    Returns:
+        The errors in the chain that have an answer, the outermost first.
+    """
     from huggingface_hub.errors import HfHubHTTPError
 
-    answers = [each.response for each in chain_of(error) if isinstance(each, HfHubHTTPError)]
-    return next((int(answer.status_code) for answer in answers if answer is not None), None)
+    return [each for each in chain_of(error) if isinstance(each, HfHubHTTPError) and each.response is not None]
+
+
+def status_of(error: BaseException) -> int | None:
+    """The status that the Hub answered with.
+
+    Args:
+        error: What a client raised.
+
+    Returns:
+        Such as 404; None where it did not answer.
+    """
+    return next((int(answer.response.status_code) for answer in answers_of(error)), None)
 
 
 def _is_unreachable(error: BaseException) -> bool:

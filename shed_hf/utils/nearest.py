@@ -1,7 +1,7 @@
 """The name that somebody may have meant, for errors about names that there are not."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 LIKE_ENOUGH = 0.6
 """From which ratio of letters in common a name is proposed."""
@@ -27,19 +27,25 @@ def nearest(name: object, known: Iterable[str], like_enough: float = LIKE_ENOUGH
     return None if best is None else by_letters[best]
 
 
-def did_you_mean(name: object, known: Iterable[str], like_enough: float = LIKE_ENOUGH) -> str:
+def did_you_mean(
+    name: object,
+    known: Iterable[str],
+    like_enough: float = LIKE_ENOUGH,
+    shown: Callable[[str], str] = lambda near: near,
+) -> str:
     """The question for the middle of an error's message.
 
     Args:
         name: What was said.
         known: The names there are.
         like_enough: The least share of letters in common, in (0, 1].
+        shown: How a name is shown, such as a file's with its folder; by default as it is.
 
     Returns:
         Such as ``did you mean 'qocs'? ``, with a blank at its end; empty where no name is like it.
     """
     near = nearest(name, known, like_enough)
-    return "" if near is None else f"did you mean {near!r}? "
+    return "" if near is None else f"did you mean {shown(near)!r}? "
 
 
 def unknown_name(argument: str, value: object, known: Iterable[str], otherwise: str = "") -> str:

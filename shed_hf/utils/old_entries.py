@@ -22,5 +22,19 @@ def with_old_defaults(entry: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         The entry, completed.
     """
-    lacking = {field: old for field, old in _OLD_DEFAULTS.get(entry["name"], {}).items() if field not in entry}
-    return {**entry, **lacking}
+    old = dict(_OLD_DEFAULTS.get(entry["name"], {}))
+    if entry["name"] == "KMeans":
+        old["start_rows"] = old_start_rows(entry.get("restarts"))
+    return {**entry, **{field: value for field, value in old.items() if field not in entry}}
+
+
+def old_start_rows(restarts: int | None) -> int | None:
+    """Among how many rows earlier versions of k-means found a start.
+
+    Args:
+        restarts: How many runs were asked for; None to decide by the number of rows.
+
+    Returns:
+        The most; None for all.
+    """
+    return 20_000 if restarts is None else None

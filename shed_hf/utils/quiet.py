@@ -22,6 +22,9 @@ _LIBRARIES = (
 )
 """Their loggers keep their warnings to themselves."""
 
+_READERS = "datasets.packaged_modules"
+"""The loggers of what reads files keep their errors to themselves too: what is raised says the same."""
+
 _WARNING_MODULES = (*_LIBRARIES, "joblib", "matplotlib", "numba", "scipy", "sklearn", "torch", "umap", "shed_hf")
 """Warnings that are attributed to their modules are for their authors; shed_hf attributes its own to its caller."""
 
@@ -69,8 +72,8 @@ def quiet() -> bool:
 def only_own_output() -> Iterator[None]:
     """Without bars, log lines and warnings that other libraries make for their own sake; inside, nothing changes.
 
-    Errors are logged as ever, and a library that the user has set to tell more, or less, is left as it is. Afterwards
-    everything is as it was.
+    Errors are logged as ever, but for what is wrong with a file, which is raised too. A library that the user has set
+    to tell more, or less, is left as it is. Afterwards everything is as it was.
     """
     with _entering:
         if _outside.calls == 0:
@@ -159,10 +162,10 @@ def _errors_only() -> Iterator[None]:
     verbosity = os.environ.get(_VERBOSITY)
     if fresh and verbosity is None:
         os.environ[_VERBOSITY] = "error"  # which transformers reads when it is imported
-    loggers = [logging.getLogger(name) for name in _LIBRARIES]
+    loggers = [logging.getLogger(name) for name in (*_LIBRARIES, _READERS)]
     changed = [(each, each.level) for each in loggers if each.getEffectiveLevel() == logging.WARNING]
     for each, _ in changed:
-        each.setLevel(logging.ERROR)
+        each.setLevel(logging.CRITICAL if each.name == _READERS else logging.ERROR)
     try:
         yield
     finally:

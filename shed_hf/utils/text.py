@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 EXCERPT = 160
+"""How many characters an excerpt has at most."""
 
 
 def excerpt(text: str) -> str:

@@ -66,6 +66,27 @@ def decided_by(
     return found.examples, ()
 
 
+def tell_uncompared(recorded: EvaluationEntry | None, test_digest: str, notes: Sequence[str]) -> None:
+    """Warn, before anything is tuned, that test items are not compared with those that decided the choice.
+
+    Args:
+        recorded: What the recipe tells of the evaluation items, which are not at hand.
+        test_digest: The digest of the test items.
+        notes: Why they are not compared.
+
+    Raises:
+        InputError: Where the test items are, by their digest, the very evaluation items.
+    """
+    if recorded is not None and recorded.get("digest") == test_digest:
+        raise InputError(
+            "test_dataset has the very items that the rows were chosen by, so it can't tell whether they are better; "
+            "pass rows that had no part in the choice"
+        )
+    if is_main():
+        for note in notes:
+            warn(note)
+
+
 def _tuner_of_choice(curation: Curation, tuner: UtilityFactory | None) -> UtilityFactory | None:
     """What the choice was measured with, which tells which rows its model could be shown; else the verdict's."""
     held, entry = curation.valued.measured_by, tuner_entry_of(curation.recipe)

@@ -11,7 +11,7 @@ from shed_hf.errors import InputError
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import HubEntry
-from shed_hf.results.source_rows import load_again, load_hub_entry
+from shed_hf.results.source_rows import load_again, load_hub_entry, source_in_words
 from shed_hf.utils.console import plural
 from shed_hf.utils.random_streams import Streams
 from shed_hf.verification.tuners import screened
@@ -92,7 +92,7 @@ def _held_out(curated: Curation, tuner: UtilityFactory | None, source: Any) -> E
     if whole is None and hub is None:
         raise InputError(
             "the evaluation items were held out of the curated dataset, which is not at hand; pass source= with the "
-            f"dataset that was curated ({recipe['source']['rows']} rows), or eval_dataset= with the items"
+            f"dataset that was curated ({source_in_words(recipe)}), or eval_dataset= with the items"
         )
     dataset = _from_hub(hub) if whole is None and hub is not None else whole
     assert dataset is not None

@@ -1,6 +1,7 @@
 """The verdict from outcomes alone: chosen rows beside random ones, beside no tuning and beside all rows."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from shed_hf.errors import InputError
 from shed_hf.results.verdict import LEAST_ITEMS, Difference, Kind, Verdict
 from shed_hf.types import FloatMatrix, FloatVector
 from shed_hf.utils.checks import check_whole
+from shed_hf.utils.console import plural
 from shed_hf.verification.spread import Runs, Spread
 
 MARGIN = 0.2
@@ -22,6 +24,44 @@ MOST_ITEMS = 1_000_000
 """More test items than this are not advised."""
 
 
+@dataclass(frozen=True)
+class Criterion:
+    """From when on a gain is shown, and a loss counts as none.
+
+    Attributes:
+        level: The confidence level of the intervals.
+        margin: The loss against random rows that counts as none; None for a fifth of what these gain over no tuning.
+    """
+
+    level: float = 0.95
+    margin: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks both.
+
+        Raises:
+            InputError: For one that can't be.
+        """
+        if not 0.5 <= self.level < 1:
+            raise InputError(f"level={self.level!r} is no confidence level; pass one from 0.5 to below 1, such as 0.95")
+        if self.margin is not None and not (np.isfinite(self.margin) and self.margin >= 0):
+            raise InputError(f"margin={self.margin!r} is not a loss; pass a number >= 0, in the unit of outcomes")
+
+    def margin_beside(self, random: FloatMatrix, untuned: FloatVector) -> float:
+        """The margin, as a number.
+
+        Args:
+            random: ``(draws, n_items)`` outcomes of random subsets.
+            untuned: ``(n_items,)`` outcomes of the model before tuning.
+        """
+        if self.margin is not None:
+            return self.margin
+        return MARGIN * max(float((random.mean(axis=0) - untuned).mean()), 0.0)
+
+
+USUAL = Criterion()
+
+
 def judge(
     chosen: FloatMatrix,
     random: FloatMatrix,
@@ -29,9 +69,8 @@ def judge(
     full: FloatMatrix | None = None,
     *,
     ways_tried: int = 1,
-    level: float = 0.95,
-    margin: float | None = None,
     n_deciding: int | None = None,
+    criterion: Criterion = USUAL,
     rng: Generator,
 ) -> Verdict:
     """The verdict on chosen rows, by paired differences on the same test items.
@@ -48,20 +87,19 @@ def judge(
         untuned: ``(n_items,)`` outcomes of the model before tuning.
         full: ``(runs, n_items)`` outcomes of all candidate rows; None where they were not measured.
         ways_tried: Among how many choices the chosen rows were picked by their outcomes on these items.
-        level: The confidence level of the intervals.
-        margin: The loss against random rows that counts as none; by default a fifth of what these gain over no tuning.
         n_deciding: How many items the means rest on; None for all, fewer where only some of them count.
+        criterion: From when on a gain is shown.
         rng: The source of random numbers.
 
     Returns:
         The verdict, without costs, unit and dropped items.
 
     Raises:
-        InputError: For fewer than two seeds or draws, for outcomes that are not finite or not of the same items, and
-            for a level or margin that can't be.
+        InputError: For fewer than two seeds or draws, and for outcomes that are not finite or not of the same items.
     """
-    _check(chosen, random, untuned, full, ways_tried, level, margin)
-    level_each, n_items = level ** (1 / ways_tried), n_deciding or chosen.shape[1]
+    _check(chosen, random, untuned, full)
+    check_whole(ways_tried=ways_tried)
+    level_each, n_items = criterion.level ** (1 / ways_tried), n_deciding or chosen.shape[1]
     spread = spread_over_random(chosen, random, n_items)
     of_chosen = spread.chosen
     over_random = _difference(chosen, random, spread, level_each, rng)
@@ -71,8 +109,7 @@ def judge(
     if full is not None:
         beside_full = Spread(_items(chosen, full), n_items, of_chosen, others=len(full))
         over_full = _difference(chosen, full, beside_full, level_each, rng)
-    if margin is None:
-        margin = MARGIN * max(float((random.mean(axis=0) - untuned).mean()), 0.0)
+    margin = criterion.margin_beside(random, untuned)
     kind = _kind(over_random, over_untuned, margin, n_items)
     asks = kind in ("not shown", "no worse")
     seeds_needed = _seeds_needed(over_random.gain, spread, level_each, rng) if asks else None
@@ -83,7 +120,7 @@ def judge(
         over_random=over_random,
         over_untuned=over_untuned,
         over_full=over_full,
-        level=level,
+        level=criterion.level,
         margin=margin,
         n_items=chosen.shape[1],
         n_seeds=len(chosen),
@@ -92,8 +129,23 @@ def judge(
         seeds_needed=seeds_needed,
         items_needed=items_needed,
         n_deciding=None if n_items == chosen.shape[1] else n_items,
-        beyond_draws=hopeless and spread.share_beyond(over_random.gain, level_each, rng) >= level,
+        beyond_draws=hopeless and spread.share_beyond(over_random.gain, level_each, rng) >= criterion.level,
     )
+
+
+def check_two_items(n_items: int) -> None:
+    """See that there are enough test items to tell how far they differ.
+
+    Args:
+        n_items: How many there are.
+
+    Raises:
+        InputError: For fewer than two.
+    """
+    if n_items < 2:
+        raise InputError(
+            f"got {plural(n_items, 'test item')}; pass 2 or more, and {LEAST_ITEMS} for a verdict that can be made"
+        )
 
 
 def spread_over_random(chosen: FloatMatrix, random: FloatMatrix, n_deciding: int | None = None) -> Spread:
@@ -166,31 +218,17 @@ def _fewest(is_enough: Callable[[int], bool], least: int, most: int) -> int | No
     return least
 
 
-def _check(
-    chosen: FloatMatrix,
-    random: FloatMatrix,
-    untuned: FloatVector,
-    full: FloatMatrix | None,
-    ways_tried: int,
-    level: float,
-    margin: float | None,
-) -> None:
+def _check(chosen: FloatMatrix, random: FloatMatrix, untuned: FloatVector, full: FloatMatrix | None) -> None:
     n_items = np.size(untuned)
     given = {"chosen": chosen, "random": random, **({} if full is None else {"full": full})}
     for name, outcomes in given.items():
         shape = np.shape(outcomes)
         if len(shape) != 2 or shape[1] != n_items or not shape[0]:
             raise InputError(f"{name} has shape {shape}, untuned has {n_items} items; pass (runs, {n_items}) outcomes")
-    if n_items < 2:
-        raise InputError(f"got {n_items} test items; pass 2 or more, and {LEAST_ITEMS} for a verdict that can be made")
+    check_two_items(n_items)
     for name, outcomes in {"chosen": chosen, "random": random}.items():
         if len(outcomes) < 2:
             raise InputError(f"{name} has 1 run, which does not show how far runs differ; pass 2 or more")
     for name, outcomes in {**given, "untuned": untuned}.items():
         if not np.isfinite(outcomes).all():
             raise InputError(f"{name} has outcomes that are not finite; leave those runs out")
-    check_whole(ways_tried=ways_tried)
-    if not 0.5 <= level < 1:
-        raise InputError(f"level={level!r} is no confidence level; pass one from 0.5 to below 1, such as 0.95")
-    if margin is not None and not (np.isfinite(margin) and margin >= 0):
-        raise InputError(f"margin={margin!r} is not a loss; pass a number >= 0, in the unit of outcomes")

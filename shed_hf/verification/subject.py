@@ -22,13 +22,15 @@ from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import GroupingEntry
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.units import unit_of
+from shed_hf.results.verdict import OF_ITEMS, TOO_LONG, UNCHECKED
 from shed_hf.types import FloatMatrix, IntVector
 from shed_hf.utils.console import plural
-from shed_hf.verification.deciding_items import decided_by
+from shed_hf.utils.naming import plain
+from shed_hf.verification.deciding_items import decided_by, tell_uncompared
 from shed_hf.verification.request import VerdictRequest, VerdictStreams
 from shed_hf.verification.trials import Trial, Trials
 from shed_hf.verification.tuners import screened, tuner_of
-from shed_hf.verification.unseen_items import OF_ITEMS, UnseenItems, unseen
+from shed_hf.verification.unseen_items import UnseenItems, unseen
 
 CHOSEN, DRAW, FULL = "chosen", "random draw", "candidate"
 
@@ -172,9 +174,11 @@ def _bound(
     settled = in_shared_precision(tuner, request.ledger, workers) or tuner
     utility = settled.bind(found.pool, found.left.examples, streams.training_seed)
     places = found.left.places
-    return _Measure.on(
-        utility, found, places[utility.evaluation.kept] if isinstance(utility, HasEvaluation) else places
-    )
+    if not isinstance(utility, HasEvaluation):
+        return _Measure.on(utility, found, places)
+    measured = places[utility.evaluation.kept]
+    too_long = {TOO_LONG: len(places) - len(measured)} if len(measured) < len(places) else {}
+    return _Measure.on(utility, replace(found, dropped={**found.dropped, **too_long}), measured)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,12 +218,8 @@ def _test_items(tuner: UtilityFactory | None, pool: Pool, curation: Curation, re
     evaluation, notes = decided_by(
         curation, pool, request.eval_dataset, tuner, lambda rows, drop: shown(rows, drop, "eval_dataset")
     )
-    recorded = recipe["evaluation"]
-    if evaluation is None and recorded is not None and recorded.get("digest") == items.digest:
-        raise InputError(
-            "test_dataset has the very items that the rows were chosen by, so it can't tell whether they are better; "
-            "pass rows that had no part in the choice"
-        )
+    if evaluation is None:
+        tell_uncompared(recipe["evaluation"], items.digest, notes)
     left = unseen(items.examples, pool, evaluation or [], curation.valued.encoder)
     dropped = {**left.dropped, **({OF_ITEMS: None} if evaluation is None else {})}
     return _TestItems(items, left, pool, grouped, dropped, notes)
@@ -236,6 +236,11 @@ def _judged_by(grouping: OverGroups) -> str:
 
 def _brought(utility: TrainableUtility, pool: Pool, curation: Curation, request: VerdictRequest) -> _Measure:
     aligned = utility.aligned(pool) if isinstance(utility, AlignsWithPool) else utility
+    if plain(aligned.describe()) == curation.recipe["utility"]:
+        raise InputError(
+            "utility= measures what the rows were chosen by, so it can't tell whether they are better; pass one that "
+            "measures on items that had no part in the choice"
+        )
     if curation.recipe["grouping"] is not None:
         return _brought_with_groups(aligned, pool, curation, request)
     given = {"test_dataset": request.test_dataset, "eval_dataset": request.eval_dataset, "columns": request.columns}
@@ -244,8 +249,7 @@ def _brought(utility: TrainableUtility, pool: Pool, curation: Curation, request:
             f"{name}= can't be bound to this utility, which brings its own items; leave it out and let the utility "
             "measure on test items, or pass utility=FineTune(…)"
         )
-    note = "the utility brings its items: whether they had a part in the choice was not checked"
-    return _Measure(aligned, {}, (note,))
+    return _Measure(aligned, {}, (UNCHECKED,))
 
 
 def _brought_with_groups(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shed_hf.data.content import key_of
+from shed_hf.data.evaluation_items import repeats_earlier
 from shed_hf.data.formats import Example
 from shed_hf.data.pool import Pool
 from shed_hf.embedding.decontamination import BLOCK, Candidates
@@ -13,10 +14,11 @@ from shed_hf.embedding.embed import encode_texts
 from shed_hf.embedding.encoders import Encoder, FittedLexical, Lexical
 from shed_hf.embedding.near_repeats import in_blocks, near_texts, near_vectors
 from shed_hf.errors import InputError
+from shed_hf.results.verdict import OF_ITEMS
 from shed_hf.types import BoolVector, IntVector
 
 OF_POOL = "repeating rows of the pool"
-OF_ITEMS = "repeating evaluation items"
+OF_TEST = "repeating an earlier test item"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,7 @@ class UnseenItems:
 def unseen(
     examples: Sequence[Example], pool: Pool, evaluation: Sequence[Example], encoder: Encoder | None
 ) -> UnseenItems:
-    """The test items without those that repeat what had a part in the choice.
+    """The test items without those that repeat what had a part in the choice, or an earlier test item.
 
     An item repeats another text when the two are equal but for case and blanks, or when the cosine of their vectors is
     at least 0.95. Vectors are those of the curation's encoder; where it is not at hand, TF-IDF vectors of the words.
@@ -60,9 +62,12 @@ def unseen(
     by = Lexical().fit(of_rows) if encoder is None else encoder
     in_items |= near_texts(texts, in_blocks([pool.format.text_of(item) for item in evaluation]), by)
     in_rows |= near_texts(texts, in_blocks(of_rows), by)
-    _require_two(in_rows, in_items)
-    places = np.flatnonzero(~(in_items | in_rows))
-    dropped = {OF_POOL: int(in_rows.sum()), OF_ITEMS: int((in_items & ~in_rows).sum())}
+    twice = repeats_earlier(examples)
+    _check_two_left(in_rows, in_items, twice)
+    places = np.flatnonzero(~(in_items | in_rows | twice))
+    dropped = {OF_POOL: int((in_rows & ~twice).sum()), OF_ITEMS: int((in_items & ~in_rows & ~twice).sum())}
+    if twice.any():
+        dropped[OF_TEST] = int(twice.sum())
     return UnseenItems([examples[place] for place in places.tolist()], dropped, places)
 
 
@@ -77,12 +82,12 @@ def check_some_left(examples: Sequence[Example], pool: Pool, evaluation: Sequenc
     Raises:
         InputError: Where fewer than two are left.
     """
-    _require_two(*equal_to(examples, pool, evaluation))
+    _check_two_left(*equal_to(examples, pool, evaluation), repeats_earlier(examples))
 
 
 def check_some_unseen(
     examples: Sequence[Example], pool: Pool, candidates: Candidates, evaluation: Sequence[Example]
-) -> None:
+) -> int:
     """See, before anything is measured, that `unseen` will leave test items, by the vectors that rows have already.
 
     Args:
@@ -90,6 +95,9 @@ def check_some_unseen(
         pool: The rows.
         candidates: Those that may be chosen, with their vectors.
         evaluation: The evaluation items.
+
+    Returns:
+        How many will be left.
 
     Raises:
         InputError: Where fewer than two are left.
@@ -104,15 +112,23 @@ def check_some_unseen(
         vectors = encode_texts(by, texts, np.arange(len(texts)))
         in_rows |= near_vectors(vectors, (candidates.embeddings[start : start + BLOCK] for start in starts))
     in_items |= near_texts(texts, in_blocks([pool.format.text_of(item) for item in evaluation]), by)
-    _require_two(in_rows, in_items)
+    twice = repeats_earlier(examples)
+    _check_two_left(in_rows, in_items, twice)
+    return _n_unseen(in_rows, in_items, twice)
 
 
-def _require_two(in_rows: BoolVector, in_items: BoolVector) -> None:
-    left = int((~(in_rows | in_items)).sum())
+def _n_unseen(in_rows: BoolVector, in_items: BoolVector, twice: BoolVector) -> int:
+    return int((~(in_rows | in_items | twice)).sum())
+
+
+def _check_two_left(in_rows: BoolVector, in_items: BoolVector, twice: BoolVector) -> None:
+    """See that two items are left."""
+    left = _n_unseen(in_rows, in_items, twice)
     if left < 2:
+        among = f", and {twice.sum()} earlier test items" if twice.any() else ""
         raise InputError(
-            f"{left} of {len(in_rows)} test items are left: {in_rows.sum()} repeat rows of the pool and "
-            f"{(in_items & ~in_rows).sum()} evaluation items; pass a test_dataset of other rows"
+            f"{left} of {len(in_rows)} test items are left: {(in_rows & ~twice).sum()} repeat rows of the pool and "
+            f"{(in_items & ~in_rows & ~twice).sum()} evaluation items{among}; pass a test_dataset of other rows"
         )
 
 

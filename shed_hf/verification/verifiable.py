@@ -43,9 +43,9 @@ class VerifiableCuration(Curation):
         """Whether tuning on these rows is better than on random ones, than none and than on all, on unseen test items.
 
         The model is tuned on the chosen rows in ``seeds`` training orders, and on random subsets of the same number of
-        rows, each in an order of its own, always from the same initial weights. Test items that repeat rows of the pool
-        or evaluation items are left out. The verdict stays with the result: its summary, its card and its folder have
-        it. Every rank of a launch calls this.
+        rows, each in an order of its own, always from the same initial weights. Test items that repeat rows of the
+        pool, evaluation items or one another are left out. The verdict stays with the result: its summary, its card and
+        its folder have it. Every rank of a launch calls this.
 
         Args:
             test_dataset: Rows that had no part in any choice, of the kinds that `curate` takes; at least 16 for a

@@ -14,13 +14,14 @@ from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.utility import concurrency_of, measurement_of
+from shed_hf.results.cost import choosing_seconds
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import Recipe, VerdictEntry
 from shed_hf.results.units import measurement
 from shed_hf.results.verdict import LEAST_ITEMS, Verdict, VerdictCost
 from shed_hf.utils.console import plural, say
 from shed_hf.utils.progress import progress
-from shed_hf.verification.judge import judge
+from shed_hf.verification.judge import check_two_items, judge
 from shed_hf.verification.request import VerdictRequest, VerdictStreams
 from shed_hf.verification.subject import CHOSEN, DRAW, FULL, Subject, subject_of
 from shed_hf.verification.subsets_worker import work_on_subsets
@@ -64,14 +65,19 @@ def _measured(
         say(line)
     with progress("verifying", max(trials.n_runs + 1 - len(game.ledger), 1), "outcome") as shown:
         game.watch = shown.count
-        if subject.judged is not None:
-            subject.judged.of(trials.untuned(game).outcome[None])  # other items are refused before rows are tuned on
+        _check_items(subject, trials.untuned(game))  # other items are refused before rows are tuned on
         found, untuned = trials.measure(game)
     verdict = _judged(subject, found, untuned, ways_tried=request.ways_tried, rng=streams.for_judging)
-    if verdict.n_items < LEAST_ITEMS:
-        say(f"too few to tell a gain from luck: {plural(verdict.n_items, 'test item')}; pass {LEAST_ITEMS}")
     cost = _cost(subject, found, untuned, recipe)
     return replace(verdict, unit=subject.unit, dropped=subject.dropped, notes=subject.notes, cost=cost)
+
+
+def _check_items(subject: Subject, untuned: Entry) -> None:
+    outcome = untuned.outcome[None]
+    n_items = (outcome if subject.judged is None else subject.judged.of(outcome)).shape[1]
+    check_two_items(n_items)
+    if n_items < LEAST_ITEMS:
+        say(f"too few to tell a gain from luck: {plural(n_items, 'test item')}; pass {LEAST_ITEMS}")
 
 
 def _judged(subject: Subject, found: dict[str, TrialOutcomes], untuned: Entry, **settings: Any) -> Verdict:
@@ -116,7 +122,7 @@ def _cost(subject: Subject, found: dict[str, TrialOutcomes], untuned: Entry, rec
     of_full = tuning * subject.n_candidates / subject.n_chosen if full is None else full.seconds - evaluating
     return VerdictCost(
         choosing_fine_tunings=bill["all_fine_tunings"],
-        choosing_seconds=max(bill["seconds"], bill["measuring_seconds"]),
+        choosing_seconds=choosing_seconds(bill),
         verifying_fine_tunings=subject.trials.n_runs,
         verifying_seconds=round(seconds + evaluating + (0.0 if full is None else full.seconds), 2),
         tuning_seconds=round(tuning, 4),

@@ -20,6 +20,14 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("option", ["--model X", "--model=X", "--size 5", "--method rds"])
+def test_options_of_one_curation_are_told_by_their_name_here(option: str) -> None:
+    done = CliRunner().invoke(app, ["compare", "x.jsonl", *option.split()], env={"COLUMNS": "120"})
+    name = option.replace("=", " ").split()[0]
+    assert (done.exit_code, f"No such option: {name}. Did you mean {name}s, which" in done.stderr) == (2, True)
+    assert "Did you mean" not in CliRunner().invoke(app, ["compare", "--", "--model"]).stderr
+
+
 def test_a_comparison_is_printed_saved_and_drawn(files: Path, tiny_model: Path) -> None:
     arguments = ["compare", "pool.jsonl", "--test-dataset", "a=test.jsonl", "--test-dataset", "b=test.jsonl"]
     arguments += ["--eval-dataset", "dev.jsonl", "--models", str(tiny_model), "--embedder", "lexical", "--seeds", "2"]

@@ -7,11 +7,16 @@ import pytest
 from datasets import Dataset
 from typer.testing import CliRunner
 
+from shed_hf import CuratedDataset
 from shed_hf.cli import app
 from tests.helpers.curations import curated_of
 from tests.helpers.loopback_hub import LoopbackHub
 from tests.helpers.pages import Page
 from tests.helpers.rows import make_rows
+
+
+def title_of(page: Page) -> str:
+    return next(text for tag, _, text in page.texts if tag == "title")
 
 
 def test_a_saved_folder_and_a_repository_become_a_page_and_a_space(
@@ -25,14 +30,18 @@ def test_a_saved_folder_and_a_repository_become_a_page_and_a_space(
     shell = CliRunner()
     first = shell.invoke(app, ["report", "run"])
     assert (first.exit_code, "report.html; open it in a browser" in first.output) == (0, True), first.output
-    assert Page(Path("report.html").read_text(encoding="utf-8")).content["kept"] == 10
+    page = Page(Path("report.html").read_text(encoding="utf-8"))
+    assert (page.content["kept"], title_of(page)) == (10, "run · shed_hf")
     second = shell.invoke(
         app, ["report", "me/reported", "--output", "other.html", "--push-to-hub", "me/run-report", "--json"]
     )
     assert second.exit_code == 0, second.output
     told = json.loads(second.output.splitlines()[-1])
     assert told == {"report": str(tmp_path / "other.html"), "space": f"{hub.url}/spaces/me/run-report"}
-    assert Page(Path("other.html").read_text(encoding="utf-8")).content["pool"] == 40
+    page = Page(Path("other.html").read_text(encoding="utf-8"))
+    assert (page.content["pool"], title_of(page)) == (40, "me/reported · shed_hf")
+    resampled = CuratedDataset.load_from_disk("run", Dataset.from_list(make_rows(40))).resample(5)
+    assert "run" not in title_of(Page(Path(resampled.report("run.html")).read_text(encoding="utf-8")))
     assert "index.html" in hub.files("me/run-report", "spaces")
 
 

@@ -169,7 +169,7 @@ def test_hf_finds_it_as_an_extension(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        ("size=0 is not in 1 … 20; pass size <= 20", "--size 0 is not in 1 … 20; pass size <= 20"),
+        ("size=0 is not in 1 … 20; pass size <= 20", "--size 0 is not in 1 … 20; pass --size 20 or less"),
         ("pass eval_dataset= with one", "pass --eval-dataset with one"),
         ("pass another path as ledger= or repeat", "pass another path as --ledger or repeat"),
         ("leave size out, or pass another sampler=", "leave size out, or pass another --sampler"),
@@ -198,6 +198,26 @@ def test_hf_finds_it_as_an_extension(tmp_path: Path) -> None:
          "another run: --seed was 0, is now 3; sft_config.seed was 1, is now 2; DATASET was 'a', is now 'b'; repeat"),
         ("repo_id='x' has no namespace", "--push-to-hub 'x' has no namespace"),
         ("new_rows='x' does not exist", "NEW_ROWS 'x' does not exist"),
+        ("budget=2 is too small; pass budget >= 3", "--budget 2 is too small; pass --budget 3 or more"),
+        ("n_clusters=9 exceeds the 8 rows; pass n_clusters <= 8",
+         "--n-clusters 9 exceeds the 8 rows; pass --n-clusters 8 or less"),
+        ("say where they are with columns=, for example {'instruction': 'foo', 'output': 'my bar'}",
+         "say where they are with --columns, for example --columns instruction=foo --columns 'output=my bar'"),
+        ("test_columns={'input': None}: test_dataset has no", "--test-columns input=: --test-dataset has no"),
+        ("eval_columns={'oof': …} names no part", "--eval-columns oof=… names no part"),
+        ("columns={\"it's\": 'a}b'} is wrong", "--columns 'it'\"'\"'s=a}b' is wrong"),
+        ("columns={'cut off", "--columns {'cut off"),
+        ("is empty; as in sizes=[0.05, '10%']", "is empty; as in --sizes 0.05 --sizes 10%"),
+        ("constraints={'subject': 0.01} can't be met", "--constraints subject=0.01 can't be met"),
+        ("use more proxies_per_cluster, or rows (proxies_per_cluster) of",
+         "use more --proxies-per-cluster, or rows (--proxies-per-cluster) of"),
+        ("leave require_better out, or pass another eval_dataset",
+         "leave --require-better out, or pass another --eval-dataset"),
+        ("line 2 of r.yaml: proxy_sets has 'x'", "line 2 of r.yaml: proxy_sets has 'x'"),
+        ("output, push_to_hub, private of a/r.yaml: taken", "output, push_to_hub, private of a/r.yaml: taken"),
+        ("eval_dataset of out is not written down", "eval_dataset of out is not written down"),
+        ("column 'eval_columns' of eval_columns.jsonl", "column 'eval_columns' of eval_columns.jsonl"),
+        ("call verify(test_dataset, eval_columns) again", "call verify(test_dataset, eval_columns) again"),
     ],
 )  # fmt: skip
 def test_errors_name_options_in_the_place_of_arguments(error: str, told: str) -> None:
@@ -213,7 +233,7 @@ def test_the_commands_run_as_a_module_too() -> None:
 
 @pytest.mark.parametrize("name", ["scored.txt", "scored.JSONL", "scored.v2", "scored.json.gz"])
 def test_scores_are_not_written_to_a_file_of_unknown_kind(name: str, tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").touch()
+    (tmp_path / "rows.jsonl").write_text('{"text": "a row"}\n')
     rows, output = str(tmp_path / "rows.jsonl"), str(tmp_path / name)
     done = CliRunner().invoke(app, ["score", str(tmp_path), rows, "--output", output])
     assert done.exit_code == 1 and f"ends in '{Path(name).suffix}'; pass a file that ends in .jsonl" in done.stderr

@@ -1,6 +1,7 @@
 """`compare`: what is tuned on, what is charged, and what happens to what fails."""
 
 import re
+import string
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from datasets import Dataset
 
 import shed_hf
 from shed_hf import InputError
+from shed_hf.curation import rows_read
+from shed_hf.data.pool import Pool, read_pool
 from shed_hf.game.orders import TrainingOrders, hashed
 from tests.helpers.bars import shown
 from tests.helpers.comparisons import DEV, ITEMS, POOL, TOPIC, Worths, compared, line_of
@@ -127,6 +130,13 @@ def test_a_sampler_that_raises_does_not_end_the_comparison_of_the_others() -> No
     assert line_of(found, "longest").seeds == 4
 
 
+@pytest.mark.parametrize("sizes", [[30], [0.1], ["10%"], [0]])
+@pytest.mark.parametrize("rows", [[], Dataset.from_dict({"instruction": [], "output": []})], ids=["list", "dataset"])
+def test_a_comparison_on_no_rows_says_so_whatever_the_sizes(rows: Any, sizes: list[Any]) -> None:
+    with pytest.raises(InputError, match=r"^dataset has 0 rows; pass one with rows$"):
+        shed_hf.compare(rows, test_dataset=DEV, sizes=sizes)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -156,8 +166,10 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_measured(
     assert not list(tmp_path.iterdir())
 
 
-def test_two_seeds_are_said_to_show_little() -> None:
+def test_two_seeds_are_said_to_show_little_before_anything_is_paid_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
     assert "with 2 seeds little can be shown" in str(compared(["longest"], sizes=[8], seeds=2))
+    assert 0 <= caplog.text.index("with 2 seeds little can be shown") < caplog.text.index("bill: ")
     assert "with 1 seed nothing is shown" in str(compared(["longest"], sizes=[8], seeds=1))
     assert "little can be shown" not in str(compared(["longest"], sizes=[8], seeds=3))
 
@@ -245,6 +257,34 @@ def test_several_models_have_tables_of_their_own() -> None:
     assert list(found.recipe["models"]) == ["weak", "strong"]
 
 
+def test_rows_are_read_and_embedded_once_for_all_models_and_games(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, embedded = [], Letters()
+
+    def noted(*arguments: Any) -> Pool:
+        read.append(arguments)
+        return read_pool(*arguments)
+
+    monkeypatch.setattr(rows_read, "read_pool", noted)
+    shed_hf.compare(
+        POOL, methods={"shed": "shed", "one": {"proxies_per_cluster": 1}}, sizes=[8], seeds=2, embedder=embedded,
+        models={"weak": Bound(0.5), "strong": Bound(2.0)}, eval_dataset=DEV, clusterer="topic", estimator="exact",
+        test_utility=Worths(),
+    )  # fmt: skip
+    assert len(read) == 1
+    assert len(embedded.seen) == len(set(embedded.seen)) > len(POOL)
+
+
+class Letters:
+    """How often a text has each letter; notes what it embeds."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def encode(self, sentences: list[str], /) -> np.ndarray:
+        self.seen += sentences
+        return np.array([[text.count(letter) for letter in string.ascii_lowercase] for text in sentences])
+
+
 class Bound:
     """A tuner of the caller's own."""
 
@@ -259,6 +299,7 @@ class Bound:
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "nothing to test on": ({"test_utility": None}, "pass test_dataset= with items"),
+    "what methods choose by": ({"utility": Worths()}, "test_utility= measures the same as utility="),
     "two things to test on": ({"test_dataset": DEV}, "and not both"),
     "a size beyond the pool": ({"sizes": [8, 500]}, "size=500 is not in 1"),
     "no size": ({"sizes": []}, "sizes= is empty"),

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shed_hf import DSIR, QOCS, QWCS, CreditCoverage, DatasetQuantization, Full, Given, Random, Retrieval
+from shed_hf.cli.words import in_shell_words
 from shed_hf.comparison.methods import ByCallable, ByGame, BySelector, BySize, RandomRows, methods_from
 from shed_hf.errors import InputError
 
@@ -19,6 +20,13 @@ from shed_hf.errors import InputError
 def test_a_name_stands_for_a_method(name: str, expected: Any) -> None:
     assert methods_from([name])[name.lower()] == expected
     assert methods_from(name)[name.lower()] == expected
+
+
+@pytest.mark.parametrize("asked", ["retrieval,longest", ["retrieval , longest"]])
+def test_methods_in_one_text_are_told_how_several_are_passed(asked: Any) -> None:
+    with pytest.raises(InputError, match=r"2 in one text; pass a list of them, methods=\['retrieval', ") as no:
+        methods_from(asked)
+    assert in_shell_words(str(no.value)).endswith("pass each by itself, as in --methods retrieval --methods longest")
 
 
 @pytest.mark.parametrize("asked", ["random", "rs", Random()])

@@ -50,7 +50,7 @@ def test_it_is_private_unless_its_source_is_public(hub: LoopbackHub) -> None:
     open_rows = published("alice/open-rows", POOL)
     assert not HfApi().dataset_info("alice/open-rows").private
     of_public = shed_hf.compare(
-        open_rows, methods="longest", sizes=[8], seeds=2, utility=Worths(), test_utility=Worths(), eval_dataset=DEV,
+        open_rows, methods="longest", sizes=[8], seeds=2, utility=Worths(6), test_utility=Worths(), eval_dataset=DEV,
         embedder="lexical",
     )  # fmt: skip
     of_public.push_to_hub("alice/of-public")

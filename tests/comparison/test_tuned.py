@@ -31,7 +31,8 @@ TALK = [
 
 
 def tuned(model: Path, **changes: Any) -> shed_hf.Comparison:
-    tests = {"talk": [*TALK, ROWS[3], {**ROWS[7], "output": f"  {ROWS[7]['output'].upper()}"}, DEV[1]], "quiz": QUIZ}
+    repeated = [ROWS[3], {**ROWS[7], "output": f"  {ROWS[7]['output'].upper()}"}, DEV[1], TALK[0]]
+    tests = {"talk": [*TALK, *repeated], "quiz": QUIZ}
     arguments: dict[str, Any] = {"methods": {"given": shed_hf.Given(range(8, 17))}, "sizes": [4], "seeds": 2}
     arguments |= {"models": {"tiny": str(model)}, "eval_dataset": DEV, "embedder": "lexical", "test_dataset": tests}
     return shed_hf.compare(Dataset.from_list(ROWS), **(arguments | changes))
@@ -50,8 +51,11 @@ def test_tasks_have_the_figures_of_their_items_and_share_tunings(table: shed_hf.
 
 def test_items_that_repeat_rows_or_evaluation_items_are_left_out_and_counted(table: shed_hf.Comparison) -> None:
     dropped = table.recipe["models"]["tiny"]["tasks"]["talk"]["dropped"]
-    assert dropped == {"repeating rows of the pool or evaluation items": 3, "too long for the model": 0}
-    assert "note: talk: test items left out: 3 repeating rows of the pool or evaluation items" in str(table)
+    assert dropped == {
+        "repeating rows of the pool or evaluation items": 3, "repeating an earlier test item": 1,
+        "too long for the model": 0,
+    }  # fmt: skip
+    assert "note: talk: test items left out: 3 repeating rows of the pool or evaluation items, 1 rep" in str(table)
 
 
 def test_the_untuned_model_is_what_the_objectives_say_of_it(table: shed_hf.Comparison, tiny_model: Path) -> None:
@@ -131,6 +135,15 @@ def test_a_model_that_cannot_be_shown_the_rows_is_refused_before_another_is_tune
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "only items that are seen": ({"test_dataset": ROWS[:3]}, "repeat rows of the pool or evaluation items"),
     "no task": ({"test_dataset": {}}, "has no task"),
+    "a part of test items that is none": (
+        {"test_dataset": TALK, "test_columns": {"instruktion": "output"}}, "test_columns={'instruktion': …} names no",
+    ),
+    "a column that test items lack": (
+        {"test_columns": {"quiz": {"question": "asked"}}}, "test_columns={'question': 'asked'}: test_dataset['quiz",
+    ),
+    "columns of a task that is not there": (
+        {"test_columns": {"quizz": {"question": "asked"}}}, "test_columns= names the task 'quizz'",
+    ),
     "an unknown objective": ({"test_objective": "best"}, "objective='best' is unknown"),
     "groups that test items are not in": (
         {"objective": shed_hf.WorstGroup("kind"), "test_dataset": TALK}, "test_dataset has no column 'kind'",

@@ -13,12 +13,12 @@ from datasets import Dataset
 
 from shed_hf import (
     QOCS,
+    Extrapolated,
     Features,
     InputError,
     KMeans,
     Permutation,
     Race,
-    Retrieval,
     ShedConfig,
     Tolerance,
     curate,
@@ -68,7 +68,7 @@ def test_every_keyword_has_a_type_and_is_documented() -> None:
 
 
 def test_a_request_has_the_same_fields() -> None:
-    own = {"utility", "tuning", "written", "lines"}
+    own = {"utility", "tuning", "written", "lines", "rows"}
     assert {field.name for field in dataclasses.fields(Request)} - own == NAMES - TUNING_NAMES - {
         "n_clusters", "n_coalitions",
     }  # fmt: skip
@@ -120,6 +120,7 @@ def test_a_value_of_another_kind_is_named(name: str) -> None:
         ({"columns": ["instruction=a=b", "images="]}, {"instruction": "a=b", "images": None}),
         ({"constraints": ["a=b=0:random"]}, {"a=b": "0.0:random"}), ({"constraints": {"s": "1e-2"}}, {"s": 0.01}),
         ({"sampler": {"name": "QOCS", "most": 0.5}}, {"name": "QOCS", "most": 0.5}), ({"seed": "3"}, 3),
+        ({"seed": 2**64}, 2**64), ({"seed": str(2**63)}, 2**63),
         ({"sft_config": ["adam_beta2=0.95", "optim_args=a"]}, {"adam_beta2": 0.95, "optim_args": "a"}),
         ({"dataset": {"path": "me/x", "split": "train", "name": None}}, {"path": "me/x", "split": "train"}),
         ({"lora_target_modules": ["q_proj", "v_proj"]}, ("q_proj", "v_proj")),
@@ -138,7 +139,7 @@ def test_a_value_has_one_form_however_it_is_written(given: dict[str, Any], kept:
         ("features", Features(("loss",)), None), ("clusterer", KMeans(4), None), ("ledger", Path("x"), "x"),
         ("method", Race(["dsir", QOCS(most=0.5)], level=0.9), None), ("dataset", Path("x.jsonl"), "x.jsonl"),
         ("constraints", {"a": Tolerance(0.1)}, {"a": "0.1:untuned"}), ("size", np.int64(5), 5),
-        ("seed", np.int64(3), 3), ("learning_rate", np.float32(0.5), 0.5),
+        ("seed", np.int64(3), 3), ("seed", 2**64, 2**64), ("learning_rate", np.float32(0.5), 0.5),
     ],
 )  # fmt: skip
 def test_parts_of_the_package_paths_and_numbers_are_written(name: str, passed: Any, written: Any) -> None:
@@ -190,8 +191,8 @@ def test_help_says_what_chooses_among_more_rows_than_a_model_reads_unasked(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = SETTINGS_BY_NAME["sampler"].help
-    assert f"of more than {MOST_ROWS:,} rows, and without a model, qocs (without a game retrieval)" in told
-    monkeypatch.setattr("shed_hf.curation.usual_sampler.MOST_ROWS", 23)
+    assert f"of more than {MOST_ROWS:,} rows extrapolated, or qocs; without a model qocs, without" in told
+    monkeypatch.setattr("shed_hf.sampling.row_ranking.MOST_ROWS", 23)
     rows, items = Dataset.from_list(make_rows(24)), Dataset.from_list(make_rows(6, seed=9))
     curated = curate(rows, 6, eval_dataset=items, model=str(tiny_model), embedder="lexical", estimator=None)
-    assert curated.recipe["sampler"] == to_recipe_entry(Retrieval())
+    assert curated.recipe["sampler"] == to_recipe_entry(Extrapolated())

@@ -137,7 +137,7 @@ def test_what_is_wrong_names_the_right_argument(given: dict[str, Any], kind: typ
     [
         ("sampler: {name: QOCS, most: 4}", r"sampler\.most=4 is not a share"),
         ("method: {name: Race, budget: x}", r"method\.budget='x' is not a whole number"),
-        ("method: {name: Race, candidates: [nope]}", r"method: sampler='nope' is unknown"),
+        ("method: {name: Race, candidates: [nope]}", r"method\.candidates='nope' is unknown"),
         ("method: {name: Sprint}", "method is {'name': 'Sprint'}; as a mapping it has the name Race"),
         ("estimator: {name: LeastSquares, n_coalitions: x}", r"estimator\.n_coalitions='x' is not a whole number"),
         ("estimator: {name: Exakt}", r"estimator\.name='Exakt' is unknown; did you mean '[eE]xact'\? pass one of"),

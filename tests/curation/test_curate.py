@@ -12,7 +12,7 @@ from datasets import Dataset
 from shed_hf import CuratedDataset, InputError
 from shed_hf.clustering.clusterers import HDBSCAN, KMeans
 from shed_hf.estimators import Permutation
-from shed_hf.sampling.samplers import resolve_size
+from shed_hf.sampling.sizes import resolve_size
 from tests.helpers.curations import WORTH, ByTopic, _assert_equal, curated_of
 from tests.helpers.rows import TOPICS, make_rows
 

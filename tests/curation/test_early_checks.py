@@ -1,11 +1,13 @@
 """What arguments and the number of rows rule out is refused before anything is loaded, embedded or measured."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from datasets import Dataset
 
 from shed_hf import Agglomerative, FineTune, HubError, InputError, KMeans, LedgerError, curate, plan
+from shed_hf.curation.rows_read import RowsRead
 from shed_hf.embedding.encoders import SentenceTransformerEncoder
 from tests.helpers.rows import make_rows
 
@@ -41,6 +43,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"size": 41}, "size=41 is not in 1 … 40"),
     ({"size": 0}, "size=0 is not in 1 … 40"),
     ({"embedder": "Lexcal"}, "embedder='Lexcal' is unknown; did you mean 'lexical'?"),
+    ({"embedder": "x" * 5000}, "can't be looked for on this machine (File name too long)"),
+    ({"model": "./" + "x" * 300}, "can't be looked for on this machine (File name too long)"),
     ({"objective": "los"}, "objective='los' is unknown; did you mean 'loss'?"),
     ({"objective": "worst_group"}, "objective='worst_group' is unknown; did you mean 'worst-group'?"),
     ({"estimator": "least_squares"}, "estimator='least_squares' is unknown; did you mean 'least-squares'?"),
@@ -97,3 +101,15 @@ def test_models_that_can_be_had_from_nowhere_are_refused_before_anything_is_load
         curate(POOL, 4, eval_dataset=ITEMS, embedder="me/none", model="small")
     with pytest.raises(HubError, match=r"model='me/none' is not in the Hub's cache.*\"small\""):
         curate(POOL, 4, eval_dataset=ITEMS, embedder="lexical", model="me/none")
+
+
+@pytest.mark.parametrize("as_a", [str, Path, lambda path: {"path": str(path)}])
+@pytest.mark.parametrize("name", ["eval_dataset", "test_dataset"])
+@pytest.mark.parametrize(("file", "told"), [("none.jsonl", "is empty; mend"), ("gone.csv", "does not exist")])
+def test_items_of_a_file_that_is_empty_or_gone_are_refused_before_the_dataset_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_a: Any, name: str, file: str, told: str
+) -> None:
+    (tmp_path / "none.jsonl").touch()
+    monkeypatch.setattr(RowsRead, "of", lambda *_: pytest.fail("the dataset was read"))
+    with pytest.raises(InputError, match=told):
+        curate(make_rows(40), 5, embedder="lexical", **{name: as_a(tmp_path / file)})

@@ -1,5 +1,6 @@
 """Rows by a signal that the model gives of a sample of them, through `curate`."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from shed_hf import CuratedDataset, Extrapolated, FineTune, InputError, curate
+from shed_hf import CuratedDataset, Extrapolated, FineTune, InputError, Race, curate
 from shed_hf.results.summary import summary
-from shed_hf.sampling.extrapolation import rank_correlation
+from shed_hf.sampling.extrapolation import Extrapolation, rank_correlation
+from shed_hf.sampling.registry import sampler_from
 from tests.helpers.curations import curated_of
+from tests.helpers.races import raced
 from tests.helpers.rows import make_rows
 
 POOL = Dataset.from_list(make_rows(150))
@@ -56,10 +59,61 @@ def test_it_is_read_back_and_gives_other_sizes(curated: CuratedDataset, tmp_path
     assert "learned_signal" not in again.resample(10, "random").recipe
 
 
+def test_of_more_rows_than_are_put_in_order_any_number_can_be_had_later(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("shed_hf.sampling.extrapolated.MOST_ORDERED", 30)
+    chosen(tiny_model, Extrapolated(sample=60)).save_to_disk(tmp_path / "kept", pages=False)
+    again = CuratedDataset.load_from_disk(tmp_path / "kept", POOL)
+    sizes = [10, 20, 40, len(again.pool_rows)]
+    rows = [again.resample(size).rows.tolist() for size in sizes]
+    assert [len(set(each)) for each in rows] == sizes
+    assert all(larger[: len(each)] == each for each, larger in itertools.pairwise(rows))
+
+
 def test_new_rows_are_chosen_by_it_too(curated: CuratedDataset) -> None:
     grown = curated.update(Dataset.from_list(make_rows(40, seed=5)), size=25)
     assert grown.recipe["learned_signal"]["rows"] == len(grown.pool_rows) > len(curated.pool_rows)
     assert len(grown) == 25
+
+
+@pytest.mark.parametrize("signal", ["nearness", "credit"])
+def test_new_rows_are_chosen_by_embeddings_where_nothing_is_learned(
+    signal: Any, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = chosen(tiny_model, Extrapolated(signal, 60))
+    monkeypatch.setattr(Extrapolation, "usable", False)
+    grown = before.update(Dataset.from_list(make_rows(40, seed=5)), size=25)
+    assert "so rows were chosen by their embeddings' nearness" in grown.recipe["selection_notes"][0]
+    assert grown.merits["value"] == grown.merits["nearness"]  # a cosine with the items, of every row
+    assert len(grown.resample(30).rows) == 30
+
+
+@pytest.mark.parametrize(("most", "by_model"), [(160, "rds"), (159, "extrapolated")])
+def test_in_a_race_among_rows_of_a_large_pool_it_stands_for_what_the_model_says_of_all(
+    most: int, by_model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shed_hf.sampling.row_ranking.MOST_ROWS", most)
+    race = raced().race
+    assert race is not None and set(race.left_out) == {by_model, "credit-coverage", "ifd"}
+    assert "this utility has no model" in race.left_out[by_model]
+    named = Race().named(sampler_from("rds"), large=most == 159)  # a sampler that is asked for takes part anyway
+    assert set(named) >= {"rds", by_model, "credit-coverage", "retrieval"}
+    assert ("extrapolated" in named) == (by_model == "extrapolated")
+
+
+def test_it_races_with_a_matrix_of_embeddings_that_has_no_lines_for_items(tiny_model: Path) -> None:
+    matrix, items = np.random.default_rng(0).normal(size=(len(POOL), 4)), Dataset.from_list(make_rows(16, seed=99))
+    race = chosen(
+        tiny_model,
+        "longest",
+        embedder=matrix,
+        eval_dataset=items,
+        merit=None,
+        method=Race(["extrapolated", "longest", "retrieval"], budget=9),
+    ).race
+    assert race is not None and {candidate.name for candidate in race.candidates} == {"extrapolated", "longest"}
+    assert "a matrix without lines for them" in race.left_out["retrieval"]
 
 
 def test_credits_are_learned_too(tiny_model: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_plan_needs_no_size_and_says_nothing_of_tokens_where_the_utility_canno
     planned = plan(POOL, **arguments())
     assert (planned.tokens, planned.flops, dict(planned.reliability)) == (0, 0.0, {})
     assert planned.memory_bytes > 2**20
-    assert (planned.fine_tunings, planned.measured_now) == (COALITIONS + 1 + HALVES, 3)  # v(N); v(∅) and two small
+    assert (planned.fine_tunings, planned.measured_now) == (COALITIONS + 1 + HALVES, 2)  # v(N); two small
 
 
 # ---- the time
@@ -139,14 +139,25 @@ def test_what_the_plan_measured_is_kept_and_told(tmp_path: Path) -> None:
     first = plan(POOL, 30, ledger=path, **arguments())
     sizes = [len(entry.blocks[0]) for entry in read_ledger(path)]
     assert sizes == [0, 18, 30]  # at least 16 rows, and all where there are no 64
-    assert (first.in_ledger, first.measured_now) == (0, 3)
+    assert (first.in_ledger, first.measured_now) == (0, 2)  # v(∅) is no tuning
     content = path.read_bytes()
     again = plan(POOL, 30, ledger=path, **arguments())
     assert path.read_bytes() == content
-    assert (again.in_ledger, again.measured_now) == (3, 0)
-    assert "; 3 measured now, for this plan" in str(first) and ", 3 in the ledger already" in str(again)
-    told = {"in_ledger": 0, "measured_now": 3, "memory_bytes": first.memory_bytes, "seconds": 0}
+    assert (again.in_ledger, again.measured_now) == (2, 0)
+    assert "; 2 measured now, for this plan" in str(first) and ", 2 in the ledger already" in str(again)
+    told = {"in_ledger": 0, "measured_now": 2, "memory_bytes": first.memory_bytes, "seconds": 0}
     assert replace(again, **told) == replace(first, seconds=0)
+
+
+def test_a_plan_counts_as_the_run_does(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
+    given = arguments(ledger=tmp_path / "run.ledger", estimator="exact", clusterer=np.arange(120) % 4)
+    first, curated, again = plan(POOL, 30, **given), curate(POOL, 30, **given), plan(POOL, 30, **given)
+    bill = curated.recipe["bill"]
+    assert f"; {first.measured_now} measured already" in caplog.text
+    assert first.measured_now == bill["all_fine_tunings"] - bill["fine_tunings"]
+    assert first.in_ledger == again.measured_now == 0
+    assert again.in_ledger == bill["all_fine_tunings"] == bill["outcomes"] - 1 <= again.fine_tunings
 
 
 def test_the_run_uses_what_a_pilot_measured(tmp_path: Path) -> None:

@@ -107,6 +107,24 @@ def test_the_best_candidate_is_kept_with_the_rows_that_it_would_choose_alone() -
     assert curated.recipe["sampler"] == alone.recipe["sampler"]
 
 
+@pytest.mark.parametrize("n_items", [20, 30])
+def test_of_fewer_items_than_a_verdict_takes_none_says_better(n_items: int) -> None:
+    arguments = {"eval_dataset": ITEMS.select(range(n_items)), "utility": OnHalf(range(n_items))}
+    made = raced(method=Race(["longest", "qocs"], budget=40), **arguments)
+    race = race_of(made)
+    assert (race.kept, race.evidence.n_items) == ("qocs", n_items // 2)
+    for told in (str(race), str(made), page(made, "me/raced", [])):
+        assert f" on the {n_items // 2} items that it was chosen by" in told
+        assert "better than random rows by" not in told
+
+
+@pytest.mark.parametrize(("deciding", "word"), [(None, "better than"), (16, "better than"), (15, "ahead of")])
+def test_better_is_said_by_the_items_that_the_lowest_group_has(deciding: int | None, word: str) -> None:
+    race = race_of(usual())
+    race = replace(race, evidence=replace(race.evidence, n_deciding=deciding))
+    assert race.reason.startswith(f"{word} random rows by")
+
+
 def test_means_and_verdicts_are_those_of_the_outcomes_in_the_ledger() -> None:
     curated, race = usual(), race_of(usual())
     ranking, judging = halves(race)
@@ -134,6 +152,16 @@ def test_the_other_half_of_the_items_has_no_say() -> None:
     assert (race_of(blind).candidates, race_of(blind).random) == (race_of(usual()).candidates, race_of(usual()).random)
     np.testing.assert_array_equal(blind.estimate.values, usual().estimate.values)
     assert race_of(blind).verdict != race_of(usual()).verdict  # which is what they are for
+
+
+def test_an_item_that_is_given_twice_does_not_both_choose_and_judge() -> None:
+    items = [ITEMS[place % 20] for place in range(N_ITEMS)]
+    race = race_of(raced(eval_dataset=Dataset.from_list(items)))
+    assert race.verdict.n_items == 10
+    assert len(race.ranked_by) == 20 and {place % 20 for place in race.ranked_by} == set(race.ranked_by[:10])
+    assert "on 10 items that had no say" in str(race)
+    with pytest.raises(shed_hf.InputError, match="there are 15 items"):
+        raced(eval_dataset=Dataset.from_list([ITEMS[place % 15] for place in range(N_ITEMS)]))
 
 
 def test_where_no_row_is_better_than_another_random_rows_are_kept_and_that_is_said() -> None:

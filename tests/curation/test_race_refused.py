@@ -70,7 +70,7 @@ def test_what_cannot_be_raced_is_refused_with_what_to_do(changes: dict[str, Any]
         ({"candidates": {"a": "qocs"}}, "is no list of samplers"),
         ({"candidates": []}, "names none but random rows"),
         ({"candidates": [Random()]}, "names none but random rows"),
-        ({"candidates": ["longest", "nearest"]}, "sampler='nearest' is unknown"),
+        ({"candidates": ["longest", "nearest"]}, "candidates='nearest' is unknown"),
         ({"candidates": ["longest", Full()]}, r"Full\(\) takes all rows"),
         ({"budget": 0}, "budget=0 is not a whole number"),
         ({"budget": True}, "budget=True is not a whole number"),

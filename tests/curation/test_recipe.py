@@ -1,6 +1,7 @@
 """What a curation is said to have cost: runs and tokens counted from the ledger."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from datasets import Dataset
 from shed_hf.curation.recipe import bill_of
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger
+from shed_hf.results.cost import choosing_seconds
 from tests.helpers.curations import ByTopic, curated_of
 from tests.helpers.games import Training
 from tests.helpers.rows import make_rows
@@ -64,6 +66,20 @@ def test_a_resumed_ledger_bills_all_runs_and_only_what_was_asked_for() -> None:
     other = Game(PLAYERS, Training(), ledger)
     other(ALL[:3])
     assert (bill_of(other, 0.0)["fine_tunings"], bill_of(other, 0.0)["all_fine_tunings"]) == (0, 2)
+
+
+def test_a_resumed_ledger_bills_the_seconds_of_earlier_runs_apart() -> None:
+    ledger = Ledger()
+    before = Game(PLAYERS, Training(), ledger)
+    before(ALL[:6])
+    ledger = Ledger.of({}, [replace(entry, seconds=10.0) for entry in ledger])
+    resumed = Game(PLAYERS, Training(), ledger)
+    resumed(ALL[2:])
+    bill = bill_of(resumed, 5.0)
+    assert bill_of(before, 5.0)["earlier_seconds"] == 0
+    assert bill["earlier_seconds"] == 40
+    assert choosing_seconds(bill) == 45
+    assert bill_of(resumed, 5.0, race=Game(PLAYERS, Training(), ledger))["earlier_seconds"] == 40
 
 
 def test_an_interrupted_walk_that_was_resumed_is_billed_once() -> None:

@@ -21,6 +21,7 @@ from shed_hf import (
     InputError,
     Longest,
     Retrieval,
+    curate,
 )
 from shed_hf.data.pool import read_pool
 from shed_hf.sampling.coverage import facility_location, round_robin
@@ -289,3 +290,20 @@ def test_the_card_names_what_chose_and_its_paper() -> None:
     assert "arXiv 2302.03169" in choice_in_words(selected("dsir").recipe)
     assert "row by row" in choice_in_words(selected(Given([4, 9]), "auto").recipe)
     assert Longest().paper in choice_in_words(selected("longest").recipe)
+
+
+@pytest.mark.parametrize(("n_long", "says"), [(0, None), (1, "of 1 of 41 rows no"), (3, "of 3 of 43 rows no")])
+def test_rows_whose_prompt_leaves_no_token_of_the_answer_are_told_of(
+    tiny_model: Path, n_long: int, says: str | None
+) -> None:
+    rows = make_rows(40)
+    long = [{**rows[n], "instruction": "the dog and the cat " * 40, "output": f"{n} " * 400} for n in range(n_long)]
+    few = {"estimator": None, "clusterer": "topic", "embedder": "lexical", "eval_dataset": COOKING}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = curate(
+            Dataset.from_list([*rows, *long]), 8, sampler="longest", model=str(tiny_model), max_length=100, **few
+        )
+    told = [str(warning.message) for warning in caught if "no token is learned" in str(warning.message)]
+    assert [says in line and "raise max_length=" in line for line in told] == ([] if says is None else [True])
+    assert found.rows.max() < 40

@@ -43,6 +43,47 @@ def test_rows_are_valued_unless_something_is_asked_of_clusters(
     assert curated_by_model(tiny_model, **changes).recipe["sampler"]["name"] == name
 
 
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({}, "Extrapolated"), ({"objective": "contrast"}, "QOCS"), ({"merit": "loss"}, "QOCS")],
+    ids=["a likelihood", "candidates that are compared", "an order within clusters"],
+)
+def test_of_many_rows_a_sample_is_read_for_the_signal_of_all(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], name: str
+) -> None:
+    monkeypatch.setattr("shed_hf.sampling.row_ranking.MOST_ROWS", 23)
+    assert curated_by_model(tiny_model, **changes).recipe["sampler"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("row", "changes"),
+    [
+        (ITEMS[0], {}),
+        ({**ROWS[0], "output": None}, {"drop_invalid": True}),
+    ],
+    ids=["it repeats an item", "it can't be read"],
+)
+@pytest.mark.parametrize("taking_part", [23, 24])
+def test_a_row_that_takes_no_part_makes_no_pool_large(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, row: dict[str, Any], changes: dict[str, Any], taking_part: int
+) -> None:
+    monkeypatch.setattr("shed_hf.sampling.row_ranking.MOST_ROWS", 23)
+    rows = [*make_rows(taking_part), row]
+    given = {"eval_dataset": ITEMS, "model": str(tiny_model), "embedder": "lexical", "estimator": None}
+    curated = curate(Dataset.from_list(rows), 6, clusterer=np.arange(len(rows)) % 3, **(given | changes))
+    assert len(curated.pool_rows) == taking_part
+    assert curated.recipe["sampler"]["name"] == ("Retrieval" if taking_part == 23 else "Extrapolated")
+
+
+def test_the_plan_tells_of_the_sample_that_is_read(tiny_model: Path) -> None:
+    pool, arguments = Dataset.from_list(make_rows(80)), {"model": str(tiny_model), "embedder": "lexical"}
+    settings: dict[str, Any] = {"eval_dataset": Dataset.from_list(ITEMS), "clusterer": np.arange(80) % 3, "budget": 8}
+    found = shed_hf.plan(pool, 6, sampler=shed_hf.Extrapolated(sample=50), **settings, **arguments)
+    assert found.rows_read == 50
+    assert "rows trained, 50 read, " in str(found)
+    assert " read" not in str(shed_hf.plan(pool, 6, sampler="random", merit=None, **settings, **arguments))
+
+
 def test_without_a_game_credit_chooses_and_without_credit_nearness() -> None:
     rows = Dataset.from_list(ROWS)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shed_hf.data.content import content_digest, key_of, keys_of, normalised, quoted, quoted_all
+from shed_hf.data.content import content_digest, key_of, normalised, quoted
 from shed_hf.data.examples import Example, Turn
 
 SIGNS = "aZ 'ß\"\\\n\t\r\x00\x1c\x7f\x85\xa0éİ\u2003\u2028\u200b\ud800😀"
@@ -41,17 +41,6 @@ def test_keys_are_of_texts_with_case_and_blanks_folded(text: str) -> None:
     folded = re.sub(r"\s+", " ", text).strip().casefold()
     assert normalised(text) == folded
     assert key_of(text) == blake(folded)
-
-
-@many
-@given(several=st.lists(texts, max_size=6))
-@example([])
-@example([""])
-@example(["", " ", "A\x01b", "\x01"])
-@example(["É \xa0a", " plain  one ", "😀\x01", "", "it's"])
-def test_texts_together_are_quoted_and_folded_as_each_by_itself(several: list[str]) -> None:
-    assert quoted_all(several) == [repr(text) for text in several]
-    assert keys_of(several) == [key_of(text) for text in several]
 
 
 def test_every_sign_is_folded_between_others() -> None:

@@ -7,7 +7,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, List, Value
 
 from shed_hf.data.formats import RowFormat
-from shed_hf.data.multiple_choice import choices_of, find_parts
+from shed_hf.data.multiple_choice import choices_of, find_parts, number_of
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
 
@@ -154,6 +154,15 @@ def test_unreadable_answers_have_no_say() -> None:
         answers(rows)
 
 
+@pytest.mark.parametrize("blank", [" ", "\x1c", "\u2003", "\x85\n"])
+def test_numbers_stand_between_blanks_of_any_kind(blank: str) -> None:
+    rows = [{"question": "?", "choices": ["cat", "dog", "cow"], "answer": f"{blank}{n}{blank}"} for n in (3, 1)]
+    assert [example.completion for example in read_pool(Dataset.from_list(rows), None).examples([0, 1])] == [
+        "cow",
+        "cat",
+    ]
+
+
 def test_labels_of_the_row_come_before_counting() -> None:
     labelled = {"text": COLOURS, "label": ["1", "2", "3", "4"]}
     assert answers(quiz("1", "2", choices=labelled)) == ["red", "blue"]
@@ -232,3 +241,26 @@ def test_the_error_about_columns_proposes_columns_that_fit(row: dict[str, Any], 
 def test_nothing_is_proposed_where_nothing_is_text() -> None:
     with pytest.raises(InputError, match="no column holds text or messages"):
         read_pool(Dataset.from_list([{"id": 1}]))
+
+
+@pytest.mark.parametrize("n_digits", [19, 4300, 4301, 20_000])
+@pytest.mark.parametrize("column", ["answer", "label"])
+def test_a_number_of_very_many_digits_is_no_answer(n_digits: int, column: str) -> None:
+    rows = quiz("0", "7" * n_digits, "2", column=column)
+    with pytest.raises(InputError, match=r"row 1\b.*'7777.*"):
+        answers(rows)
+    assert answers(rows, {"answer_from_0": column}, drop=True) == ["red", "green"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [("0", 0), ("007", 7), ("0" * 5000, 0), ("0" * 5000 + "12", 12), (f" {10**17} ", 10**17), (f"{10**18}", None),
+     ("1" * 4301, None), ("-1", None), ("", None), ("²", None), (2.0, 2), (1e300, int(1e300)), (float("inf"), None)],
+)  # fmt: skip
+def test_the_number_that_an_answer_is(answer: Any, number: int | None) -> None:
+    assert number_of(answer) == number
+
+
+def test_a_very_long_number_is_an_answer_where_it_is_a_choice() -> None:
+    long = "7" * 5000
+    assert answers(quiz("red", long, choices=["red", long])) == ["red", long]

@@ -7,6 +7,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 from datasets import Dataset, DatasetDict
 from hypothesis import given, settings
@@ -99,6 +100,28 @@ def test_keys_fold_case_and_blanks_and_digests_do_not() -> None:
     pool = read_pool(Dataset.from_dict({"text": ["The  cat\n", "the CAT", "the cats"]}))
     assert pool.keys[0].tobytes() == pool.keys[1].tobytes() != pool.keys[2].tobytes()
     assert len(np.unique(pool.digests, axis=0)) == 3
+
+
+@pytest.mark.parametrize("place", [0, 60])
+def test_bytes_that_are_no_text_are_refused(place: int) -> None:
+    cells = [b"caf\xe9" if number == place else b"plain" for number in range(80)]
+    column = pa.array(cells, pa.binary())
+    texts = pa.StringArray.from_buffers(80, *column.buffers()[1:])
+    with pytest.raises(
+        InputError, match=r"^dataset holds a text that is not in UTF-8 \(.*0xe9.*\); write its files anew$"
+    ):
+        read_pool(Dataset(pa.table({"text": texts})))
+
+
+@pytest.mark.parametrize("kind", [pa.string_view(), pa.dictionary(pa.int8(), pa.string()), pa.large_string()], ids=str)
+def test_how_arrow_stores_texts_does_not_matter(kind: pa.DataType) -> None:
+    cells = {"instruction": ["Ask", "it's\n", "é"], "output": ["a", "b", "c"]}
+    stored = {
+        name: pa.chunked_array([pa.array(texts[:1]), pa.array(texts[1:])]).cast(kind) for name, texts in cells.items()
+    }
+    pool, plain = read_pool(Dataset(pa.table(stored))), read_pool(Dataset.from_dict(cells))
+    assert pool.digest == plain.digest
+    assert np.array_equal(pool.keys, plain.keys)
 
 
 def test_columns_that_are_not_read_are_never_decoded() -> None:

@@ -1,21 +1,28 @@
 """Parquet files that hold one dataset together: their order, and those that are broken or have other columns."""
 
+import errno
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import datasets
+import httpx2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value
+from datasets import ClassLabel, Dataset, Features, Value, load_dataset
+from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 import shed_hf
+from shed_hf.data import file_checks, shards
 from shed_hf.data.loading import load, load_source
 from shed_hf.data.provenance import source_of
-from shed_hf.data.shards import natural
-from shed_hf.errors import InputError
+from shed_hf.data.shards import READERS, natural
+from shed_hf.errors import InputError, ShedError
 from tests.helpers.cards import card_of
 from tests.helpers.loopback_hub import LoopbackHub
 from tests.helpers.rows import make_rows
@@ -62,8 +69,26 @@ def test_shards_are_read_in_the_natural_order_of_their_names(folder: Path, name:
 
 def test_a_pattern_takes_the_shards_that_it_names(folder: Path) -> None:
     assert shards_of(load_source(f"{folder}/part-1*.parquet")) == [1, 10, 11]
-    with pytest.raises(InputError, match="nothing-"):
-        load_source(f"{folder}/nothing-*.parquet")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("nothing-*.parquet", "names no file"),
+        ("*.csv", "names no file"),
+        ("part-*", "does not end in"),
+        ("*", "not end"),
+    ],
+)
+def test_a_pattern_of_nothing_is_refused(folder: Path, pattern: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        load_source(f"{folder}/{pattern}")
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/x.parquet", "https://example.com/x.jsonl", "file:///tmp/x.csv"])
+def test_addresses_that_are_not_of_the_hub_are_refused_as_such(address: str) -> None:
+    with pytest.raises(InputError, match="an address that is not read"):
+        load_source(address)
 
 
 def test_splits_are_told_by_the_names_of_files_as_ever(tmp_path: Path) -> None:
@@ -169,6 +194,196 @@ def test_what_was_left_out_is_told_and_the_rest_is_found_again(tmp_path: Path) -
         assert again.resample(4, source=pool).rows.tolist() == curated.resample(4).rows.tolist()
 
 
+def lines(folder: Path, name: str, *rows: object) -> None:
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / name).write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
+
+
+BAD_TEXT: dict[str, tuple[str, tuple[object, ...], str]] = {
+    "a broken line of JSON": ("jsonl", ({"text": "1a"}, "{broken"), r"cannot be read: line 2 is not JSON \(.+\)"),
+    "JSON of other columns": ("jsonl", ({"words": "1a"},), "lacks the column 'text' and has a column 'words'"),
+    "CSV of other columns": ("csv", ("words,n", "1a,1"), "lacks the column 'text' and has a column 'words'"),
+    "an empty file of CSV": ("csv", (), "is empty"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TEXT)
+def test_a_file_of_text_that_cannot_be_used_is_named_or_left_out(tmp_path: Path, name: str) -> None:
+    ending, bad, problem = BAD_TEXT[name]
+    head: tuple[object, ...] = ("text",) if ending == "csv" else ()
+    for number in (2, 10):
+        good = [f"{number}a", f"{number}b"]
+        lines(tmp_path, f"p{number}.{ending}", *head, *(good if head else [{"text": text} for text in good]))
+    lines(tmp_path, f"p3.{ending}", *bad)
+    with pytest.raises(InputError, match=rf"^1 of the 3 files of items .*: p3\.{ending} {problem}"):
+        load_source(tmp_path, name="items")
+    with pytest.warns(UserWarning, match=rf"p3\.{ending} {problem}"):
+        found = load(tmp_path, drop_invalid=True)
+    assert shards_of(found.dataset) == [2, 10]
+    assert len(found.unread) == 1 and found.unread[0].startswith(f"p3.{ending} ")
+
+
+def reset_by_peer() -> Exception:
+    return ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+
+PASSING: dict[str, Callable[[], Exception]] = {
+    "a full disk": lambda: OSError(errno.ENOSPC, "No space left on device"),
+    "a broken disk": lambda: OSError(errno.EIO, "Input/output error"),
+    "no right to read": lambda: PermissionError(errno.EACCES, "Permission denied"),
+    "too little memory": lambda: MemoryError("out of memory"),
+    "Arrow's too little memory": lambda: pa.ArrowMemoryError("malloc of size 64 failed"),
+    "a connection that ended": reset_by_peer,
+    "a connection that ended, without a number": lambda: ConnectionError("the other side went away"),
+    "no answer": lambda: httpx2.ReadTimeout("timed out"),
+    "a busy Hub": lambda: HfHubHTTPError(
+        "503", response=httpx2.Response(503, request=httpx2.Request("GET", "http://x"))
+    ),
+    "another error around it": lambda: ValueError("no table"),
+}
+
+
+def raised(name: str) -> Exception:
+    error = PASSING[name]()
+    if name == "another error around it":
+        error.__cause__ = reset_by_peer()
+    return error
+
+
+@pytest.mark.parametrize("name", PASSING)
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_what_may_pass_is_no_broken_file(
+    tmp_path: Path, name: str, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three files one is broken, so that all are looked at; another fails once, while that is done."""
+    folder = tmp_path / "pool"
+    for number in (1, 2, 10):
+        if ending == "jsonl":
+            lines(folder, f"{number}.jsonl", {"text": f"{number}a"}, "{broken" if number == 2 else {"text": "x"})
+        else:
+            put(folder, f"{number}.parquet", text=[f"{number}a", "x"])
+    failing, look = [f"10.{ending}"], file_checks._common if ending == "jsonl" else file_checks._opened
+
+    def once(given: Any) -> Any:
+        if failing and (ending == "jsonl" or str(given).endswith(failing[0])):
+            failing.clear()
+            raise raised(name)
+        return look(given)
+
+    monkeypatch.setattr(file_checks, look.__name__, once)
+    with pytest.raises(ShedError) as told:
+        load(folder, drop_invalid=True)
+    assert "can't be used" not in str(told.value)
+    monkeypatch.undo()
+    if ending == "jsonl":
+        with pytest.warns(UserWarning, match=r"2\.jsonl cannot be read: line 2"):
+            assert load(folder, drop_invalid=True).dataset["text"] == ["1a", "x", "10a", "x"]
+    else:
+        assert len(load(folder, drop_invalid=True).dataset) == 6
+
+
+@pytest.mark.parametrize("drop_invalid", [False, True])
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_a_full_disk_is_told_as_such_and_no_file_is_looked_at(
+    tmp_path: Path, ending: str, drop_invalid: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        rows = Dataset.from_dict({"text": [f"{number}a"]})
+        (tmp_path / "pool").mkdir(exist_ok=True)
+        {"jsonl": rows.to_json, "csv": rows.to_csv, "parquet": rows.to_parquet}[ending](
+            tmp_path / "pool" / f"{number}.{ending}"
+        )
+
+    def full(*_: Any, **__: Any) -> None:
+        raise DatasetGenerationError("An error occurred while generating the dataset") from PASSING["a full disk"]()
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("files are looked at")
+
+    monkeypatch.setattr("datasets.load_dataset", full)
+    monkeypatch.setattr(file_checks, "_common", refuse)
+    monkeypatch.setattr(shards, "why_rows_unreadable", refuse)
+    for place in (tmp_path / "pool", tmp_path / "pool" / f"1.{ending}"):
+        with pytest.raises(InputError, match=r"could not be loaded \(.*No space left on device\).*make room") as told:
+            load(place, drop_invalid=drop_invalid)
+        assert "mend" not in str(told.value)
+
+
+TEXTS: dict[str, str] = {
+    "lists.json": '[{"a": 1}, {"a": 2}]',
+    "cut.json": '[{"a": 1}, {"a": 2}',
+    "no objects.jsonl": "1\n2\n",
+    "other fields.jsonl": '{"a": 1}\n{"b": "x"}\n',
+    "ragged.csv": "a,b\n1,2,3,4\n5,6\n1,2,3,4,5,6\n",
+    "another type late.csv": "a\n" + "1\n" * 10_000 + "x\n",
+    "fractions late.csv": "a\n" + "1\n" * 10_000 + "1.5\n",
+    "another encoding.csv": "caf\xe9,b\n1,2\n",
+    "a head alone.csv": "a,b\n",
+    "blank.jsonl": "\n\n",
+    "empty.jsonl": "",
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_files_of_text_are_judged_as_loading_would_and_nothing_is_written(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(TEXTS[name], encoding="latin-1")
+    reader = READERS[path.suffix]
+    try:
+        expected: Any = load_dataset(
+            reader, data_files=str(path), split="train", cache_dir=str(tmp_path / "c")
+        ).features
+    except Exception:  # whatever it raises
+        expected = None
+    before = written()
+    found = file_checks.features_of_text(reader, str(path))
+    assert found == expected if expected is not None else isinstance(found, str)
+    assert written() == before
+
+
+def written() -> set[str]:
+    return {str(path) for path in Path(datasets.config.HF_DATASETS_CACHE).rglob("*.arrow")}
+
+
+def test_shards_without_rows_are_passed_over(folder: Path) -> None:
+    put(folder, "part-0.parquet", text=pa.array([], pa.string()))
+    put(folder, "part-5.parquet", other=pa.array([], pa.null()))
+    assert shards_of(load_source(folder)) == shards_of(load_source(f"{folder}/*.parquet")) == [*NUMBERS]
+    for path in folder.glob("part-*[1-9]*.parquet"):
+        path.unlink()
+    with pytest.raises(InputError, match="have 0 rows"):
+        load_source(folder)
+    with pytest.raises(InputError, match="has 0 rows"):
+        load_source(folder / "part-0.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("more.csv", True), ("deep/more.jsonl", True), ("train-2.parquet", True), ("_more.csv", False), ("a.txt", False),
+     (".cache/more.csv", False), ("dataset_infos.json", False)],
+)  # fmt: skip
+def test_files_that_would_be_passed_over_in_silence_are_named(
+    folder: Path, name: str, told: bool, recwarn: pytest.WarningsRecorder
+) -> None:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    if path.suffix == ".parquet":
+        put(folder, name, text=["2a", "2b"])
+    else:
+        path.write_text("{}" if path.suffix == ".json" else "text\nx\n")
+    load_source(folder)
+    said = [str(warning.message) for warning in recwarn if "not read" in str(warning.message)]
+    expected = "part-1.parquet" if path.suffix == ".parquet" else name
+    assert [expected in message for message in said] == [True] * told
+
+
+def test_which_files_are_rows_may_be_said_by_the_folder(folder: Path, recwarn: pytest.WarningsRecorder) -> None:
+    (folder / "more.csv").write_text("text\nx\n")
+    (folder / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: part-2.parquet\n---\n")
+    load_source(folder)
+    assert not [warning for warning in recwarn if "not read" in str(warning.message)]
+
+
 @pytest.fixture
 def on_hub(hub: LoopbackHub, alice: str, tmp_path: Path) -> str:
     """A repository with shards in folders."""
@@ -178,6 +393,9 @@ def on_hub(hub: LoopbackHub, alice: str, tmp_path: Path) -> str:
         put(tmp_path / "broken", "part-1.parquet", text=["1a", "1b"])
         put(tmp_path / "broken", "part-2.parquet", text=["2a", "2b"])
         cut(tmp_path / "broken" / "part-2.parquet")
+        for number in (2, 10):
+            lines(tmp_path / "lines", f"{number}.jsonl", {"text": f"{number}a"}, {"text": f"{number}b"})
+        lines(tmp_path / "lines", "3.jsonl", {"text": "3a"}, "{broken")
         HfApi().create_repo("alice/shards", repo_type="dataset")
         HfApi().upload_folder(repo_id="alice/shards", repo_type="dataset", folder_path=tmp_path)
     return "hf://datasets/alice/shards"
@@ -202,6 +420,8 @@ def test_a_broken_shard_of_the_hub_is_named_or_left_out(on_hub: str) -> None:
         load_source(f"{on_hub}/broken/*.parquet")
     with pytest.warns(UserWarning, match=r"part-2\.parquet is broken"):
         assert shards_of(load_source(f"{on_hub}/broken/*.parquet", drop_invalid=True)) == [1]
+    with pytest.warns(UserWarning, match=r"1 of the 3 files .*: 3\.jsonl is broken \(JSON parse error"):
+        assert shards_of(load_source(f"{on_hub}/lines/*.jsonl", drop_invalid=True)) == [2, 10]
 
 
 @pytest.mark.parametrize(

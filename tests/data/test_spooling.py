@@ -140,6 +140,14 @@ def test_a_full_disk_is_said_and_nothing_is_left_on_it(place: Path) -> None:
     assert [*place.iterdir()] == []
 
 
+def test_where_there_is_no_folder_for_its_rows_a_stream_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with pytest.raises(InputError, match=r"items is a stream, and there is no folder to keep its rows in \(.*TMPDIR"):
+        spool(stream_of([{"text": "a"}]), "items")
+
+
 def test_an_interrupted_stream_leaves_nothing(place: Path) -> None:
     def interrupted() -> Iterator[dict[str, Any]]:
         yield from [{"text": "a"}] * (BATCH + 1)

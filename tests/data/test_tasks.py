@@ -90,6 +90,22 @@ def test_what_makes_no_prompts_is_told(arguments: dict[str, Any], told: str) -> 
         shed_hf.mmlu([question(1), question(2, 0, "law")], **arguments)
 
 
+MANY = {"subject": "law", "question": "Which?", "choices": [str(number) for number in range(27)], "answer": 0}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (MANY, "'Which.' has 27 choices, and there are 26 letters"),
+        ({**question(1), "subject": None}, "row 1 of rows has None in the column 'subject'"),
+        ({**question(1), "subject": " "}, "row 1 of rows has ' ' in the column 'subject'"),
+    ],
+)
+def test_a_question_that_can_not_be_shown_as_mmlu_shows_it_is_told(row: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        shed_hf.mmlu([question(2), row])
+
+
 def test_arc_needs_as_many_examples_as_shots() -> None:
     with pytest.raises(InputError, match=r"shots=6, and examples has 5 rows; pass more of them"):
         shed_hf.arc([question(1)], shots=6, examples=DEV)

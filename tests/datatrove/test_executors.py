@@ -20,6 +20,7 @@ from datatrove.tools import launch_pickled_pipeline
 
 import shed_hf
 from shed_hf.datatrove import Keep, RowReader, RowWriter, Score, read_sample, shares_of
+from shed_hf.embedding.embedded import Embedded
 from shed_hf.errors import InputError
 from tests.helpers.curations import PLAIN, ByTopic
 from tests.helpers.full_disk import files_up_to
@@ -93,10 +94,12 @@ def test_a_disk_that_fills_stops_the_run_which_goes_on_when_there_is_room(pool: 
 
 @pytest.fixture
 def cheap_curate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A game that costs nothing, for examples."""
+    """A game that costs nothing, and for rows a merit that vectors tell of, for examples."""
     curate = shed_hf.curate
 
-    def cheap(dataset: Dataset, *of: object, **given: object) -> shed_hf.CuratedDataset:
+    def cheap(dataset: Dataset, *of: object, embedder: Embedded, **given: object) -> shed_hf.CuratedDataset:
+        assert given["sampler"] == "extrapolated"
+        given |= {"embedder": embedder, "merit": embedder.vectors[:, 0]}
         cheaper = {"clusterer": "topic", "estimator": "exact", "utility": ByTopic(dataset), "sampler": PLAIN}
         return curate(dataset, *of, **{**given, "model": None, "proxies_per_cluster": 1, **cheaper})
 
@@ -122,7 +125,9 @@ def test_the_guides_lines_keep_a_tenth(
     lines = lines.replace("tasks=64, workers=8", "tasks=3, workers=1")
     monkeypatch.chdir(tmp_path)
     exec(lines.replace("sentence-transformers/all-MiniLM-L6-v2", str(tiny_model)), {"shed_hf": shed_hf})
-    assert 1 <= len(in_order(tmp_path / "kept")) <= 30
+    kept = in_order(tmp_path / "kept")
+    assert 1 <= len(kept) <= 30
+    assert all(0 <= row["shed_rank"] <= 1 for row in kept)
 
 
 def command(folder: Path, name: str, line: str) -> None:
@@ -166,6 +171,7 @@ def test_the_example_for_slurm_submits_jobs_that_keep_a_tenth(
     assert "--gpus" not in slurm(work / "keep")
     kept = in_order(work / "kept")
     assert 1 <= len(kept) <= 30
+    assert all(0 <= row["shed_rank"] <= 1 for row in kept)
     assert [{name: row[name] for name in ROWS[0]} for row in kept] == [ROWS[row["n"]] for row in kept]
 
 

@@ -90,6 +90,21 @@ def test_rows_must_be_scored_before(pool: Path, step: Keep) -> None:
         run([RowReader(str(pool)), step])
 
 
+@pytest.mark.parametrize("rank", [0, 1, 120, -0.5, 7.0, "best", True, [0.1]], ids=str)
+def test_a_rank_that_is_not_by_score_is_refused(rank: Any) -> None:
+    documents = scored(3)
+    documents[1].metadata["shed_rank"] = rank
+    with pytest.raises(InputError, match=r"row 1 has .* in column 'shed_rank', which is no rank .* put Score before"):
+        kept_by(Keep({0: 0.5}), documents)
+
+
+def test_a_row_without_a_rank_is_kept_by_its_draw() -> None:
+    ranked = scored(300)
+    for document in ranked:
+        document.metadata["shed_rank"] = float("nan") if document.id < "2" else None
+    assert kept_by(Keep({0: 0.5}), ranked) == kept_by(Keep({0: 0.5}), scored(300))
+
+
 def test_the_same_rows_are_kept_however_shards_are_cut(pool: Path, tmp_path: Path) -> None:
     scorer = topic_scorer(Dataset.from_list(ROWS))
     cut = put_shards(tmp_path / "cut", Dataset.from_list(ROWS[::-1]), 5)

@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from shed_hf.demo import choice, models
 from shed_hf.demo.pace import Pace, Work, pace_of
@@ -16,6 +18,7 @@ from shed_hf.estimators.row_spread import CheckedOnHalves
 from shed_hf.game.execution import Precision
 from shed_hf.game.utility import OutcomeCallback
 from shed_hf.types import TrainingSequence
+from tests.helpers.ledgers import filled
 
 
 class Slow:
@@ -112,3 +115,32 @@ def test_the_expected_time_is_made_of_the_models_own_pace(monkeypatch: pytest.Mo
     compared = setting.tunings + setting.draws + 1
     assert seconds == choice.OVERHEAD + outcomes * setting.n_items + compared * setting.n_test
     assert asked == [setting.n_items]
+
+
+@pytest.mark.parametrize("stored", ["float32", "bfloat16"])
+def test_where_no_precision_is_measured_the_model_is_loaded_as_it_is_stored(stored: str, tmp_path: Path) -> None:
+    AutoModelForCausalLM.from_pretrained(models.SMALL_MODEL, dtype=stored).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(models.SMALL_MODEL).save_pretrained(tmp_path)
+    model: Any = choice.tuner_of(SMALL, tmp_path, "stored").model
+    assert str(model.dtype) == f"torch.{stored}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "precision", "taken"),
+    [
+        ("/elsewhere/site-packages/shed_hf/demo/model", "float32", SMALL),
+        ("/cache/SmolLM2-135M-Instruct", "bfloat16", SMOLLM2),
+        ("/cache/SmolLM2-135M-Instruct", "float32", SMOLLM2),
+        ("/cache/models--HuggingFaceTB--SmolLM2-135M-Instruct/snapshots/1a2b", "bfloat16", SMOLLM2),
+    ],
+)
+def test_who_goes_on_gets_the_model_and_the_precision_of_the_ledger_however_fast_the_machine_is_now(
+    folder: str, precision: str, taken: Setting, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    measured(monkeypatch, 100 if taken is SMOLLM2 else 4000)
+    path = tmp_path / "demo.ledger"
+    filled(path, header={"model": folder, "training": {"precision": precision}})
+    chosen = choice.choose_model("auto", 0, path)
+    model: Any = chosen.tuner.model
+    assert chosen.setting is taken
+    assert str(model.dtype) == f"torch.{precision}"

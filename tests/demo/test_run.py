@@ -3,23 +3,32 @@
 import ast
 import json
 import shlex
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import typer
 
-from shed_hf import LeastSquares
+from shed_hf import CuratedDataset, InputError, LeastSquares, read_ledger
 from shed_hf.cli import app
+from shed_hf.cli.words import in_shell_words
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo import settings
 from shed_hf.demo.run import DemoResult, run
 from shed_hf.demo.show import show
+from shed_hf.errors import LedgerError
 from shed_hf.estimators.significance import verdict_of
+from shed_hf.game.entry import Entry
+from shed_hf.game.ledger import Ledger
 from shed_hf.results.verdict import LEAST_ITEMS
+from tests.helpers.ledgers import filled
 
 SHORT = replace(
     settings.SMALL,
@@ -36,25 +45,107 @@ SHORT = replace(
 N_ROWS = 108
 
 
-@pytest.fixture(scope="module")
-def said() -> list[str]:
-    return []
+@dataclass
+class Stopped:
+    """What a demo said that was stopped."""
+
+    said: list[str]
+
+    @property
+    def ledger(self) -> Path:
+        """What its last line says to go on with."""
+        return Path(self.said[-1].split("ledger='")[1].split("'")[0])
+
+
+@dataclass
+class Whole:
+    """A demo that was stopped while it chose, and while it compared, and went on as it said each time."""
+
+    stopped: list[Stopped]
+    said: list[str]
+    result: DemoResult
+
+
+def stopped_after(n_outcomes: int, name: str, ledger: Path | None) -> Stopped:
+    """A demo that is stopped once there are so many outcomes in the ledger of a name."""
+    said: list[str] = []
+    put = Ledger.put
+
+    def put_or_stop(self: Ledger, entry: Entry) -> None:
+        put(self, entry)
+        if self.path is not None and self.path.name == name and len(self) == n_outcomes:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Ledger, "put", put_or_stop)
+        patch.setattr("shed_hf.game.interruption.say", said.append)
+        run("small", ledger=ledger)
+    return Stopped(said)
 
 
 @pytest.fixture(scope="module")
-def demo(said: list[str]) -> Iterator[DemoResult]:
+def whole() -> Iterator[Whole]:
     """The demo with fewer rows, evaluation items and coalitions than it has for a user."""
-    whole = demo_pool.rows
+    rows, said = demo_pool.rows, list[str]()
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setattr(settings, "SMALL", SHORT)
-        patch.setattr(demo_pool, "rows", lambda split: demo_pool.spread(whole(split), N_ROWS))
+        patch.setattr(demo_pool, "rows", lambda split: demo_pool.spread(rows(split), N_ROWS))
+        choosing = stopped_after(3, "demo.ledger", None)
+        comparing = stopped_after(2, "demo.ledger.verdict", choosing.ledger)
         patch.setattr("shed_hf.demo.run.say", said.append)
-        yield run("small")
+        patch.setattr("shed_hf.curation.verdict.say", said.append)
+        yield Whole([choosing, comparing], said, run("small", ledger=comparing.ledger))
+    shutil.rmtree(choosing.ledger.parent)
 
 
-def test_it_says_the_task_and_the_damage_before_it_begins(demo: DemoResult, said: list[str]) -> None:
-    told = said[0]
+@pytest.fixture(scope="module")
+def demo(whole: Whole) -> DemoResult:
+    return whole.result
+
+
+def test_who_goes_on_as_a_stopped_demo_says_measures_nothing_again(whole: Whole) -> None:
+    choosing, comparing = whole.stopped
+    assert "3 outcomes kept in" in choosing.said[-1]
+    assert f"2 outcomes kept in {choosing.ledger}.verdict: repeat the call with" in comparing.said[-1]
+    assert choosing.ledger == comparing.ledger
+    n_verdict = SHORT.tunings + SHORT.draws + 1
+    assert len(read_ledger(choosing.ledger)) == whole.result.curated.recipe["bill"]["outcomes"]
+    assert len(read_ledger(f"{choosing.ledger}.verdict")) == n_verdict
+    assert whole.result.curated.recipe["bill"]["fine_tunings"] == 0
+    assert whole.result.n_fine_tunings == len(read_ledger(choosing.ledger)) - 1
+
+
+@pytest.mark.parametrize(
+    "error", [None, KeyboardInterrupt(), InputError("refused")], ids=["finished", "stopped", "bad"]
+)
+def test_a_demo_of_which_nothing_is_kept_leaves_no_file(
+    error: BaseException | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, demo: DemoResult
+) -> None:
+    def curated(*_: Any, ledger: Path, **__: Any) -> CuratedDataset:
+        Ledger(ledger, {}).close()
+        if error is not None:
+            raise error
+        return demo.curated
+
+    monkeypatch.setattr("shed_hf.demo.run.curate", curated)
+    monkeypatch.setattr("shed_hf.demo.run._compared", lambda *_: (demo.curated.verdict, demo.heldout_loss_untuned))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with nullcontext() if error is None else pytest.raises(type(error)):
+        run("small")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_ledger_of_another_run_is_told_without_a_dataset_that_no_caller_gave(tmp_path: Path) -> None:
+    filled(tmp_path / "mine.ledger")
+    with pytest.raises(LedgerError, match=r"mine\.ledger holds the outcomes of another run, or of a demo with") as no:
+        run("small", ledger=tmp_path / "mine.ledger")
+    assert "dataset" not in str(no.value) and "arguments" not in str(no.value)
+    assert "pass another path as --ledger, or that demo's model and seed" in in_shell_words(str(no.value))
+
+
+def test_it_says_the_task_and_the_damage_before_it_begins(whole: Whole) -> None:
+    demo, told = whole.result, whole.said[0]
     assert "teach the small model shipped with shed_hf to answer in JSON" in told
     hurt = {topic: damage for damage, topic in zip(demo.damaged, demo.topics, strict=True) if damage}
     assert f"{len(hurt)} topics were damaged on purpose" in told
@@ -63,6 +154,11 @@ def test_it_says_the_task_and_the_damage_before_it_begins(demo: DemoResult, said
         assert topic in told.split("is not told: ")[1]
     assert "(answers not in JSON)" in told
     assert "(the same refusal everywhere)" in told
+
+
+def test_nobody_is_told_to_compare_what_it_compares_itself(whole: Whole) -> None:
+    assert whole.said
+    assert not [line for line in whole.said if "not compared with random rows" in line]
 
 
 def test_it_curates_and_compares(demo: DemoResult) -> None:
@@ -150,7 +246,7 @@ def test_the_shell_prints_one_json_object(
     asked: list[Any] = []
     monkeypatch.setattr("shed_hf.demo.run.run", lambda *arguments: asked.append(arguments) or demo)
     app(["demo", "--model", "small", "--seed", "7", "--json"], standalone_mode=False)
-    assert asked == [("small", 7)]
+    assert asked == [("small", 7, None)]
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads(json.dumps(demo.as_json()))
     assert {"verdict", "better_than_random", "heldout_loss_curated"} <= printed.keys()

@@ -77,7 +77,8 @@ def test_a_matrix_of_words_is_refused(rows: Pool) -> None:
         embed(rows, ALL, np.full((40, 2), "a"))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
 def test_a_vector_that_is_not_finite_names_its_row_of_the_dataset(rows: Pool, bad: float) -> None:
     matrix = np.ones((40, 2))
     matrix[[7, 30], 1] = bad

@@ -76,7 +76,7 @@ def test_what_is_no_objective_is_refused(thing: Any) -> None:
 
 def test_items_whose_completion_is_cut_away_are_left_out_with_a_warning(llama: Model, tokenizer: Tokenizer) -> None:
     prompt = split_at_completion(tokenise([ITEMS[2]], tokenizer, 256)[0])
-    with pytest.warns(UserWarning, match=r"\d of 4 evaluation items are longer than .*; 1 take no part, since their"):
+    with pytest.warns(UserWarning, match=r"^\d of 4 items are longer than .*; 1 take no part, since their"):
         evaluation = Evaluation(ITEMS, Loss(), tokenizer, prompt)
     assert evaluation.items == [ITEMS[0], ITEMS[1], ITEMS[3]]
     assert evaluation(llama).shape == (3,)
@@ -87,9 +87,7 @@ def test_an_item_goes_with_any_of_its_options_and_the_warning_counts_items(llama
     items = [asked("Which is eaten?", "salt", "a drum"), long, asked("Which is played?", "a drum", "salt")]
     of_others = [asked("Which is eaten?", "a drum", "salt"), asked("Which is played?", "a drum", "salt")]
     fits = max(len(row.ids) for row in tokenise(of_others, tokenizer, 256))
-    with pytest.warns(
-        UserWarning, match=r"1 of 3 evaluation items are longer than .*; 1 take no part, since"
-    ) as caught:
+    with pytest.warns(UserWarning, match=r"^1 of 3 items are longer than .*; 1 take no part, since") as caught:
         evaluation = Evaluation(items, Choice(), tokenizer, fits + 1)
     assert len(caught) == 1
     assert evaluation.kept.tolist() == [0, 2]
@@ -121,9 +119,7 @@ ONCE = [
 def test_an_option_that_is_there_twice_counts_once_and_is_told(
     llama: Model, tokenizer: Tokenizer, objective: Any
 ) -> None:
-    told = (
-        r"^2 of 3 evaluation items offer an option twice, which counts once; the first is \('the dog', 'flour', 'the d"
-    )
+    told = r"^2 of 3 items offer an option twice, which counts once; the first is \('the dog', 'flour', 'the d"
     with pytest.warns(UserWarning, match=told):
         evaluation = Evaluation(TWICE, objective, tokenizer, 256)
     np.testing.assert_allclose(evaluation(llama), measured(objective, ONCE, llama, tokenizer), atol=1e-5)

@@ -202,7 +202,7 @@ def test_a_label_that_is_missing_or_none_names_its_item(cells: list[Any], messag
 @pytest.mark.parametrize("objective", [Macro(), WorstGroup()])
 def test_a_single_group_is_the_mean_with_a_warning(objective: Grouped) -> None:
     items = with_columns([f"item {i}" for i in range(5)], subject=["law"] * 5)
-    with pytest.warns(UserWarning, match=r"all 5 evaluation items are 'law' in column 'subject'") as caught:
+    with pytest.warns(UserWarning, match=r"^all 5 items are 'law' in column 'subject'") as caught:
         over = objective.over(items)
     assert len(caught) == 1
     np.testing.assert_allclose(over(OUTCOMES), OUTCOMES.mean(axis=1))

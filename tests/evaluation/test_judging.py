@@ -78,5 +78,5 @@ def test_what_cannot_judge_is_told_before_anything_is_generated(arguments: Any, 
 
 
 def test_questions_without_answers_have_no_likelihood(tokenizer: Tokenizer) -> None:
-    with pytest.raises(InputError, match=r"objective Loss\(\) reads answers, and 1 of 4 evaluation items have none"):
+    with pytest.raises(InputError, match=r"objective Loss\(\) reads answers, and 1 of 4 items have none"):
         Evaluation([*QUIZ, TALKS[0]], Loss(), tokenizer, 256)

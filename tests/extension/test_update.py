@@ -1,5 +1,6 @@
 """A pool that grows keeps its outcomes, and only what is new is measured."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from datasets import Dataset
 
 from shed_hf import CuratedDataset, InputError, Ledger, LedgerError, Named, curate
 from shed_hf.extension.choice_overlap import why_not_known
+from shed_hf.results.cost import choosing_seconds
 from tests.helpers.curations import WORTH, ByTopic, _assert_equal
 from tests.helpers.growing import GROWN, NEW, OLD, ROWS, by_topic, curated_before, fresh
 from tests.helpers.rows import make_rows
@@ -89,6 +91,16 @@ def test_rows_that_the_pool_has_are_left_out_and_a_changed_row_is_new() -> None:
     assert grown.pool_rows[-1] == 2 * len(OLD)
 
 
+def test_a_share_is_one_of_the_rows_that_are_not_there_twice() -> None:
+    utility = Named("worth by topic", AnyRows())
+    new = NEW.to_list()
+    grown = fresh(utility=utility).update([*OLD.to_list(), *new, *new[:5]], 3, size=0.5, utility=utility)
+    assert grown.recipe["history"][1]["left_out"]["repeating an earlier new row"] == 5
+    assert len(grown.pool_rows) == len(GROWN)
+    assert len(grown) == len(grown.resample("50%")) == len(GROWN) // 2
+    assert f"kept {len(GROWN) // 2} of {len(GROWN)} rows" in repr(grown)
+
+
 class AnyRows:
     """One for every row."""
 
@@ -122,6 +134,23 @@ def test_an_update_that_was_stopped_goes_on_from_its_ledger(tmp_path: Path) -> N
     np.testing.assert_array_equal(resumed.estimate.values, whole.estimate.values)
     np.testing.assert_array_equal(resumed.rows, whole.rows)
     assert resumed.recipe["bill"]["fine_tunings"] == len(whole.ledger) - n_kept
+    bill, since = resumed.recipe["bill"], resumed.recipe["history"][1]
+    found = bill["earlier_seconds"] - before.recipe["bill"]["measuring_seconds"]
+    assert since["seconds"] == pytest.approx(bill["seconds"] + found, abs=0.02)
+    assert since["seconds"] >= bill["seconds"]
+
+
+@pytest.mark.parametrize("earlier", [{}, {"earlier_seconds": 7.0}])
+def test_what_was_measured_before_an_update_has_the_time_of_measuring_alone(earlier: dict[str, float]) -> None:
+    before = curated_before()
+    bill = {**before.recipe["bill"], "seconds": 900.0, "measuring_seconds": 64.0, **earlier}
+    before = replace(before, recipe={**before.recipe, "bill": bill})
+    grown = before.update(NEW.select(range(12)), 4)
+    after, history = grown.recipe["bill"], grown.recipe["history"]
+    assert after["earlier_seconds"] == 64.0
+    assert after["earlier_seconds"] <= after["measuring_seconds"] <= after["earlier_seconds"] + after["seconds"]
+    assert choosing_seconds(after) == pytest.approx(64.0 + after["seconds"])
+    assert [entry["seconds"] for entry in history] == [choosing_seconds(bill), after["seconds"]]
 
 
 def test_the_ledger_of_the_pool_before_is_not_written_over(tmp_path: Path) -> None:

@@ -1,14 +1,22 @@
 """The small model that ships with the package has a name of its own, wherever the package is installed."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from datasets import Dataset
 
-from shed_hf import FineTune
+from shed_hf import FineTune, InputError
 from shed_hf.curation.recipe import tuner_entry
 from shed_hf.data.pool import read_pool
-from shed_hf.finetuning.known_models import DEFAULT_MODEL, SHIPPED_MODEL, SHORT_NAMES, place_of
+from shed_hf.finetuning.known_models import (
+    DEFAULT_MODEL,
+    SHIPPED_MODEL,
+    SHORT_NAMES,
+    check_reachable,
+    init_kwargs_of,
+    place_of,
+)
 from tests.helpers.rows import make_rows
 
 
@@ -39,3 +47,28 @@ def test_the_folder_of_the_shipped_model_goes_by_its_short_name_in_recipes(
     entry, of_other = tuner_entry(FineTune(given[form])), tuner_entry(FineTune("demo"))
     assert entry is not None and entry["model"] == "small"
     assert of_other is not None and of_other["model"] == "./demo"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (None, {}), ("", {}), ({}, {}), ({"dtype": "float32"}, {"dtype": "float32"}),
+        ('{"dtype": "float32"}', {"dtype": "float32"}), ("{bad", None), ("[1]", None), ("3", None), (3, None),
+        (["dtype"], None),
+    ],
+)  # fmt: skip
+def test_how_a_model_is_loaded_is_said_by_a_mapping_or_its_json(given: Any, found: dict[str, Any] | None) -> None:
+    tuner = FineTune("small", "loss", args={"model_init_kwargs": given})
+    pool = read_pool(Dataset.from_list(make_rows(4)))
+    if found is None:
+        with pytest.raises(InputError, match=r"model_init_kwargs=.* is neither a mapping nor JSON of one; pass one"):
+            tuner.screen(pool, False, "dataset")
+        return
+    assert init_kwargs_of(given) == found
+    assert len(tuner.screen(pool, False, "dataset")) == 4
+
+
+@pytest.mark.parametrize("cache", [3, ["a"], {"a": 1}])
+def test_a_cache_that_is_no_path_is_refused(cache: Any) -> None:
+    with pytest.raises(InputError, match=r"^cache_dir=.* in model_init_kwargs is not a path"):
+        check_reachable(DEFAULT_MODEL, {"cache_dir": cache})

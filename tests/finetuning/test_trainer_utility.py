@@ -21,10 +21,11 @@ from shed_hf.data.pool import Pool, read_pool
 from shed_hf.errors import Diverged, InputError
 from shed_hf.evaluation.evaluator import Evaluation
 from shed_hf.evaluation.objectives import Choice, Loss
-from shed_hf.finetuning.callback import ProxyValueCallback, schedule_factors
+from shed_hf.finetuning.callback import ProxyValueCallback
 from shed_hf.finetuning.digests import weights_digest
 from shed_hf.finetuning.fine_tune import FineTune
 from shed_hf.finetuning.schedule import NULL_ROW, schedule
+from shed_hf.finetuning.schedule_factors import schedule_factors
 from shed_hf.finetuning.session import InitialWeights
 from shed_hf.finetuning.trainer_settings import default_args, default_peft_config
 from shed_hf.finetuning.trainer_utility import TrainerUtility

@@ -34,6 +34,12 @@ def metadata(card: str) -> dict[str, Any]:
     return data
 
 
+@cache
+def usual_headings() -> list[str]:
+    """Those of the card of `curated`."""
+    return headings(card_of(curated()))
+
+
 def headings(card: str) -> list[str]:
     """Headings, and what stands on the parts that are folded, in the order of the page."""
     tokens = markdown().parse(DatasetCard(card).text)

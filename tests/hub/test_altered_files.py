@@ -1,8 +1,8 @@
 """Files of curations and of scorers, altered on the Hub: each is refused, naming the repository and what is wrong."""
 
 import json
+import shutil
 from collections.abc import Callable
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -105,17 +105,24 @@ ALTERED: dict[str, tuple[str, Callable[[bytes], bytes] | None, str]] = {
 }
 
 
-@pytest.mark.parametrize("how", ALTERED)
-def test_altered_files_are_refused(hub: LoopbackHub, tmp_path: Path, how: str) -> None:
-    path, change, told = ALTERED[how]
-    repo, folder = f"alice/altered-{how}", tmp_path / "saved"
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("altered") / "saved"
     result().save_to_disk(folder, pages=False)
+    return folder
+
+
+@pytest.mark.parametrize("how", ALTERED)
+def test_altered_files_are_refused(hub: LoopbackHub, saved: Path, tmp_path: Path, how: str) -> None:
+    path, change, told = ALTERED[how]
+    repo, folder = f"alice/altered-{how}", tmp_path / "altered"
+    shutil.copytree(saved, folder)
+    if change is None:
+        (folder / path).unlink()
+    else:
+        (folder / path).write_bytes(change((folder / path).read_bytes()))
     HfApi().create_repo(repo, repo_type="dataset")
     HfApi().upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder)
-    edit = partial(HfApi().delete_file, path) if change is None else partial(
-        HfApi().upload_file, path_or_fileobj=change((folder / path).read_bytes()), path_in_repo=path
-    )  # fmt: skip
-    edit(repo_id=repo, repo_type="dataset")
     refused(lambda: CuratedDataset.from_hub(repo), InputError, rf"^{repo} .*{told}")
 
 

@@ -11,7 +11,7 @@ import shed_hf
 from shed_hf.hub.readme import BEGIN, END, TAGS, template
 from shed_hf.storage.curated_folder import CONFIGS
 from shed_hf.storage.outcomes_table import utilities_table
-from tests.helpers.cards import HUB, by_items, card_of, changed, curated, headings, metadata
+from tests.helpers.cards import HUB, by_items, card_of, changed, curated, headings, metadata, usual_headings
 from tests.helpers.curations import curated_of
 from tests.helpers.loopback_hub import LoopbackHub
 from tests.helpers.rows import TOPICS, make_rows
@@ -109,7 +109,7 @@ def test_the_owners_words_stay_and_the_second_time_changes_nothing(front: str, w
     assert card_of(curated(), card) == card
     own = [words] if BEGIN not in words or END not in words else words.split(f"{BEGIN}\nold\n{END}")
     assert all(part.strip() in card for part in own)
-    assert headings(card) == headings(card_of(curated()))
+    assert headings(card) == usual_headings()
 
 
 def test_what_the_owner_writes_around_the_generated_part_stays_in_its_place() -> None:

@@ -201,6 +201,8 @@ PLACE = f"[me/rows](https://huggingface.co/datasets/me/rows/tree/{HUB['revision'
 NONE_LEFT_OUT = {"invalid": 0, "held out": 0, "repeating evaluation items": 0}
 OWN = {"utility": "mine.<lambda>#0f"}
 TUNED = {"utility": "fine-tune", "objective": "Loss()", "training": {"max_length": 1024}}
+BILL = {"fine_tunings": 3, "all_fine_tunings": 1200, "seconds": 12.0, "measuring_seconds": 70.0, "tokens": 0,
+        "device": "GPU"}  # fmt: skip
 SENTENCES: list[tuple[Callable[[Recipe], str], str, Any, str]] = [
     (source_in_words, "source", {"hub": None, "name": None}, "a dataset that is not named"),
     (source_in_words, "source", {"hub": None, "name": ""}, "a dataset that is not named"),
@@ -233,10 +235,14 @@ SENTENCES: list[tuple[Callable[[Recipe], str], str, Any, str]] = [
      "1 row could not be read (empty, missing, not text, or refused by the chat template); 1,200 rows held out to "
      "evaluate on; 3 rows left out because they repeat evaluation items (equal but for case and blanks, or a cosine "
      "of at least 0.95)."),
-    (bill_in_words, "bill", {"all_fine_tunings": 1, "tokens": 0, "measuring_seconds": 0.44, "device": "GPU"},
-     "1 outcome, 0.4 s of measuring on GPU."),
-    (bill_in_words, "bill", {"all_fine_tunings": 1200, "tokens": 3_000_000, "measuring_seconds": 75, "device": "GPU"},
-     "1,200 outcomes, 3,000,000 tokens trained on, 1 min 15 s of measuring on GPU."),
+    (bill_in_words, "bill", BILL | {"fine_tunings": 1, "all_fine_tunings": 1, "measuring_seconds": 11.0},
+     "Choosing took 1 outcome, 12 s, on GPU."),
+    (bill_in_words, "bill", BILL | {"tokens": 3_000_000, "earlier_seconds": 63},
+     "Choosing took 1,200 outcomes, 1 min 15 s, on GPU; 3,000,000 tokens trained on. "
+     "Of this the last run took 3 outcomes, 12 s; 1,197 measured before, 1 min 3 s."),
+    (bill_in_words, "bill", BILL,
+     "Choosing took 1,200 outcomes, at least 1 min 10 s, on GPU. "
+     "Of this the last run took 3 outcomes, 12 s; 1,197 measured before."),
 ]  # fmt: skip
 
 
@@ -249,8 +255,8 @@ def test_the_sentences_of_a_card(say: Callable[[Recipe], str], field: str, told:
     "tuned", [{"utility": TUNED}, {"utility": OWN, "tuner": {"model": "me/model"}}], ids=["a", "b"]
 )
 def test_only_what_may_have_tuned_nothing_is_counted_in_outcomes(tuned: Recipe) -> None:
-    bill = {"all_fine_tunings": 2, "tokens": 0, "measuring_seconds": 1, "device": "GPU"}
-    assert bill_in_words(tuned | {"bill": bill}) == "2 fine-tunings, 1.0 s of measuring on GPU."
+    bill = BILL | {"fine_tunings": 2, "all_fine_tunings": 2, "measuring_seconds": 11.0}
+    assert bill_in_words(tuned | {"bill": bill}) == "Choosing took 2 fine-tunings, 12 s, on GPU."
 
 
 def test_rows_cut_for_training_are_said_to_be() -> None:

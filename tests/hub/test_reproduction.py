@@ -181,7 +181,7 @@ def test_hostile_names_are_only_text_in_the_code(name: str) -> None:
 def test_parts_of_earlier_versions_are_written_as_what_they_were() -> None:
     passed = arguments(with_recipe(sampler={"name": "QOCS"}, clusterer={"name": "KMeans", "n_clusters": None}))
     assert passed["sampler"] == "shed_hf.QOCS(most=1.0)"
-    assert passed["clusterer"] == "shed_hf.KMeans(n_clusters=None, most=None)"
+    assert passed["clusterer"] == "shed_hf.KMeans(n_clusters=None, most=None, start_rows=20000)"
 
 
 def test_parts_that_are_not_of_this_package_are_named_in_a_comment() -> None:

@@ -35,6 +35,9 @@ def test_a_figure_is_matplotlibs_own_and_can_be_saved(kind: str, tmp_path: Path)
 def test_figures_that_cannot_be_drawn_say_why() -> None:
     with pytest.raises(InputError, match=r"kind='worth' is unknown; pass one of \['values', 'map', 'convergence'\]"):
         hostile().plot("worth")
+    for path in ("p.png", Path("figures/p.pdf")):
+        with pytest.raises(InputError, match=rf"is not what to plot but a path; .*savefig\('{path}'\) writes"):
+            hostile().plot(path)
     for kind in ("values", "convergence"):
         with pytest.raises(InputError, match="no game was played"):
             unplayed().plot(kind)

@@ -12,6 +12,7 @@ from datasets import Dataset
 
 from shed_hf import CuratedDataset, InputError
 from shed_hf.estimators import Exact, LeastSquares, Permutation, Shed
+from shed_hf.results.cost import unmeasured
 from shed_hf.sampling.samplers import QOCS, QWCS, Random
 from shed_hf.types import FloatVector, IntVector
 from tests.helpers.curations import WORTH, ByTopic, curated_of
@@ -67,7 +68,8 @@ def test_the_same_size_sampler_and_seed_are_the_same_rows(pool: Dataset, curated
     assert again.rows.tolist() == curated.rows.tolist()
     assert again.dataset.to_list() == curated.dataset.to_list()
     assert again.clusters.to_list() == curated.clusters.to_list()
-    assert again.recipe == curated.recipe
+    assert again.recipe == curated.recipe | {"bill": unmeasured(curated.recipe["bill"])}
+    assert "\n  cost 0 outcomes; 17 measured before, " in repr(again)
 
 
 def test_a_smaller_size_is_what_a_curation_of_that_size_chooses(pool: Dataset, curated: CuratedDataset) -> None:
@@ -188,7 +190,7 @@ def test_exact_values_come_out_of_an_exact_ledger_again(pool: Dataset, curated: 
     assert again.dataset.to_list() == curated.dataset.to_list()
     assert again.clusters.to_list() == curated.clusters.to_list()
     told = {"estimator": {"name": "Exact"}, "budget": None}
-    assert again.recipe == curated.recipe | {"reestimate": told}
+    assert again.recipe == curated.recipe | {"reestimate": told, "bill": unmeasured(curated.recipe["bill"])}
     assert again.resample(9).recipe["reestimate"] == told
 
 

@@ -1,14 +1,17 @@
 """Finding the rows of a valued pool again, in whatever became of the dataset they came from."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from datasets import Dataset, DatasetDict, load_dataset
 
 from shed_hf import CuratedDataset, InputError, curate
+from shed_hf.results.source_rows import places_of
 from tests.helpers.curations import PLAIN, ByTopic, curated_of
 from tests.helpers.loopback_hub import LoopbackHub
 from tests.helpers.rows import make_rows
@@ -86,6 +89,9 @@ def test_what_was_curated_from_a_file_is_found_in_any_kind_of_source(tmp_path: P
     utility = ByTopic(Dataset.from_list(rows))
     kept = curate(str(file), 8, embedder="lexical", clusterer="topic", utility=utility, estimator="exact")
     kept.save_to_disk(tmp_path / "saved", pages=False)
+    unsourced = CuratedDataset.load_from_disk(tmp_path / "saved")
+    with pytest.raises(InputError, match=r"pass source= with the dataset that was curated \(rows\.jsonl, 60 rows\)$"):
+        unsourced.resample(5)
     source: dict[str, Any] = {
         "list": rows,
         "frame": pd.DataFrame(rows),
@@ -126,6 +132,20 @@ def test_rows_of_equal_content_are_each_found_once(tmp_path: Path) -> None:
     loaded = there_and_back(curated_of(pool, 20), tmp_path / "saved")
     for source in (pool, pool.shuffle(seed=1)):
         assert sorted(loaded.resample(80, source=source).dataset["id"]) == list(range(80))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_equal_contents_are_found_one_after_the_other_and_the_last_again(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(0, 256, size=(6, 16), dtype=np.uint8)
+    kinds[:, : 8 * (seed % 2) or 15] = 7  # they differ in few bytes
+    wanted, among = rng.integers(6, size=20), rng.integers(5, size=15)
+    expected, seen = list[int](), Counter[int]()
+    for kind in wanted.tolist():
+        places = np.flatnonzero(among == kind)
+        expected.append(int(places[min(seen[kind], len(places) - 1)]) if len(places) else -1)
+        seen[kind] += 1
+    assert places_of(kinds[wanted], kinds[among]).tolist() == expected
 
 
 def test_columns_of_the_source_survive_whatever_they_are_called(pool: Dataset, tmp_path: Path) -> None:

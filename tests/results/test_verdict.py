@@ -78,7 +78,16 @@ def test_the_lines_tell_the_cost_and_what_was_left_out() -> None:
 def test_a_choice_of_all_rows_never_pays() -> None:
     assert replace(COST, full_seconds=2.0).pays_after is None
     assert replace(COST, full_seconds=None).pays_after is None
-    assert replace(COST, tuning_seconds=0.0).ratio == float("inf")
+
+
+@pytest.mark.parametrize("choosing", [0.0, 1.2])
+def test_a_tuning_that_takes_no_time_is_left_out_of_the_cost(choosing: float) -> None:
+    verdict = replace(VERDICT, cost=replace(COST, choosing_seconds=choosing, tuning_seconds=0.0))
+    assert verdict.cost is not None and verdict.cost.ratio is None
+    (line,) = (line for line in str(verdict).splitlines() if "choosing took" in line)
+    assert line.strip().startswith(f"choosing took 80 fine-tunings, {choosing} s; paid for after ")
+    assert "inf" not in line and "one tuning on" not in line
+    json.dumps(verdict.as_json(), allow_nan=False)
 
 
 @pytest.mark.parametrize("verdict", [VERDICT, replace(VERDICT, over_full=None, cost=None, dropped={})])

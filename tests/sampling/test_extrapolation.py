@@ -1,5 +1,6 @@
 """Signals that are measured on a sample of rows and learned for the others."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,57 @@ def test_rows_of_a_signal_that_can_be_learned_are_nearly_those_of_the_signal_its
     assert selection.worth is not None
     np.testing.assert_array_equal(selection.worth.order[:100], selection.places)
     assert len(np.unique(selection.worth.order)) == 1500
+
+
+@pytest.mark.parametrize("name", ["nearness", "credit"])
+@pytest.mark.parametrize("alike", [0.0, 50.0], ids=["items of their own", "items that want the same rows"])
+def test_items_in_blocks_with_few_wishes_take_the_rows_that_all_at_once_would(
+    name: Any, alike: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors, signal = pool(7)
+    signal = signal + alike * signal[:, :1]
+    sample = np.sort(np.random.default_rng(3).permutation(1500)[:500])
+    rng = np.random.default_rng(3)  # as the choice draws from it
+    rng.permutation(1500)
+    found = extrapolate(vectors, sample, signal[sample], rng.spawn(1)[0], name == "credit")
+    expected = round_robin(found.predicted, 300, rng.permutation(4))
+    apart = found.predicted.astype(np.float64)
+    stderr = np.hypot((apart - apart.mean(axis=0) * (name == "credit")).std(axis=1, ddof=1) / 2, found.residual)
+    monkeypatch.setattr("shed_hf.sampling.extrapolation.BLOCK_BYTES", 4 * 1500 * 3)  # three items and one
+    monkeypatch.setattr("shed_hf.sampling.extrapolated.WISHES", 4 * 21)
+    chosen = selected(vectors, signal, Extrapolated(name, 500), 300)
+    assert chosen.places.tolist() == expected.tolist()
+    assert chosen.worth is not None
+    np.testing.assert_allclose(chosen.worth.values, apart.mean(axis=1), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(chosen.worth.stderr[~found.as_measured], stderr[~found.as_measured], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["nearness", "credit"])
+@pytest.mark.parametrize(("size", "in_turns"), [(10, 40), (70, 70)])
+def test_behind_the_rows_that_items_took_in_turns_all_others_follow_by_their_means(
+    name: Any, size: int, in_turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors, signal = pool(1)
+    whole = selected(vectors, signal, Extrapolated(name, 500), size).worth
+    monkeypatch.setattr("shed_hf.sampling.extrapolated.MOST_ORDERED", 40)
+    worth = selected(vectors, signal, Extrapolated(name, 500), size).worth
+    assert whole is not None and worth is not None
+    assert worth.order[:in_turns].tolist() == whole.order[:in_turns].tolist()
+    assert np.sort(worth.order).tolist() == list(range(1500))
+    assert (np.diff(worth.values[worth.order[in_turns:]]) <= 0).all()
+
+
+def test_of_many_items_the_signal_of_all_rows_is_never_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(20_000, 3)).astype(np.float32)
+    signal = vectors @ rng.normal(size=(3, 400)).astype(np.float32)
+    monkeypatch.setattr("shed_hf.sampling.extrapolation.BLOCK_BYTES", 4 * 20_000 * 20)
+    monkeypatch.setattr("shed_hf.sampling.extrapolated.MOST_ORDERED", 500)
+    tracemalloc.start()
+    selected(vectors, signal, Extrapolated(sample=200), 400)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < signal.nbytes / 2
 
 
 def test_rows_that_were_measured_keep_what_was_measured_and_have_the_smaller_errors() -> None:
@@ -158,3 +210,20 @@ def test_it_is_named_described_and_read_back() -> None:
         Extrapolated("loss")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="sample=10 is not a whole number >= 50"):
         Extrapolated(sample=10)
+
+
+def test_signals_that_are_chance_are_rarely_taken_for_more() -> None:
+    passed = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        found = extrapolate(rng.normal(size=(101, 8)), np.arange(100), rng.normal(size=(100, 1)), rng)
+        passed += found.helps
+    assert passed / 150 < 0.07  # 1 to 4.5 % by samples of 60 to 1,000 rows and 2 to 64 dimensions
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+def test_further_rows_are_predicted_as_rows_of_the_pool_were(noisy: bool) -> None:
+    vectors, signal = pool(8, 400)
+    found = extrapolate(vectors, np.arange(150), signal[:150], np.random.default_rng(0), noisy)
+    assert found.regression is not None
+    np.testing.assert_allclose(found.regression(vectors[150:]), found.predicted[150:].mean(axis=1), atol=1e-5)

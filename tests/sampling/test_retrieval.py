@@ -1,14 +1,13 @@
 """Retrieval by embeddings and coverage by credit: what is taken, and what is said of signals that tell nothing."""
 
 import itertools
-import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
 from shed_hf.errors import InputError
-from shed_hf.sampling.retrieval import CreditCoverage, Retrieval, credit_worth, nearness_worth
+from shed_hf.sampling.retrieval import CreditCoverage, Retrieval
 from shed_hf.sampling.selectors import RowSignals, Selection, select_rows
 from shed_hf.types import EmbeddingMatrix, FloatMatrix
 
@@ -155,17 +154,3 @@ def test_credits_that_tell_no_row_from_another_are_refused(credits: FloatMatrix)
         covered(CreditCoverage(), credits, 2)
     with pytest.raises(InputError, match=r"credits have shape \(4,\); pass \(4, n_items\)"):
         covered(CreditCoverage(), np.ones(4), 2)
-
-
-@pytest.mark.parametrize("worth_of", [nearness_worth, credit_worth])
-def test_the_worth_of_many_rows_needs_no_copy_of_their_signal_in_float64(worth_of: Any) -> None:
-    signal = np.random.default_rng(0).normal(size=(40_000, 60)).astype(np.float32)
-    tracemalloc.start()
-    worth = worth_of(signal, np.arange(3))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < signal.size * 8
-    exact = signal.astype(np.float64)
-    apart = exact if worth_of is nearness_worth else exact - exact.mean(axis=0)
-    np.testing.assert_allclose(worth.values, exact.mean(axis=1), rtol=0, atol=1e-12)
-    np.testing.assert_allclose(worth.stderr, apart.std(axis=1, ddof=1) / np.sqrt(60), rtol=1e-9)

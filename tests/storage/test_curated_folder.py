@@ -1,5 +1,7 @@
 """A curated dataset as a folder: what is written, and what is read back."""
 
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,18 @@ def test_the_folder_holds_these_files_and_no_others(saved: Path) -> None:
     tables = [f"{place}/train-00000-of-00001.parquet" for place in ("clusters", "data", "utilities")]
     assert sorted(files_of(saved)) == sorted(["README.md", *tables, MANIFEST, ARRAYS, WORDS])
     assert [path.name for path in saved.parent.iterdir()] == ["topics"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such modes")
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
+def test_the_umask_alone_tells_who_may_read_a_file(curated: CuratedDataset, tmp_path: Path, umask: int) -> None:
+    earlier = os.umask(umask)
+    try:
+        curated.save_to_disk(tmp_path / "kept", pages=False)
+    finally:
+        os.umask(earlier)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "kept").rglob("*") if path.is_file()}
+    assert modes == {0o666 & ~umask}
 
 
 def test_load_dataset_reads_the_three_tables(saved: Path, curated: CuratedDataset) -> None:

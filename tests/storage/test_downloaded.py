@@ -260,8 +260,7 @@ def mutated(record: Any, rng: random.Random) -> Any:
 def used(curated: CuratedDataset) -> None:
     """All that can be done with a result without the dataset it came from."""
     assert acts(repr(curated)) == set()
-    assert acts(page(curated, "me/name", [])) == set()
-    dataset_card(curated, "me/name", {}, [], None)
+    assert acts(dataset_card(curated, "me/name", {}, [], None)) == set()
     curated.resample(5, source=Dataset.from_list(make_rows(60)))
     curated.reestimate("least-squares", sampler="random", source=Dataset.from_list(make_rows(60)))
 

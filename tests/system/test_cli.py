@@ -109,4 +109,4 @@ def test_both_datasets_have_columns_of_their_own_in_the_shell(tmp_path: Path) ->
     result = shed_hf(*common, *mine, "--embedder", "lexical", "--model", str(SMALL_MODEL))
     assert "--size 5000 is not in 1" in result.stderr
     refused = shed_hf(*common[:-1], "4", *mine, "--eval-columns", "instruction=z", "--model", str(SMALL_MODEL))
-    assert "eval_dataset has no column 'z'" in refused.stderr
+    assert "--eval-dataset has no column 'z'" in refused.stderr

@@ -52,11 +52,11 @@ if "RANK" in os.environ:
     from accelerate import Accelerator
 
     mine = Accelerator(cpu=True, gradient_accumulation_steps=3)
-rows = datasets.Dataset.from_list(make_rows(200))
+rows = datasets.Dataset.from_list(make_rows(140))
 curated = shed_hf.curate(
-    rows, 12, eval_dataset=datasets.Dataset.from_list(make_rows(16, seed=99)), model=then,
-    objective="loss", embedder=Words(), clusterer=shed_hf.KMeans(6), proxies_per_cluster=5, features="ifd",
-    warmup=4, budget=24, ledger=ledger or None, sampler="qocs",
+    rows, 12, eval_dataset=datasets.Dataset.from_list(make_rows(8, seed=99)), model=then,
+    objective="loss", embedder=Words(), clusterer=shed_hf.KMeans(6), proxies_per_cluster=4, features="ifd",
+    warmup=4, budget=18, ledger=ledger or None, sampler="qocs",
 )
 found = {
     "rows": curated.rows.tolist(), "chosen": curated.dataset.to_list(), "clusters": curated.clusters.to_list(),

@@ -1,13 +1,19 @@
 """What is not at hand is refused within seconds where the Hub does not answer."""
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import Dataset
 
-from shed_hf import HubError, InputError
+from shed_hf import FineTune, HubError, InputError
+from shed_hf.curation.arguments import request_from
+from shed_hf.curation.early_checks import check_pool
+from shed_hf.data.pool import read_pool
 from shed_hf.utils.hub_problems import refuse_unreachable
+from tests.helpers.rows import make_rows
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -55,6 +61,32 @@ def test_what_may_be_at_hand_is_left_to_its_library(named: str, kind: Any, cache
     refuse_unreachable(named, "it", kind, "a folder")
 
 
+def test_where_another_cache_is_named_it_is_the_one_that_is_looked_in(unreachable: Path, tmp_path: Path) -> None:
+    held = tmp_path / "mine" / "models--me--one" / "snapshots" / "abc"
+    held.mkdir(parents=True)
+    (held / "config.json").touch()
+    refuse_unreachable("me/one", "it", "model", "a folder", tmp_path / "mine")
+    for cache in (None, tmp_path / "another"):
+        with pytest.raises(HubError, match="not in the Hub's cache"):
+            refuse_unreachable("me/one", "it", "model", "a folder", cache)
+
+
+def test_a_model_is_found_in_the_cache_that_the_training_arguments_name(
+    unreachable: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    cache = tmp_path / "mine"
+    shutil.copytree(tiny_model, cache / "models--me--one" / "snapshots" / "abc")
+    (cache / "models--me--one" / "refs").mkdir()
+    (cache / "models--me--one" / "refs" / "main").write_text("abc")
+    told = {"cache_dir": str(cache), "local_files_only": True}
+    rows = read_pool(Dataset.from_list(make_rows(4)))
+    assert len(FineTune("me/one", "loss", args={"model_init_kwargs": told}).screen(rows, False, "dataset")) == 4
+    asked = {"dataset": rows.dataset, "size": 2, "model": "me/one", "embedder": "lexical"}
+    check_pool(request_from(asked | {"sft_config": {"model_init_kwargs": {"cache_dir": str(cache)}}}), rows)
+    with pytest.raises(HubError, match="model='me/one' is not in the Hub's cache"):
+        check_pool(request_from(asked), rows)
+
+
 def test_a_hub_that_answers_and_one_that_must_not_be_asked_pass(
     hub: Any, unreachable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +99,6 @@ def test_a_hub_that_answers_and_one_that_must_not_be_asked_pass(
 
 def test_models_and_datasets_are_refused_in_words_that_name_what_is_at_hand(unreachable: Path) -> None:
     from shed_hf.data.loading import load
-    from shed_hf.finetuning.fine_tune import FineTune
 
     with pytest.raises(HubError, match=r'^model=\'me/none\' is not in the Hub\'s cache.*"small", a small one that'):
         FineTune("me/none").choose_precision(None)

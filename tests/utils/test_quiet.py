@@ -5,6 +5,7 @@ import subprocess
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -13,7 +14,8 @@ import pytest
 from huggingface_hub.utils.tqdm import progress_bar_states
 from transformers.utils import logging as transformers_logging
 
-from shed_hf.errors import ShedWarning
+from shed_hf.data.loading import load_source
+from shed_hf.errors import InputError, ShedWarning
 from shed_hf.utils.console import say
 from shed_hf.utils.quiet import only_own_output, quiet, silent
 from tests.helpers.bars import shown
@@ -123,6 +125,17 @@ def test_a_rank_beside_rank_0_is_silent() -> None:
             warn_as("my_script")
         assert not quiet()
     assert not caught
+
+
+def test_what_is_wrong_with_a_file_is_raised_and_not_logged_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "broken.jsonl"
+    broken.write_text('{"text": "a"}\n{"text": \n')
+    with pytest.raises(InputError, match=r"broken\.jsonl"):
+        load_source(str(broken))
+    assert caplog.text == ""
+    assert logging.getLogger("datasets.packaged_modules").level == logging.NOTSET
 
 
 def test_transformers_that_is_imported_within_is_as_ever_afterwards() -> None:

@@ -1,6 +1,7 @@
 """Evaluation items that decided a choice, found again for results that were read from a folder."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 from datasets import Dataset
 
 from shed_hf import CuratedDataset, InputError, curate
+from shed_hf.errors import ShedWarning
 from shed_hf.results.verdict import Verdict
 from shed_hf.verification.items import items_again
+from shed_hf.verification.trials import Trials
 from tests.helpers.rows import make_rows
 
 
@@ -49,7 +52,10 @@ def test_items_that_were_held_out_of_a_file_are_found_in_its_rows_as_a_list(
     held_out: tuple[Path, Path, set[str]],
 ) -> None:
     folder, _, texts = held_out
-    found = items_again(CuratedDataset.load_from_disk(folder), None, None, make_rows(80))
+    loaded = CuratedDataset.load_from_disk(folder)
+    with pytest.raises(InputError, match=r"the dataset that was curated \(rows\.jsonl, 80 rows\), or eval_dataset="):
+        items_again(loaded, None, None, None)
+    found = items_again(loaded, None, None, make_rows(80))
     assert {item.text for item in found.examples} == texts
 
 
@@ -79,3 +85,29 @@ def test_the_items_that_rows_were_chosen_by_are_no_test_set_even_where_they_are_
     loaded = CuratedDataset.load_from_disk(tmp_path / "kept", source=pool)
     with pytest.raises(InputError, match="the very items that the rows were chosen by"):
         loaded.verify(items, seeds=2, full=False)
+
+
+def test_items_that_are_not_compared_are_told_of_before_anything_is_tuned(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(Exception):
+        pass
+
+    def stopped(*_: Any) -> None:
+        raise Stopped
+
+    items, pool = make_rows(20, seed=9), Dataset.from_list(make_rows(40))
+    test = [*items[:5], *make_rows(20, seed=7)]
+    arguments: dict[str, Any] = {"estimator": None, "sampler": "longest", "embedder": "lexical", "clusterer": "topic"}
+    kept = curate(pool, 4, eval_dataset=Dataset.from_list(items), model=str(tiny_model), **arguments)
+    kept.save_to_disk(tmp_path / "kept", pages=False)
+    loaded = CuratedDataset.load_from_disk(tmp_path / "kept", source=pool)
+    monkeypatch.setattr(Trials, "measure", stopped)
+    monkeypatch.setattr(Trials, "untuned", stopped)
+    for entry in (loaded.recipe["evaluation"], None):
+        loaded.recipe["evaluation"] = entry
+        why = "they are not known" if entry is None else "pass eval_dataset= as it was passed"
+        with pytest.warns(UserWarning, match=f"not compared with .*{why}"), pytest.raises(Stopped):
+            loaded.verify(test, seeds=2, full=False)
+    with warnings.catch_warnings(action="error", category=ShedWarning), pytest.raises(Stopped):
+        kept.verify(test, seeds=2, full=False)

@@ -11,7 +11,7 @@ from shed_hf.errors import InputError
 from shed_hf.evaluation.item_groups import OverGroups
 from shed_hf.results.verdict import Verdict
 from shed_hf.types import FloatMatrix
-from shed_hf.verification.judge import judge, spread_over_random
+from shed_hf.verification.judge import Criterion, judge, spread_over_random
 from shed_hf.verification.spread import Runs, Spread
 
 ITEMS, SEEDS = 40, 5
@@ -134,8 +134,8 @@ def test_full_is_judged_by_one_run_and_better_by_more() -> None:
 
 def test_the_margin_decides_what_is_no_worse() -> None:
     given = case(3)
-    assert judge(**given, margin=10.0).kind == "no worse"
-    assert judge(**case(3), margin=0.0).kind == "not shown"
+    assert judge(**given, criterion=Criterion(margin=10.0)).kind == "no worse"
+    assert judge(**case(3), criterion=Criterion(margin=0.0)).kind == "not shown"
 
 
 @pytest.mark.parametrize(
@@ -147,13 +147,22 @@ def test_the_margin_decides_what_is_no_worse() -> None:
         ({"full": np.zeros(ITEMS)}, "full has shape"),
         ({"untuned": np.full(ITEMS, np.nan)}, "untuned has outcomes that are not finite"),
         ({"ways_tried": 0}, "ways_tried=0"),
-        ({"level": 95}, "level=95"),
-        ({"margin": -1.0}, "margin=-1.0"),
     ],
 )
 def test_what_cannot_be_judged_is_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=says):
         judge(**(case(0) | changes))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"level": 95}, {"level": 1.0}, {"level": float("nan")}, {"margin": -1.0}, {"margin": float("inf")}],
+    ids=str,
+)
+def test_what_is_no_criterion_is_refused(given: dict[str, float]) -> None:
+    name, value = next(iter(given.items()))
+    with pytest.raises(InputError, match=f"{name}={value}"):
+        Criterion(**given)
 
 
 def test_intervals_hold_where_every_training_run_moves_every_item() -> None:

@@ -9,10 +9,12 @@ import pytest
 from datasets import Dataset
 from typer.testing import CliRunner
 
-from shed_hf import CuratedDataset, FineTune, InputError, NotBetter, Race, curate, read_ledger
+from shed_hf import CuratedDataset, FineTune, InputError, Macro, Named, NotBetter, Race, curate, read_ledger
 from shed_hf.cli import app
+from shed_hf.curation.verdict import compared_later
 from shed_hf.data import loading
 from shed_hf.hub.card import page
+from shed_hf.report.headline import headline_of
 from shed_hf.results.verdict import Verdict
 from tests.helpers.curations import WORTH, curated_of
 from tests.helpers.rows import make_rows
@@ -146,11 +148,14 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def test_a_model_is_tuned_and_measured_on_unseen_items(trained: tuple[CuratedDataset, Path], tmp_path: Path) -> None:
     curated, folder = trained
     seen = [*make_rows(3), *make_rows(2, seed=99)]
-    test = [*seen, *make_rows(30, seed=7)]
+    others = make_rows(30, seed=7)
+    test = [*seen, *others, *others[:4], {**others[0], "instruction": "Why? " * 3000}]
     verdict = curated.verify(test, seeds=2, full=False, ledger=tmp_path / "v.ledger")
     assert verdict.unit == "nats a token"
     assert verdict.n_items + sum(count or 0 for count in verdict.dropped.values()) == len(test)
     assert verdict.dropped["repeating rows of the pool"] >= 3 and verdict.dropped["repeating evaluation items"] >= 2
+    assert verdict.dropped["repeating an earlier test item"] == 4  # one question is not two
+    assert verdict.dropped["too long for the model"] == 1
     assert verdict.notes == () and np.isfinite(verdict.gain)
 
     loaded = CuratedDataset.load_from_disk(folder, source=Dataset.from_list(make_rows(40)))
@@ -209,6 +214,18 @@ def test_test_items_that_nearly_repeat_what_was_seen_are_refused_before_the_game
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("size", "n_tests", "says"), [(1.0, 20, "keeps all 40"), (4, 15, "test_dataset has 1. of")])
+def test_what_can_not_be_better_is_refused_before_the_game(
+    tiny_model: Path, tmp_path: Path, size: int | float, n_tests: int, says: str
+) -> None:
+    arguments = {"embedder": "lexical", "clusterer": "topic", "merit": None, "budget": 3, "model": str(tiny_model)}
+    arguments |= {"eval_dataset": make_rows(8, seed=99), "test_dataset": make_rows(n_tests, seed=7)}
+    with pytest.raises(InputError, match=says):
+        curate(make_rows(40), size, ledger=tmp_path / "run.ledger", require_better=True, **arguments)
+    assert not list(tmp_path.iterdir())
+
+
 def replaced(verdict: Verdict) -> dict[str, Any]:
     return {name: value for name, value in vars(verdict).items() if name != "cost"}
 
@@ -244,13 +261,22 @@ def test_a_curation_with_a_test_set_compares_at_the_end_and_may_insist(
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [({"require_better": True}, "pass test_dataset="), ({"test_dataset": make_rows(20)}, "can't be bound")],
+    [
+        ({"require_better": True}, r"leave require_better out, and call curated\.verify\(utility=…\)"),
+        ({"require_better": True, "test_dataset": make_rows(20)}, "leave require_better and test_dataset= out, and"),
+        (
+            {"require_better": True, "objective": Macro("topic")},
+            r"curated\.verify\(test_dataset, utility=…\) with a callable",
+        ),
+        ({"test_dataset": make_rows(20)}, r"test_dataset= can't be bound .* leave it out, and call curated\.verify"),
+        ({"require_better": True, "utility": "fine-tune"}, "needs items to compare on; pass test_dataset="),
+    ],
 )
 def test_what_could_not_be_compared_is_refused_before_anything_is_paid(
     pool: Dataset, arguments: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(InputError, match=says):
-        curated_of(pool, utility=lambda _: pytest.fail("measured"), **arguments)
+        curated_of(pool, **{"utility": lambda _: pytest.fail("measured"), **arguments})
 
 
 @pytest.mark.parametrize(("size", "told"), [(30, ["verify(utility=…)"]), (120, [])], ids=["a part", "all rows"])
@@ -264,6 +290,14 @@ def test_without_a_verdict_it_is_told_how_to_get_one(
     assert all("10 outcomes" in line and part in line for line, part in zip(lines, told, strict=True))
 
 
+def test_who_compares_later_is_not_told_how(pool: Dataset, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
+    with compared_later():
+        curated_of(pool, 30)
+    assert "kept 30 of" in caplog.text
+    assert "not compared with random rows" not in caplog.text
+
+
 def test_the_card_tells_the_verdict(curated: CuratedDataset, pool: Dataset) -> None:
     assert "Are the rows better than random ones?" not in page(curated, "me/rows", [])
     verdict = curated.verify(utility=OnTestItems(pool))
@@ -272,7 +306,7 @@ def test_the_card_tells_the_verdict(curated: CuratedDataset, pool: Dataset) -> N
     assert "**Better than random rows by" in shown.split("<details>")[0]
     untuned, random = verdict.over_untuned.gain, verdict.over_untuned.gain - verdict.over_random.gain
     assert f"**{untuned:+.4f}** (95%: " in shown and f"5 draws | {random:+.4f} |" in shown
-    assert f"On {verdict.n_items} test items that had no say" in shown
+    assert f"On {verdict.n_items} test items." in shown  # a callable's items may have had a say
     section = shown.split("<summary>Are the rows better")[1].split("</details>")[0]
     assert "…" not in section and "this verdict took 11 outcomes" in section  # a callable may tune nothing
 
@@ -289,3 +323,36 @@ def test_the_shell_prints_the_verdict_and_saves_it(trained: tuple[CuratedDataset
     assert (verdict.n_seeds, verdict.n_draws, verdict.over_full) == (2, 2, None)
     assert "pass eval_dataset=" in verdict.notes[0]  # the items are not in the folder
     assert CuratedDataset.load_from_disk(tmp_path / "with").verdict == verdict
+
+
+def test_what_the_rows_were_chosen_by_is_no_test_of_them(curated: CuratedDataset) -> None:
+    held = curated.valued.measured_by
+    assert held is not None
+    with pytest.raises(InputError, match="what the rows were chosen by"):
+        curated.verify(utility=held.utility)
+
+
+@pytest.mark.parametrize("n_items", [1, 3])
+def test_few_test_items_are_told_of_before_rows_are_tuned_on(
+    curated: CuratedDataset, pool: Dataset, n_items: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
+    utility, told = OnTestItems(pool, sign=-1.0), []
+
+    def few(row_sets: list[np.ndarray]) -> np.ndarray:
+        told.append("too few to tell a gain from luck" in caplog.text)
+        return utility(row_sets)[:, :n_items]
+
+    measures = Named("few items", few)
+    if n_items == 1:
+        with pytest.raises(InputError, match="got 1 test item; pass 2 or more"):
+            curated.verify(utility=measures)
+        assert utility.sizes == {0}
+        return
+    verdict = curated.verify(utility=measures)
+    assert told[0] is False and all(told[1:])
+    assert (verdict.kind, verdict.is_worse_than_untuned) == ("not shown", False)
+    assert "3 test items can't tell" in verdict.claim
+    assert "It is not shown that" in headline_of(curated).sentence
+    card = page(curated, "me/rows", [])
+    assert "had no say" not in card and "On 3 test items." in card

@@ -1,0 +1,291 @@
+"""Columns of texts as Arrow keeps them: the bytes of all texts one after the other, and where each begins and ends.
+
+What is said of a text here is what Python's ``str`` says of it. Bytes are looked at many at once, and the few texts of
+which they leave it open one by one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shed_hf.types import BoolVector, IntVector
+from shed_hf.utils.text import is_blank
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LEADING = bytes(192) + bytes([1]) * 64
+"""For each byte whether it begins a sign beyond ASCII."""
+
+
+def as_texts(column: "pa.ChunkedArray | pa.Array") -> "pa.LargeStringArray":
+    """The texts of a column in one piece.
+
+    Args:
+        column: Texts, of any of Arrow's types for them, or nulls alone.
+
+    Returns:
+        The texts; null where the column is.
+    """
+    import pyarrow as pa
+
+    texts = column.cast(pa.large_string())
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+
+
+def text_array(texts: Sequence[str | None]) -> "pa.LargeStringArray":
+    """Texts as an array.
+
+    Args:
+        texts: Any number; None for null.
+    """
+    import pyarrow as pa
+
+    return pa.array(texts, pa.large_string())
+
+
+def no_texts(n_rows: int) -> "pa.LargeStringArray":
+    """Nulls in place of texts.
+
+    Args:
+        n_rows: How many.
+    """
+    import pyarrow as pa
+
+    return pa.nulls(n_rows, pa.large_string())
+
+
+def or_empty(texts: "pa.LargeStringArray") -> "pa.LargeStringArray":
+    """The texts, empty where they are null.
+
+    Args:
+        texts: Any number.
+    """
+    return texts.fill_null("") if texts.null_count else texts
+
+
+def raw_texts(texts: "pa.LargeStringArray") -> tuple[bytes, IntVector]:
+    """What an array of n texts is made of.
+
+    Args:
+        texts: Texts, none of them null.
+
+    Returns:
+        The bytes of all, and where each begins and ends in them ``(n + 1,)``.
+    """
+    if not len(texts):
+        return b"", np.zeros(1, dtype=np.int64)
+    _, ends, raw = texts.buffers()
+    bounds = np.frombuffer(ends, dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)
+    first, last = int(bounds[0]), int(bounds[-1])
+    return (b"" if raw is None else raw[first:last].to_pybytes()), bounds - first
+
+
+def from_raw(raw: bytes, bounds: IntVector) -> "pa.LargeStringArray":
+    """The texts that `raw_texts` takes apart.
+
+    Args:
+        raw: The bytes of n texts in UTF-8.
+        bounds: Where each begins and ends ``(n + 1,)``.
+    """
+    import pyarrow as pa
+
+    ends = np.ascontiguousarray(bounds, dtype=np.int64)
+    return pa.LargeStringArray.from_buffers(len(bounds) - 1, pa.py_buffer(ends), pa.py_buffer(raw))
+
+
+def joined(*pieces: "pa.LargeStringArray | str") -> "pa.LargeStringArray":
+    """Pieces of each text put together.
+
+    Args:
+        pieces: Arrays of as many texts as each other, none null, and texts that are in all.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    ready = [pa.scalar(piece, pa.large_string()) if isinstance(piece, str) else piece for piece in (*pieces, "")]
+    return pc.binary_join_element_wise(*ready)
+
+
+def joined_lists(texts: "pa.LargeStringArray", bounds: IntVector, between: str) -> "pa.LargeStringArray":
+    """Texts that follow one another put together.
+
+    Args:
+        texts: The texts of all n lists, none null.
+        bounds: Where each list begins and ends ``(n + 1,)``.
+        between: What stands between two texts.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    lists = pa.LargeListArray.from_arrays(pa.array(bounds, pa.int64()), texts)
+    return pc.binary_join(lists, pa.scalar(between, pa.large_string()))
+
+
+def where(
+    chosen: BoolVector, texts: "pa.LargeStringArray | str", others: "pa.LargeStringArray | str"
+) -> "pa.LargeStringArray":
+    """One of two texts each.
+
+    Args:
+        chosen: Which are of ``texts`` ``(n,)``.
+        texts: n texts, or one.
+        others: n texts for the rest, or one.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    both = [pa.scalar(each, pa.large_string()) if isinstance(each, str) else each for each in (texts, others)]
+    return pc.if_else(pa.array(chosen), *both)
+
+
+def replaced(texts: "pa.LargeStringArray", chosen: BoolVector, new: Sequence[str]) -> "pa.LargeStringArray":
+    """The texts with others in some places.
+
+    Args:
+        texts: n texts.
+        chosen: Which are replaced ``(n,)``.
+        new: Those that take their places, in order.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.replace_with_mask(texts, pa.array(chosen), text_array(new)) if len(new) else texts
+
+
+def filtered(texts: "pa.LargeStringArray", chosen: BoolVector) -> "pa.LargeStringArray":
+    """Some of the texts, in order.
+
+    Args:
+        texts: n texts.
+        chosen: Which ``(n,)``.
+    """
+    import pyarrow as pa
+
+    return texts if chosen.all() else texts.filter(pa.array(chosen))
+
+
+def valid(column: "pa.ChunkedArray | pa.Array") -> BoolVector:
+    """Which cells are not null ``(n,)``.
+
+    Args:
+        column: Any column.
+    """
+    return np.asarray(column.is_valid()).astype(np.bool_)
+
+
+def lengths(texts: "pa.LargeStringArray") -> IntVector:
+    """How many bytes each text has ``(n,)``.
+
+    Args:
+        texts: n texts, none null.
+    """
+    return np.diff(raw_bounds(texts))
+
+
+def raw_bounds(texts: "pa.LargeStringArray") -> IntVector:
+    """Where each text begins and ends, as `raw_texts` has it ``(n + 1,)``, without the bytes.
+
+    Args:
+        texts: n texts, none null.
+    """
+    if not len(texts):
+        return np.zeros(1, dtype=np.int64)
+    return np.frombuffer(texts.buffers()[1], dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)
+
+
+def bounds_of(sizes: Any) -> IntVector:
+    """Where lists that follow one another begin and end.
+
+    Args:
+        sizes: How long each is ``(n,)``.
+
+    Returns:
+        ``(n + 1,)``.
+    """
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+
+
+def has_any(places: IntVector, bounds: IntVector) -> BoolVector:
+    """Which texts have a byte at one of some places ``(n,)``.
+
+    Args:
+        places: The places, in order.
+        bounds: Where each text begins and ends ``(n + 1,)``.
+    """
+    return np.diff(np.searchsorted(places, bounds)) > 0
+
+
+def beyond_ascii(raw: bytes, bounds: IntVector) -> BoolVector:
+    """Which texts have signs beyond ASCII ``(n,)``.
+
+    Args:
+        raw: The bytes of all texts.
+        bounds: Where each begins and ends ``(n + 1,)``.
+    """
+    if raw.isascii():
+        return np.zeros(len(bounds) - 1, dtype=np.bool_)
+    return has_any(np.flatnonzero(np.frombuffer(raw.translate(_LEADING), dtype=np.bool_)), bounds)
+
+
+def are_shown(texts: "pa.LargeStringArray") -> BoolVector:
+    """Which texts show something: those that `is_blank` is not true of ``(n,)``.
+
+    Args:
+        texts: n texts, none null.
+    """
+    return _begin_with_a_sign(texts, lambda text: not is_blank(text))
+
+
+def are_not_blank(texts: "pa.LargeStringArray") -> BoolVector:
+    """Which texts have more than whitespace ``(n,)``.
+
+    Args:
+        texts: n texts, none null.
+    """
+    return _begin_with_a_sign(texts, lambda text: bool(text.strip()))
+
+
+def _begin_with_a_sign(texts: "pa.LargeStringArray", other: Callable[[str], bool]) -> BoolVector:
+    """Which texts begin with a sign of ASCII that shows, or else are as ``other`` says."""
+    raw, bounds = raw_texts(texts)
+    starts = bounds[:-1]
+    some = bounds[1:] > starts
+    found = np.zeros(len(texts), dtype=np.bool_)
+    found[some] = _visible(np.frombuffer(raw, dtype=np.uint8)[starts[some]])
+    for place in np.flatnonzero(some & ~found):
+        found[place] = other(raw[bounds[place] : bounds[place + 1]].decode("utf-8"))
+    return found
+
+
+def stripped(texts: "pa.LargeStringArray") -> "pa.LargeStringArray":
+    """The texts without whitespace at their ends.
+
+    Args:
+        texts: n texts, none null.
+    """
+    raw, bounds = raw_texts(texts)
+    some = bounds[1:] > bounds[:-1]
+    signs = np.frombuffer(raw, dtype=np.uint8)
+    open_ended = np.zeros(len(texts), dtype=np.bool_)
+    open_ended[some] = ~(_visible(signs[bounds[:-1][some]]) & _visible(signs[bounds[1:][some] - 1]))
+    return replaced(texts, open_ended, [text.strip() for text in filtered(texts, open_ended).to_pylist()])
+
+
+def _visible(signs: Any) -> BoolVector:
+    visible: BoolVector = (signs >= ord("!")) & (signs <= ord("~"))
+    return visible
+
+
+def counted(texts: "pa.LargeStringArray") -> Iterator[tuple[str, int]]:
+    """The different texts, and how often each is there; nulls are passed over.
+
+    Args:
+        texts: Any number.
+
+    Yields:
+        A text and a number.
+    """
+    for each in texts.drop_null().value_counts():
+        yield each["values"].as_py(), each["counts"].as_py()

@@ -46,8 +46,7 @@ from shed_hf.game.utility import UtilityFactory, measurement_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.history import n_source_rows
 from shed_hf.results.learned_signal_entry import learned_signal_entry
-from shed_hf.results.recipe import updated
-from shed_hf.results.reuse import resample
+from shed_hf.results.reuse import choose_again
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.summary import summary
 from shed_hf.results.tables import clusters_table, with_values
@@ -210,8 +209,7 @@ def _grown(
         valued, recipe = chosen_by_model(valued, recipe, sampler, size, signals)
         if to_recipe_entry(estimator) != curated.recipe["estimator"]:
             recipe["reestimate"] = {"estimator": to_recipe_entry(estimator), "budget": None}
-        grown = resample(replace(curated, valued=valued, recipe=recipe), size, sampler, None, None)
-        return replace(grown, recipe=updated(grown.recipe, {"bill": recipe["bill"]}))
+        return choose_again(replace(curated, valued=valued, recipe=recipe), size, sampler, None, None)
 
 
 def _coalitions(game: Game, kept: list[Entry], budget: int, streams: Streams) -> tuple[CoalitionMatrix, int]:

@@ -38,7 +38,7 @@ from shed_hf.utils.random_streams import Streams
 from shed_hf.utils.warn import warn
 
 
-def resample(
+def choose_again(
     curated: Curation,
     size: int | float | str,
     sampler: str | AnySampler | Given | None,
@@ -46,7 +46,7 @@ def resample(
     source: Any,
     constraints: Constraints | None = None,
 ) -> Curation:
-    """Choose rows anew by the values there are.
+    """Choose rows anew by the values there are; what the result cost stays as it was billed.
 
     Args:
         curated: The result.
@@ -80,7 +80,7 @@ def resample(
     taken = _taken_again(curated, chosen, wanted, of_chance) if isinstance(chosen, RowSelector) else None
     found = with_source(curated, source)
     changed = {"size": wanted, "sampler": to_recipe_entry(chosen), "sampling_seed": plain(of_chance)}
-    new = updated(recipe, {**changed, "bill": unmeasured(recipe["bill"])})
+    new = updated(recipe, changed)
     if taken is None or new["sampler"] != _as_written_now(recipe["sampler"]):
         new.pop("selection_notes", None)
         new.pop("learned_signal", None)
@@ -95,6 +95,34 @@ def resample(
         ]
     again = choose_rows(replace(found.valued, taken=taken), new, chosen, streams.for_rows)
     return again if np.array_equal(np.sort(again.rows), np.sort(curated.rows)) else _without_verdicts(again)
+
+
+def resample(
+    curated: Curation,
+    size: int | float | str,
+    sampler: str | AnySampler | Given | None,
+    seed: int | None,
+    source: Any,
+    constraints: Constraints | None = None,
+) -> Curation:
+    """Choose rows anew by the values there are, in a run that measures nothing itself.
+
+    Args:
+        curated: The result.
+        size: As in `choose_again`.
+        sampler: A sampler or its short name.
+        seed: The seed of the draw; None for that of the last choice.
+        source: As in `choose_again`.
+        constraints: As in `curate`; None for those of the last choice.
+
+    Returns:
+        The new result.
+
+    Raises:
+        InputError: As in `choose_again`.
+    """
+    again = choose_again(curated, size, sampler, seed, source, constraints)
+    return replace(again, recipe=updated(again.recipe, {"bill": unmeasured(curated.recipe["bill"])}))
 
 
 def _without_verdicts(again: Curation) -> Curation:
@@ -173,7 +201,7 @@ def reestimate(
     again = replace(found, valued=replace(found.valued, estimate=estimate), recipe=updated(found.recipe, changed))
     taken = found.valued.taken
     if sampler is not None or taken is None:
-        return resample(again, found.recipe["size"], sampler, None, None)
+        return choose_again(again, found.recipe["size"], sampler, None, None)
     if found.recipe["sampler"]["name"] == RowValues.__name__:
         warn(
             'rows, and what they are worth, stay as the game\'s first values left them; pass sampler="qocs" to '

@@ -14,7 +14,8 @@ from shed_hf.game.utility import OutcomeCallback
 from shed_hf.hub.card_text import choice_in_words
 from shed_hf.report.content import content_of
 from shed_hf.results.summary import summary
-from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector, TrainingSequence
+from shed_hf.types import FloatMatrix, FloatVector, IntVector, TrainingSequence
+from tests.helpers.credited import KnownOutcomes
 from tests.helpers.rows import make_rows
 
 N_ITEMS = 20
@@ -23,7 +24,7 @@ LINEAR = VECTORS @ np.random.default_rng(4).normal(size=(6, N_ITEMS))
 POOL = Dataset.from_list(make_rows(120))
 
 
-class OfTheMean:
+class OfTheMean(KnownOutcomes):
     """Outcomes grow with the logarithm of rows' credits, with luck of each training order; credits are of the mean
     item, and can be learned from embeddings.
 
@@ -32,6 +33,7 @@ class OfTheMean:
     """
 
     def __init__(self, turned: Sequence[int] = ()) -> None:
+        super().__init__(noise=0.1)
         self.credits = LINEAR.copy()
         self.credits[:, list(turned)] *= -100
         self.measured = 0
@@ -39,19 +41,10 @@ class OfTheMean:
 
     def measure(self, walks: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
         self.measured += len(walks)
-        for number, walk in enumerate(walks):
-            rows = np.concatenate(walk).astype(np.int64) if walk else np.empty(0, np.int64)
-            luck = np.random.default_rng([len(rows), *rows.tolist()]).normal(size=N_ITEMS)
-            record(number, len(walk) - 1, np.log1p(np.maximum(LINEAR[rows], 0).sum(axis=0)) + 0.1 * luck, {})
+        super().measure(walks, record)
 
-    def trainable(self, rows: IntVector) -> BoolVector:
-        return np.ones(len(rows), dtype=np.bool_)
-
-    def n_tokens(self, rows: IntVector) -> int:
-        return 7 * len(rows)
-
-    def describe(self) -> dict[str, Any]:
-        return {"model": "credits"}
+    def of(self, rows: IntVector) -> np.ndarray:
+        return np.asarray(np.log1p(np.maximum(LINEAR[rows], 0).sum(axis=0)))
 
     def credit(self, rows: IntVector) -> FloatVector:
         self.ran.append(len(rows))

@@ -120,7 +120,11 @@ def test_a_method_that_fails_on_one_size_or_seed_is_named_and_the_rest_is_kept()
     assert "pass eval_dataset=" in str(found)
 
 
-def test_a_sampler_that_raises_does_not_end_the_comparison_of_the_others() -> None:
+def test_a_sampler_that_raises_does_not_end_the_comparison_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what the race measured before is kept in a file there
+
     def broken(values: Any, members: Any, size: int, rng: np.random.Generator) -> Any:
         raise ZeroDivisionError("no value is 0")
 
@@ -128,6 +132,7 @@ def test_a_sampler_that_raises_does_not_end_the_comparison_of_the_others() -> No
     assert {failure.method for failure in found.failures} == {"broken", "race"}
     assert "ZeroDivisionError: no value is 0" in str(found)
     assert line_of(found, "longest").seeds == 4
+    assert len(list(tmp_path.glob("shed-*.ledger"))) == 1
 
 
 @pytest.mark.parametrize("sizes", [[30], [0.1], ["10%"], [0]])

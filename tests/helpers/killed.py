@@ -2,8 +2,10 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,19 @@ from tests.helpers.rows import make_rows
 
 
 class Mortal:
-    """Measures as another utility does, and kills its process where it was to measure one set of rows too many."""
+    """Measures as another utility does, and kills its process where it was to measure one set of rows too many.
 
-    def __init__(self, utility: Callable[[Sequence[np.ndarray]], np.ndarray], left: int) -> None:
-        self.utility, self.left, self.measured = utility, left, 0
+    Args:
+        utility: What measures.
+        left: How many sets of rows are measured before that; -1 where the process lives.
+        killed: A file that is made then. A process that lives leaves all sets after its first few to the others until
+            the file is there, so that who is to be killed gets enough of them, however slow it is.
+    """
+
+    def __init__(
+        self, utility: Callable[[Sequence[np.ndarray]], np.ndarray], left: int, killed: Path | None = None
+    ) -> None:
+        self.utility, self.left, self.killed, self.measured = utility, left, killed, 0
 
     def __call__(self, row_sets: Sequence[np.ndarray]) -> np.ndarray:
         return np.concatenate([self.of(rows) for rows in row_sets])
@@ -28,23 +39,28 @@ class Mortal:
     def of(self, rows: np.ndarray) -> np.ndarray:
         """The outcome of one set of rows ``(1, n_items)``."""
         if self.measured == self.left:
+            if self.killed is not None:
+                self.killed.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        while self.killed is not None and self.left < 0 and self.measured > 2 and not self.killed.exists():
+            time.sleep(0.01)
         self.measured += 1
         return self.utility([rows])
 
 
-def found_by(mode: str, ledger: Any, left: int = -1) -> tuple[Any, int]:
+def found_by(mode: str, ledger: Any, left: int = -1, killed: Path | None = None) -> tuple[Any, int]:
     """What a run finds, without how long it took, and how many sets of rows it measured.
 
     Args:
         mode: ``"verify"``, ``"race"`` or ``"compare"``.
         ledger: Where outcomes are written; None for memory.
         left: After how many sets of rows the process is killed; by default never.
+        killed: The file that is made then, where other ranks wait for it.
 
     Returns:
         Both.
     """
-    mortal = Mortal(Lucky() if mode == "race" else Worths(), left)
+    mortal = Mortal(Lucky() if mode == "race" else Worths(), left, killed)
     utility = shed_hf.Named("mortal", mortal)
     if mode == "race":
         raced_for = shed_hf.Race(["longest", "qocs", "dataset-quantization"], budget=20)

@@ -24,9 +24,10 @@ torch.distributed.destroy_process_group()
 
 KILLED = """
 import os, sys
+from pathlib import Path
 from tests.helpers.killed import found_by
 
-found_by("verify", sys.argv[1], left=3 if os.environ["RANK"] == "1" else -1)
+found_by("verify", sys.argv[1], left=3 if os.environ["RANK"] == "1" else -1, killed=Path(sys.argv[1] + ".killed"))
 """
 
 

@@ -34,9 +34,11 @@ if "KILLED_WITH" in os.environ:
     # when as many outcomes as wanted are written, some of them by rank 1, rank 1 is killed while rank 0 waits
     def put_until_killed(ledger_of_rank, entry):
         put(ledger_of_rank, entry)
-        if rank or ledger_of_rank.path is None or not Path(f"{ledger}.rank1").exists():
+        if rank or ledger_of_rank.path is None:
             return
         if len(shed_hf.read_ledger(ledger)) >= int(os.environ["KILLED_WITH"]):
+            while not Path(f"{ledger}.rank1").exists():
+                time.sleep(0.01)
             os.kill(int(of_rank_1.read_text()), signal.SIGKILL)
             time.sleep(120)
 

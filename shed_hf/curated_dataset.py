@@ -50,7 +50,9 @@ class CuratedDataset(VerifiableCuration, ExtensibleCuration, ReportableCuration)
                 as a matrix, or the encoder was not saved.
         """
         if not self.estimate.played:
-            raise InputError("no game was played, so clusters have no values to score new rows by; pass estimator=")
+            raise InputError(
+                "no game was played, so clusters have no values to score new rows by; curate again with an estimator"
+            )
         if self.valued.encoder is None:
             raise InputError(
                 "there is nothing to embed new rows with: the embeddings were given as a matrix, or the encoder, being "

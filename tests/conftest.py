@@ -17,16 +17,18 @@ os.environ["OMP_NUM_THREADS"] = "1"  # tests run beside each other
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # before the clients, which read where the Hub is when they are imported
 from tests.helpers.the_hub import HUB, LoopbackHub
 
-import datasets
-import huggingface_hub.utils
 import pytest
-from shed_hf.results import embedding_map
+from tests.helpers.fingerprints import fingerprint
 from tests.helpers.once import once
 from tests.helpers.rows import make_rows
+
+if TYPE_CHECKING:
+    from datasets import Dataset  # not imported by the process that hands out tests: all others wait for it to start
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}{{ eos_token }}\n{% endfor %}"
@@ -43,6 +45,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """Of several processes each compiles a part of the code, so that none has to compile all of it."""
     worker = getattr(session.config, "workerinput", None)
     if worker is not None:
+        gc.disable()  # until all is imported and collected: none of it is garbage
         _compile_part(session.config, int(worker["workerid"].removeprefix("gw")), worker["workercount"])
 
 
@@ -59,18 +62,23 @@ def _compile_part(config: pytest.Config, number: int, n_workers: int) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long tests first: at the end there is something short left for every process."""
-    items.sort(key=lambda item: "system" not in item.path.parts)
+    """The long tests first, at the end there is something short left for every process; those that start scripts of
+    their own beside each other, so that one server of `tests.helpers.processes` does for all of them."""
+    items.sort(key=lambda item: not {"system", "test_executors.py"} & set(item.path.parts))
 
 
 def pytest_collection_finish() -> None:
     """Collecting garbage among all that was imported, hundreds of times a run, finds none."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_bars() -> None:
+    import datasets
+    import huggingface_hub.utils
+
     datasets.disable_progress_bars()
     huggingface_hub.utils.disable_progress_bars()
 
@@ -83,6 +91,7 @@ def _equal_work_is_done_once(tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """
     from shed_hf.estimators import coalition_design
     from shed_hf.hub import figures
+    from shed_hf.results import embedding_map
 
     own = tmp_path_factory.getbasetemp()
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "done_once"
@@ -92,6 +101,17 @@ def _equal_work_is_done_once(tmp_path_factory: pytest.TempPathFactory) -> Iterat
         patch.setattr(figures, "DPI", 20)
         for module, name in ((embedding_map, "layout"), (coalition_design, "choose_pairs"), *pictures):
             patch.setattr(module, name, once(getattr(module, name), folder))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fingerprints_are_made_of_bytes() -> Iterator[None]:
+    """A dataset in memory has a fingerprint of its rows, as ever, for which nothing is pickled: of a small one that is
+    most of the time it takes."""
+    from datasets import arrow_dataset
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrow_dataset, "generate_fingerprint", fingerprint)
         yield
 
 
@@ -119,20 +139,24 @@ def no_token_is_told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptu
 
 
 @pytest.fixture(scope="session")
-def pool() -> datasets.Dataset:
+def pool() -> "Dataset":
     """120 instruction rows of four topics."""
-    return datasets.Dataset.from_list(make_rows(120))
+    from datasets import Dataset
+
+    return Dataset.from_list(make_rows(120))
 
 
 @pytest.fixture(scope="session")
-def items() -> datasets.Dataset:
+def items() -> "Dataset":
     """16 further rows of the same topics."""
-    return datasets.Dataset.from_list(make_rows(16, seed=99))
+    from datasets import Dataset
+
+    return Dataset.from_list(make_rows(16, seed=99))
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a Llama of 2 layers and a byte-level tokenizer with a chat template; random weights."""
+    """A folder with a Llama of one layer and a byte-level tokenizer with a chat template; random weights."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -147,7 +171,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=256, eos_token_id=0, bos_token_id=None, pad_token_id=0,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)

@@ -3,13 +3,14 @@
     python examples/benchmarks/compare_pools.py --folder POOLS/arc --model DIR --out OUT.json
 
 Loss and choice (the log-likelihood of the right option among the options) are measured on the items of ``test.jsonl``,
-which no method chooses by. ``--out`` has the printed table, every line, every run's figures, device and versions;
+which no method chooses by. ``--out`` has the printed table, wins and losses, every line, device and versions;
 outcomes are in ledgers beside it, from which the same call goes on. With several ``--seeds`` what is known with few is
 written before it goes on to more. `compare_side_by_side.py` runs several of these at once.
 """
 
 import argparse
 import json
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -54,6 +55,7 @@ def main() -> None:
         print(comparison, flush=True)
         plain = {
             "table": str(comparison).splitlines(),
+            "wins_and_losses": [asdict(tally) for tally in (*comparison.tallies, *comparison.totals)],
             "lines": json.loads(comparison.to_pandas().to_json(orient="records")),
             "setting": {name: str(value) for name, value in vars(arguments).items() if name not in PATHS}
             | {"seeds": str(seeds)},

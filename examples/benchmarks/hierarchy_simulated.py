@@ -26,7 +26,7 @@ import numpy as np
 from datasets import Dataset, disable_progress_bars
 
 import shed_hf
-from shed_hf.curation.cluster_count import usual_count
+from shed_hf.curation.cluster_count import default_cluster_count
 from shed_hf.curation.recipe import device, versions
 from shed_hf.estimators.budget import FineTunings
 
@@ -91,7 +91,7 @@ def kept_by(way: str, rows: Dataset, vectors: Any, utility: Worth, budget: int, 
 
 def as_fine(rows: Dataset, budget: int) -> int:
     """The number of clusters that hierarchical players have with a budget."""
-    return usual_count(len(rows), shed_hf.Hierarchical(), FineTunings(budget), 1).count
+    return default_cluster_count(len(rows), shed_hf.Hierarchical(), FineTunings(budget), 1).count
 
 
 def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:

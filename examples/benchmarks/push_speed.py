@@ -32,7 +32,7 @@ def main() -> None:
         _push(arguments.push, Path(arguments.folder))
         return
     sys.path.insert(0, str(ROOT))
-    from tests.loopback_hub import LoopbackHub
+    from tests.helpers.loopback_hub import LoopbackHub
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "curated"

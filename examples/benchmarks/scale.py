@@ -7,7 +7,8 @@ scales the vectors, runs scikit-learn's k-means with as many clusters and runs, 
 operating system's peak of each process, its memory-mapped files counted. Every repeat measures the ways in turn, and
 its ratio is that of its own figures; the ratios are told in order. Up to 20,000 rows there are four runs of k-means on
 both sides; by hand with a single run, which is what scikit-learn does unless told, is timed too. A check of stability
-is what `curate` does some times while it measures, to end early where the choice would stay the same.
+is what `curate` does some times while it measures, to end early where the choice would stay the same. `Extrapolated`
+chooses by the same matrix and a made-up signal of 4,000 rows for 64 items, without a model that measures it.
 
     OMP_NUM_THREADS=1 python examples/benchmarks/scale.py --rows 10000 100000 --repeats 5 --out FILE.json
     OMP_NUM_THREADS=1 python examples/benchmarks/scale.py --rows 1000000 --alone --most-gib 8
@@ -58,12 +59,12 @@ def _measured(n_rows: int, arguments: argparse.Namespace) -> dict[str, Any]:
             ["curate"] if arguments.alone else ["curate", "by hand", *(["by hand, one run"] * (n_rows <= FOUR_RUNS))]
         )
         repeats = [{part: _in_a_process(part, folder) for part in parts} for _ in range(arguments.repeats)]
-        checks = _in_a_process("checks", folder)
+        checks, chosen = _in_a_process("checks", folder), _in_a_process("extrapolated", folder)
     line = {"rows": n_rows, **{part: _middle([repeat[part] for repeat in repeats]) for part in parts}}
     for part in parts[1:]:
         ratios = [repeat["curate"]["CPU seconds"] / repeat[part]["CPU seconds"] for repeat in repeats]
         line[f"curate over {part}, CPU seconds"] = [round(ratio, 2) for ratio in sorted(ratios)]
-    line["a check of stability, CPU seconds"] = checks
+    line |= {"a check of stability, CPU seconds": checks, "rows chosen by Extrapolated": chosen}
     print(json.dumps(line), flush=True)
     return line
 
@@ -175,11 +176,32 @@ def checks(folder: Path) -> dict[str, float]:
     return taken
 
 
+def by_extrapolation(folder: Path) -> dict[str, float]:
+    """Let `Extrapolated` choose by the matrix in a folder, and what it took; no model reads the sample."""
+    from shed_hf import Extrapolated
+    from shed_hf.sampling.selectors import RowSignals, select_rows
+
+    rng = np.random.default_rng(2)
+
+    def work() -> int:
+        matrix = np.load(folder / "matrix.npy", mmap_mode="r")
+        items = rng.normal(size=(matrix.shape[1], ITEMS)).astype(np.float32)
+
+        def nearness(places: NDArray[np.int64]) -> NDArray[np.float64]:
+            return np.tanh(matrix[places] @ items / np.sqrt(len(items))) + 0.1 * rng.normal(size=(len(places), ITEMS))
+
+        signals = RowSignals(rows=np.arange(len(matrix)), embeddings=matrix, nearness_of=nearness)
+        return len(select_rows(Extrapolated(), signals, round(SHARE * len(matrix)), rng).places)
+
+    return _costs(work)
+
+
 PARTS: dict[str, Callable[[Path], dict[str, float]]] = {
     "curate": by_curate,
     "by hand": by_hand,
     "by hand, one run": partial(by_hand, n_runs=1),
     "checks": checks,
+    "extrapolated": by_extrapolation,
 }
 
 

@@ -12,7 +12,7 @@ from datasets import Dataset
 from selector_pools import COLUMNS, bound, texts_to_embed
 
 import shed_hf
-from shed_hf.curation.played import played_from
+from shed_hf.curation.measured_game import played_from
 from shed_hf.embedding.decontamination import decontaminate
 from shed_hf.embedding.embed import encode_texts
 from shed_hf.finetuning.fine_tune import FineTune

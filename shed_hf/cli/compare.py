@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +10,14 @@ import typer
 
 from shed_hf.cli.config_file import takes_file
 from shed_hf.cli.options import check_dataset, read_option, read_options, with_options
-from shed_hf.cli.rows_first import Rows, rows_first, rows_named_by
+from shed_hf.cli.results import check_private
+from shed_hf.cli.row_errors import Rows, row_errors_first, rows_named_by
 from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.config.shed_config import SETTINGS_BY_NAME, TUNING_NAMES
 from shed_hf.errors import InputError
 
 if TYPE_CHECKING:
+    from shed_hf.comparison.comparison import Comparison
     from shed_hf.comparison.record import ComparisonRecord
 
 SHARED = (
@@ -77,27 +79,74 @@ def compare(
         debug: Whether errors show their traceback.
         **given: Settings of `curate` that all methods share, and where the comparison is published.
     """
+    with errors_in_one_line(debug):
+        shared = read_options(given)
+        places = _Places(output, plot, shared.pop("push_to_hub", None), shared.pop("private", None))
+        check_dataset(dataset)
+        own = _own_arguments(test_dataset, sizes, methods, models, test_objective, test_columns)
+        arguments = {**own, "seeds": seeds, "choosing_seeds": choosing_seeds, **shared}
+        _compare(dataset, arguments, places, as_json)
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where a comparison is kept.
+
+    Attributes:
+        output: The folder to save it to; None for none.
+        plot: The picture to draw it into; None for none.
+        push_to_hub: The repository to publish it in; None for none.
+        private: Whether that is private where it is new; None for what its source is.
+    """
+
+    output: str | None
+    plot: Path | None
+    push_to_hub: str | None
+    private: bool | None
+
+    def check(self) -> None:
+        """See that a comparison can be kept there, before anything is paid for."""
+        from shed_hf.comparison.picture import format_of
+        from shed_hf.comparison.storage import check_free
+        from shed_hf.hub.client import check_push
+
+        check_private(self.private, self.push_to_hub)
+        if self.output is not None:
+            check_free(self.output)
+        if self.plot is not None:
+            format_of(self.plot)
+        if self.push_to_hub is not None:
+            check_push(self.push_to_hub, None)
+
+    def keep(self, comparison: "Comparison", quietly: bool) -> None:
+        """Save, draw and publish a comparison, and say where it is published unless nothing is to be printed."""
+        if self.output is not None:
+            comparison.save_to_disk(self.output)
+        if self.plot is not None:
+            comparison.plot(self.plot)
+        if self.push_to_hub is not None:
+            address = comparison.push_to_hub(self.push_to_hub, private=self.private)
+            if not quietly:
+                print(f"published as {address}")
+
+
+def _own_arguments(
+    test_dataset: Any, sizes: Any, methods: Any, models: Any, test_objective: Any, test_columns: Any
+) -> dict[str, Any]:
+    """The arguments that `curate` has not, as `shed_hf.compare` takes them."""
     from shed_hf.comparison.compare import DEFAULT_SIZES
     from shed_hf.comparison.methods import DEFAULT_METHODS
 
-    with errors_in_one_line(debug):
-        shared = read_options(given)
-        push_to_hub, private = shared.pop("push_to_hub", None), shared.pop("private", None)
-        check_dataset(dataset)
-        if not test_dataset:
-            raise InputError("there is nothing to compare on; pass --test-dataset with items that no method chooses by")
-        arguments = {
-            "test_dataset": _tests(test_dataset),
-            "sizes": [read_option("size", size, "--sizes") for size in sizes] if sizes else DEFAULT_SIZES,
-            "methods": methods or DEFAULT_METHODS,
-            "models": models or None,
-            "seeds": seeds,
-            "choosing_seeds": choosing_seeds,
-            "test_objective": test_objective or None,
-            "test_columns": read_option("columns", test_columns, "--test-columns"),
-            **shared,
-        }
-        _compare(dataset, arguments, output, plot, push_to_hub, private, as_json)
+    if not test_dataset:
+        raise InputError("there is nothing to compare on; pass --test-dataset with items that no method chooses by")
+    return {
+        "test_dataset": _tests(test_dataset),
+        "sizes": [read_option("size", size, "--sizes") for size in sizes] if sizes else DEFAULT_SIZES,
+        "methods": methods or DEFAULT_METHODS,
+        "models": models or None,
+        "test_objective": test_objective or None,
+        "test_columns": read_option("columns", test_columns, "--test-columns"),
+    }
 
 
 def _tests(given: Any) -> Any:
@@ -119,20 +168,9 @@ def _tests(given: Any) -> Any:
     return found
 
 
-def _compare(
-    dataset: str,
-    arguments: dict[str, Any],
-    output: str | None,
-    plot: Path | None,
-    push_to_hub: str | None,
-    private: bool | None,
-    as_json: bool,
-) -> None:
+def _compare(dataset: str, arguments: dict[str, Any], places: _Places, as_json: bool) -> None:
     from shed_hf.comparison.compare import compare as compare_methods
-    from shed_hf.comparison.picture import format_of
-    from shed_hf.comparison.storage import check_free
     from shed_hf.distributed.launch import is_main
-    from shed_hf.hub.client import check_push
 
     tests = arguments["test_dataset"]
     named = list(tests.values()) if isinstance(tests, Mapping) else [tests]
@@ -140,30 +178,13 @@ def _compare(
         check_dataset(test, "test_dataset")
     columns, test_columns = arguments.get("columns"), arguments["test_columns"]
     pool = rows_named_by({**arguments, "dataset": dataset}, "dataset", columns)
-    with rows_first(
-        pool, *(Rows(test, test_columns, "test_dataset", argument="test_columns") for test in named if test_columns)
-    ):
-        if output is not None:  # whatever can fail does so before anything is paid for
-            check_free(output)
-        if plot is not None:
-            format_of(plot)
-        if push_to_hub is not None:
-            check_push(push_to_hub, None)
+    of_tests = [Rows(test, test_columns, "test_dataset", argument="test_columns") for test in named if test_columns]
+    with row_errors_first(pool, *of_tests):
+        places.check()
     comparison = compare_methods(dataset, **arguments)
-    if not is_main():
-        return
-    if as_json:
-        print(json.dumps(_plain(comparison)))
-    else:
-        print(comparison)
-    if output is not None:
-        comparison.save_to_disk(output)
-    if plot is not None:
-        comparison.plot(plot)
-    if push_to_hub is not None:
-        address = comparison.push_to_hub(push_to_hub, private=private)
-        if not as_json:
-            print(f"published as {address}")
+    if is_main():
+        print(json.dumps(_plain(comparison)) if as_json else comparison)
+        places.keep(comparison, quietly=as_json)
 
 
 def _plain(comparison: "ComparisonRecord") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from shed_hf.config.setting import Setting
 from shed_hf.config.shed_config import DATA, DESTINATIONS, SETTINGS_BY_NAME
 
 if TYPE_CHECKING:
-    from shed_hf.config.recipe_file import Written
+    from shed_hf.config.recipe_file import WrittenSettings
 
 _NOT_WRITTEN = {"config", "as_json", "debug"}
 """Options that a file has no say in."""
@@ -112,7 +112,7 @@ def _test_datasets(value: Any) -> Any:
     return [DATASET.read(value)]
 
 
-def _say_what_is_not_taken(written: "Written", options: Mapping[str, str]) -> None:
+def _say_what_is_not_taken(written: "WrittenSettings", options: Mapping[str, str]) -> None:
     from shed_hf.utils.console import say
 
     said = [name for name in options if written.values.get(name) is not None]

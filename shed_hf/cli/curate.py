@@ -7,13 +7,13 @@ import typer
 
 from shed_hf.cli.options import ALL, Config, Dataset, check_dataset, merged, settings_from, with_options
 from shed_hf.cli.results import check_places, keep_and_tell
-from shed_hf.cli.rows_first import rows_first, rows_named_by
+from shed_hf.cli.row_errors import row_errors_first, rows_named_by
 from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.config.error_lines import naming_lines
 from shed_hf.config.shed_config import DESTINATIONS
 
 if TYPE_CHECKING:
-    from shed_hf.config.recipe_file import Written
+    from shed_hf.config.recipe_file import WrittenSettings
 
 
 @command()
@@ -63,10 +63,10 @@ def resume(
         _curate(merged(read_note(ledger_file), dataset, given), as_json)
 
 
-def _curate(written: "Written", as_json: bool) -> None:
+def _curate(written: "WrittenSettings", as_json: bool) -> None:
     from shed_hf.curation.arguments import request_of
+    from shed_hf.curation.components import check_arguments
     from shed_hf.curation.curate import curate as curate_dataset
-    from shed_hf.curation.means import check_arguments
 
     values = written.values
     output, repository, private = (values.get(name) for name in DESTINATIONS)
@@ -78,6 +78,6 @@ def _curate(written: "Written", as_json: bool) -> None:
         for name in ("dataset", "eval_dataset", "test_dataset"):
             check_dataset(values.get(name), name)
         check_arguments(request_of("curate", None, "auto", written, {}))
-        with rows_first(*rows):
-            check_places(output, repository, needed=True)  # whatever can fail does so before anything is paid for
+        with row_errors_first(*rows):
+            check_places(output, repository, private, needed=True)  # before anything is paid for
     keep_and_tell(curate_dataset(args=written), (output, repository, private), as_json)

@@ -13,7 +13,7 @@ from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME
 from shed_hf.errors import InputError
 
 if TYPE_CHECKING:
-    from shed_hf.config.recipe_file import Written
+    from shed_hf.config.recipe_file import WrittenSettings
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
@@ -148,8 +148,8 @@ def read_option(name: str, value: Any, option: str = "") -> Any:
         raise InputError(f"{option or KNOWN[name].option} {passed!r:.100} is not {error}") from None
 
 
-def made(name: str, value: Any) -> Any:
-    """A part, or tolerances, for functions that take objects.
+def as_part(name: str, value: Any) -> Any:
+    """A setting as the object that Python functions take.
 
     Args:
         name: The setting.
@@ -168,7 +168,7 @@ def made(name: str, value: Any) -> Any:
     return tolerances_of(value) if name == "constraints" else part_from(name, value)
 
 
-def settings_from(config: str | None, dataset: str | None, given: Mapping[str, Any]) -> "Written":
+def settings_from(config: str | None, dataset: str | None, given: Mapping[str, Any]) -> "WrittenSettings":
     """The settings of a file and a command line, of which the command line counts more.
 
     Args:
@@ -183,12 +183,12 @@ def settings_from(config: str | None, dataset: str | None, given: Mapping[str, A
         InputError: For what cannot be used, and where there is no dataset.
         HubError: For a repository that cannot be reached.
     """
-    from shed_hf.curation.sources import written_in
+    from shed_hf.curation.sources import settings_from_args
 
-    return merged(written_in(config), dataset, given)
+    return merged(settings_from_args(config), dataset, given)
 
 
-def merged(written: "Written", dataset: str | None, given: Mapping[str, Any]) -> "Written":
+def merged(written: "WrittenSettings", dataset: str | None, given: Mapping[str, Any]) -> "WrittenSettings":
     """The settings that were written down, with those of a command line in their place.
 
     Args:
@@ -202,7 +202,7 @@ def merged(written: "Written", dataset: str | None, given: Mapping[str, Any]) ->
     Raises:
         InputError: For what cannot be used, and where something is missing.
     """
-    from shed_hf.config.recipe_file import Written
+    from shed_hf.config.recipe_file import WrittenSettings
 
     passed = read_options({"dataset": dataset, **given})
     values = {**written.values, **passed}
@@ -217,7 +217,7 @@ def merged(written: "Written", dataset: str | None, given: Mapping[str, Any]) ->
     if "dataset" not in values:
         raise InputError("there is no dataset to curate; pass DATASET, or --config that names one")
     lines = {name: line for name, line in written.lines.items() if name.partition(".")[0] not in passed}
-    return Written(values, {}, written.name, lines)
+    return WrittenSettings(values, {}, written.name, lines)
 
 
 def _as_passed(name: str) -> str:

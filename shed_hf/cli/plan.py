@@ -8,7 +8,7 @@ import typer
 
 from shed_hf.cli.options import ALL, Config, Dataset, settings_from, with_options
 from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
-from shed_hf.cli.words import in_shell_words
+from shed_hf.cli.shell_words import in_shell_words
 
 
 @command()

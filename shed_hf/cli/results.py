@@ -59,20 +59,37 @@ def _is_path(place: str) -> bool:
     return Path(place).exists() or place.count("/") != 1 or place.startswith((".", "/", "~"))
 
 
-def check_places(output: str | None, push_to_hub: str | None, needed: bool) -> None:
+def check_private(private: bool | None, push_to_hub: str | None) -> None:
+    """Refuse to be told whether a repository is private where none is pushed to.
+
+    Args:
+        private: What was said; None for nothing.
+        push_to_hub: The repository; None for none.
+
+    Raises:
+        InputError: Where there is no repository to be private or not.
+    """
+    if private is not None and push_to_hub is None:
+        said = "--private" if private else "--no-private"
+        raise InputError(f"{said} is of a repository; pass its name as --push-to-hub, or leave {said} out")
+
+
+def check_places(output: str | None, push_to_hub: str | None, private: bool | None, needed: bool) -> None:
     """See that a result can be kept where it should be, before anything is paid for.
 
     Args:
         output: A folder to be.
         push_to_hub: A repository.
-        needed: Whether one of the two must be there.
+        private: Whether that is private where it is new; None where nothing was said.
+        needed: Whether the folder or the repository must be there.
 
     Raises:
-        InputError: Where something is already, or neither was passed.
+        InputError: Where something is already, where neither was passed, and for ``private`` without a repository.
     """
     from shed_hf.hub.client import check_push
     from shed_hf.storage.curated_folder import check_free
 
+    check_private(private, push_to_hub)
     if needed and output is None and push_to_hub is None:
         raise InputError("pass a folder as --output, a repository as --push-to-hub, or both")
     if output is not None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shed_hf.cli.config_file import takes_file
-from shed_hf.cli.options import AS_BEFORE, made, read_options, with_options
+from shed_hf.cli.options import AS_BEFORE, as_part, read_options, with_options
 from shed_hf.cli.results import Places, check_places, check_there, keep_and_tell, load_result
 from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.config.shed_config import DESTINATIONS, WAYS_TO_CHOOSE
@@ -53,7 +53,7 @@ def resample(
             raise InputError("pass how many rows to keep as --size, such as 500, 0.1 or 10%")
         places = _places(settings)
         size = settings.pop("size")
-        settings |= {name: made(name, settings[name]) for name in settings.keys() & {"sampler", "constraints"}}
+        settings |= {name: as_part(name, settings[name]) for name in settings.keys() & {"sampler", "constraints"}}
         _keep_and_say(load_result(result, source).resample(size, **settings), places, as_json)
 
 
@@ -93,8 +93,8 @@ def reestimate(
         if settings.get("estimator") is None:
             raise InputError("pass what values clusters as --estimator, such as banzhaf")
         places = _places(settings)
-        estimator = made("estimator", settings.pop("estimator"))
-        settings |= {name: made(name, settings[name]) for name in settings.keys() & {"sampler"}}
+        estimator = as_part("estimator", settings.pop("estimator"))
+        settings |= {name: as_part(name, settings[name]) for name in settings.keys() & {"sampler"}}
         _keep_and_say(load_result(result, source).reestimate(estimator, **settings), places, as_json)
 
 
@@ -112,5 +112,5 @@ def _keep_and_say(again: "CuratedDataset", places: Places, as_json: bool) -> Non
 def _places(settings: dict[str, Any]) -> Places:
     """Takes where a result is kept out of the settings, once it is seen that it can be."""
     output, repository, private = (settings.pop(name, None) for name in DESTINATIONS)
-    check_places(output, repository, needed=True)
+    check_places(output, repository, private, needed=True)
     return output, repository, private

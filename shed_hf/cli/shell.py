@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from shed_hf.cli.words import in_shell_words, lines_in_shell_words
+from shed_hf.cli.shell_words import in_shell_words, lines_in_shell_words
 from shed_hf.config.error_lines import with_line
 from shed_hf.errors import ShedError
 from shed_hf.utils.quiet import only_own_output
@@ -94,7 +94,7 @@ def main() -> None:
 
 @contextmanager
 def errors_in_one_line(debug: bool) -> Iterator[None]:
-    """Whatever goes wrong inside ends in one line and exit code 1; lines on the way have the words of a shell.
+    """Within, errors end in one line and exit code 1, and log lines name options instead of arguments.
 
     Args:
         debug: Whether the traceback is shown instead.

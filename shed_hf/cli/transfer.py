@@ -59,7 +59,7 @@ def transfer(
 
     with errors_in_one_line(debug):
         check_there(result)
-        check_places(output, push_to_hub, needed=False)
+        check_places(output, push_to_hub, private, needed=False)
         curated = load_result(result, source)
         found = curated.transfer(
             model=model, budget=budget, seed=seed, ledger=ledger, eval_dataset=eval_dataset, source=source

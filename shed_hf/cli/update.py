@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from shed_hf.cli.config_file import takes_file
-from shed_hf.cli.options import check_dataset, made, read_option
+from shed_hf.cli.options import as_part, check_dataset, read_option
 from shed_hf.cli.results import Private, check_places, check_there, keep_and_tell, load_result
 from shed_hf.cli.shell import AsJson, Debug, command, errors_in_one_line
 from shed_hf.config.shed_config import WAYS_TO_CHOOSE
@@ -62,12 +62,12 @@ def update(
     with errors_in_one_line(debug):
         check_there(result)
         check_dataset(new_rows, "NEW_ROWS")
-        check_places(output, push_to_hub, needed=True)
+        check_places(output, push_to_hub, private, needed=True)
         grown = load_result(result, source).update(
             new_rows,
             budget,
             size=read_option("size", size),
-            sampler=made("sampler", sampler),
+            sampler=as_part("sampler", sampler),
             merit=None if merit == "none" else merit,
             ledger=ledger,
             eval_dataset=eval_dataset,

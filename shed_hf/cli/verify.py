@@ -9,9 +9,10 @@ import typer
 from shed_hf.cli.config_file import takes_file
 from shed_hf.cli.options import check_dataset, read_option
 from shed_hf.cli.results import check_there, load_result
-from shed_hf.cli.rows_first import rows_first, rows_named_by
+from shed_hf.cli.row_errors import row_errors_first, rows_named_by
 from shed_hf.cli.shell import Debug, command, errors_in_one_line
 from shed_hf.errors import InputError
+from shed_hf.utils.console import say
 
 
 @command()
@@ -89,12 +90,14 @@ def _verify(name: str, source: str | None, arguments: dict[str, Any], output: st
     check_dataset(source, "source")
     if output is not None:
         columns = arguments["columns"]  # by default they are the recipe's that are there
-        with rows_first(*([] if columns is None else [rows_named_by(arguments, "test_dataset", columns)])):
+        with row_errors_first(*([] if columns is None else [rows_named_by(arguments, "test_dataset", columns)])):
             check_free(output)
     curated = load_result(name, source)
     verdict = curated.verify(**arguments)
     if not is_main():
         return
     print(json.dumps(verdict.as_json()) if as_json else verdict)
-    if output is not None:
+    if output is None:
+        say("the verdict is not saved; --output FOLDER saves the result with it, for its report and its card")
+    else:
         curated.save_to_disk(output)

@@ -36,7 +36,7 @@ def describe_clusters(
     clusters = np.repeat(np.arange(len(nearest)), [len(rows) for rows in looked_at])
     terms = top_terms(pool.texts(np.concatenate(looked_at)), clusters, len(nearest))
     playing = [rows[0] for rows in proxies if len(rows)]
-    texts = iter(pool.texts(np.array(playing, dtype=np.int64)))
+    texts = map(pool.format.preambles.shown, pool.examples(playing))
     return terms, [excerpt(next(texts)) if len(rows) else None for rows in proxies]
 
 

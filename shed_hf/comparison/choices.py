@@ -14,7 +14,7 @@ from shed_hf.comparison.methods import FULL, RANDOM, ByCallable, ByGame, ByResul
 from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.prepare import PreparedCuration
 from shed_hf.curation.row_choice import signals_of, sources_of
-from shed_hf.curation.row_signals import check_signals, passed_by
+from shed_hf.curation.row_signals import check_signals, row_passes_of
 from shed_hf.embedding.decontamination import Candidates
 from shed_hf.errors import InputError, ShedError
 from shed_hf.results.cost import choosing_seconds
@@ -64,7 +64,7 @@ class Chooser:
             for size in self._sizes(name) if fixed is None else (fixed,):
                 choosing = max(choosing, self._of_size(name, selector, signals, size))
             embeds = bool({"embeddings", "item_embeddings"} & selector.needs)
-            n_credited = passed_by(selector, prepared.problem, len(signals)).credited
+            n_credited = row_passes_of(selector, prepared.problem, len(signals)).credited
             seconds = shared + choosing + (embedding_seconds if embeds else 0.0)
             self.choices.costs[name] = ChoosingCost(int(n_credited > 0), round(seconds, 4))
 

@@ -9,24 +9,24 @@ from shed_hf.comparison.comparison import Comparison
 from shed_hf.comparison.design import Design
 from shed_hf.comparison.ledgers import LedgerFamily
 from shed_hf.comparison.methods import DEFAULT_METHODS, FULL, check_methods, methods_from, names_asked
+from shed_hf.comparison.model_comparison import ModelComparison, check_model, compare_with
 from shed_hf.comparison.models import models_from
-from shed_hf.comparison.of_model import OfModel, check_model, compare_with
 from shed_hf.comparison.recipe import recipe_of
 from shed_hf.comparison.test_sets import Tests
 from shed_hf.curation.arguments import defaults, request_from
 from shed_hf.curation.early_checks import check_words
+from shed_hf.curation.loaded_pool import LoadedPool
 from shed_hf.curation.request import Request
-from shed_hf.curation.rows_read import RowsRead
 from shed_hf.data.loading import load_source
-from shed_hf.data.spooling import if_stream
 from shed_hf.distributed.launch import is_main
-from shed_hf.embedding.embedding_once import embedding_once
+from shed_hf.embedding.caching_encoder import caching_encoder
 from shed_hf.errors import InputError
 from shed_hf.sampling.sizes import resolve_size
 from shed_hf.utils.checks import check_known, check_whole
 from shed_hf.utils.console import Stopwatch, say
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output, silent
+from shed_hf.verification.request import MOST_TUNINGS
 
 _INSTEAD = {
     "size": "sizes=",
@@ -112,24 +112,24 @@ def compare(
     watch = Stopwatch()
     tests = Tests(test_dataset, test_utility, test_objective, test_columns)
     tests.check()
-    source = load_source(dataset, arguments.get("split"), drop_invalid=arguments.get("drop_invalid", False))
-    if not len(source):
-        raise InputError("dataset has 0 rows; pass one with rows")
+    tuned = models_from(models, utility)
+    common = _common(dataset, eval_dataset, seed, arguments)
+    _check_before_loading(methods, {**common, **next(iter(tuned.values()))})
+    ledgers = LedgerFamily(ledger, is_main())
+    common |= _loaded(common)
+    source = common["dataset"]
     design = _design(len(source), sizes, methods, seeds, choosing_seeds, seed)
-    common = _common(source, eval_dataset, seed, arguments)
-    check_methods(design.methods, common)
     if is_main():
         for note in _of_few_seeds(design.seeds):
             say(note)
     tests = tests.loaded()
-    of_models: dict[str, OfModel] = {}
-    tuned = models_from(models, utility)
+    of_models: dict[str, ModelComparison] = {}
     for given in tuned.values():
         tests.check_apart(given["utility"])
     common |= _read_once(request_from({**common, **next(iter(tuned.values())), "size": design.sizes[0]}))
     for name, given in list(tuned.items())[1:]:
         check_model(name, {**common, **given}, design, tests)
-    with LedgerFamily(ledger, is_main()) as ledgers:
+    with ledgers:
         for name, given in tuned.items():
             of_models[name] = compare_with(name, {**common, **given}, design, tests, ledgers)
     notes = [*_of_few_seeds(design.seeds), *(note for one in of_models.values() for note in one.notes)]
@@ -143,7 +143,7 @@ def compare(
 
 
 def _design(n_rows: int, sizes: Any, methods: Any, seeds: int, choosing_seeds: int, seed: int) -> Design:
-    check_whole(seeds=seeds, choosing_seeds=choosing_seeds)
+    check_whole(1, MOST_TUNINGS, seeds=seeds, choosing_seeds=choosing_seeds)
     check_whole(0, seed=seed)
     if choosing_seeds > seeds:
         raise InputError(f"choosing_seeds={choosing_seeds} exceeds seeds={seeds}; pass at most as many")
@@ -176,23 +176,37 @@ def _of_few_seeds(seeds: int) -> list[str]:
     return []
 
 
-def _common(source: Any, eval_dataset: Any, seed: int, arguments: dict[str, Any]) -> dict[str, Any]:
+def _common(dataset: Any, eval_dataset: Any, seed: int, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments of `curate` that are the same for all methods and models."""
     taken = sorted(_INSTEAD.keys() & arguments.keys())
     if taken:
         raise InputError(f"{taken[0]}= is an argument of one curation; a comparison takes {_INSTEAD[taken[0]]}")
     known = {name: default for name, default in defaults().items() if name != "ledger"}
     check_known(arguments, {*known, *_OWN} - set(_INSTEAD), "compare(…)")
-    given, eval_rows = {**arguments, "split": None}, if_stream(eval_dataset, "eval_dataset")
-    return {**known, **given, "dataset": source, "eval_dataset": eval_rows, "seed": seed}
+    return {**known, **arguments, "dataset": dataset, "eval_dataset": eval_dataset, "seed": seed}
+
+
+def _check_before_loading(methods: Any, common: dict[str, Any]) -> None:
+    """Refuse what is wrong whatever the rows are, before any of them is fetched."""
+    check_methods(methods_from(methods), common)
+    check_words(request_from({**common, "size": 1}))
+
+
+def _loaded(common: dict[str, Any]) -> dict[str, Any]:
+    """The rows to choose from, and those that methods choose by."""
+    source = load_source(common["dataset"], common["split"], drop_invalid=common["drop_invalid"])
+    if not len(source):
+        raise InputError("dataset has 0 rows; pass one with rows")
+    items = common["eval_dataset"]
+    eval_rows = None if items is None else load_source(items, name="eval_dataset")
+    return {"dataset": source, "split": None, "eval_dataset": eval_rows}
 
 
 def _read_once(request: Request) -> dict[str, Any]:
     """Arguments by which no model and no game reads or embeds the rows again."""
-    check_words(request)
     with progress("reading rows", shown=is_main()), nullcontext() if is_main() else silent():
-        rows = RowsRead.of(request.dataset, request.split, request.columns, request.drop_invalid)
-    return {"rows": rows, "embedder": embedding_once(request.embedder)}
+        rows = LoadedPool.load(request.dataset, request.split, request.columns, request.drop_invalid)
+    return {"rows": rows, "embedder": caching_encoder(request.embedder)}
 
 
 _OWN = tuple(compare.__kwdefaults__ or {})

@@ -39,7 +39,8 @@ class Comparison(ComparisonRecord):
     def to_pandas(self) -> "pandas.DataFrame":
         """The lines as a frame in long form: one for each model, task, figure, size and method.
 
-        Its columns are the attributes of `shed_hf.comparison.lines.Line`.
+        Its columns are the attributes of `shed_hf.comparison.lines.Line`. Higher is better in ``mean`` and ``gain`` of
+        every figure: of ``"loss"`` they are in minus the loss, in nats a token.
         """
         import pandas
 

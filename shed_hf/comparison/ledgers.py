@@ -12,9 +12,9 @@ from typing import Any, Self
 
 from shed_hf.comparison.design import ChoosingCost
 from shed_hf.errors import LedgerError
-from shed_hf.game.interruption import how_to_go_on
+from shed_hf.game.interruption import how_to_resume
 from shed_hf.game.ledger import Ledger, read_ledger
-from shed_hf.game.ledger_files import replace_whole, unused
+from shed_hf.game.ledger_files import base_of, check_place, replace_whole, unused
 from shed_hf.utils.console import plural, say
 
 RESCUED = "comparison.ledger"
@@ -27,10 +27,15 @@ class LedgerFamily:
     Args:
         base: The path that all names begin with; None to hold outcomes in memory.
         is_main: Whether this is rank 0, which writes what is in memory to files when the run is stopped.
+
+    Raises:
+        LedgerError: Where no file can have that name, or none can be made beside it; nothing is made yet.
     """
 
     def __init__(self, base: str | os.PathLike[str] | None, is_main: bool = True) -> None:
-        self._base = None if base is None else os.fspath(base)
+        self._base = None if base is None else str(base_of(base))
+        if self._base is not None:
+            check_place(self._base)
         self._is_main = is_main
         self._held: dict[str, Ledger] = {}
 
@@ -48,7 +53,7 @@ class LedgerFamily:
         kept = 0 if self._base is None else sum(_n_outcomes(path) for path in self._files(""))
         if kept:
             say(
-                f"stopped; {plural(kept, 'outcome')} kept beside {self._base}: {how_to_go_on(error)} "
+                f"stopped; {plural(kept, 'outcome')} kept beside {self._base}: {how_to_resume(error)} "
                 f"ledger={self._base!r} to go on"
             )
 
@@ -98,7 +103,7 @@ class LedgerFamily:
             The costs of those methods that were measured then.
         """
         path = self._path_of_costs(model)
-        if path is None or not path.is_file():
+        if path is None:
             return {}
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
@@ -126,6 +131,7 @@ class LedgerFamily:
             return
         content = {name: {**asdict(cost), "decided_by": _short(methods[name])} for name, cost in costs.items()}
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             replace_whole(path, [json.dumps(content, indent=1).encode()]).close()
         except OSError as error:
             raise LedgerError(f"{path} cannot be written ({error}); pass another path as ledger=") from error

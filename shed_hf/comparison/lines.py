@@ -26,13 +26,14 @@ class Line:
     Attributes:
         model: The model.
         task: The task.
-        figure: What was measured; higher is better.
+        figure: What was measured; higher is better, so that ``"loss"`` stands for minus the loss, in nats a token.
         method: The method; ``"untuned"`` for the model before tuning.
         size: The number of rows that methods chose.
         rows: How many rows were tuned on: as many, none, or all.
         seeds: How many tunings were measured.
         mean: The mean figure over seeds and items.
-        stderr: Its standard error over seeds; NaN for a single one.
+        stderr: Its standard error over tunings alone, with these items and, of a method that draws no rows, these rows;
+            NaN for a single one. Whether methods differ is told by ``gain_stderr``.
         gain: How much more than random rows of the same number; NaN for the random ones.
         gain_stderr: The standard error of the gain: over items, seeds, and draws of rows.
         low: The lower end of the gain's 95 % interval, corrected for as many methods as were tried.
@@ -76,6 +77,16 @@ class Line:
     def loses(self) -> bool:
         """Whether it is shown to be worse than random rows: the whole interval lies below 0."""
         return self.items >= LEAST_ITEMS and self.high < 0
+
+    @property
+    def wins_beyond_two_stderr(self) -> bool:
+        """Whether its gain exceeds two standard errors, with no correction for the number of methods."""
+        return self.items >= LEAST_ITEMS and self.gain > 2 * self.gain_stderr
+
+    @property
+    def loses_beyond_two_stderr(self) -> bool:
+        """Whether its loss against random rows exceeds two standard errors, with no such correction either."""
+        return self.items >= LEAST_ITEMS and self.gain < -2 * self.gain_stderr
 
 
 def lines_of(
@@ -196,7 +207,7 @@ class Run:
     Attributes:
         model: The model.
         task: The task.
-        figure: What was measured; higher is better.
+        figure: What was measured; higher is better, so that ``"loss"`` stands for minus the loss, in nats a token.
         method: What chose the rows.
         size: How many it was asked for.
         seed: Which of the seeds, from 0.

@@ -13,14 +13,17 @@ from shed_hf.data.pool import Pool
 from shed_hf.distributed.launch import workers_of_launch
 from shed_hf.distributed.ranks import MultiProcess, Workers
 from shed_hf.errors import Diverged, RankError
-from shed_hf.game.comparison import compare_ranks
+from shed_hf.game.counting import Counter, n_known
 from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
 from shed_hf.game.game_worker import gather_outcomes
 from shed_hf.game.ledger import Ledger
+from shed_hf.game.measurement import without_rows
 from shed_hf.game.orders import order_entry
+from shed_hf.game.rank_agreement import check_ranks_agree
 from shed_hf.game.utility import TrainableUtility
 from shed_hf.types import FloatVector, IntVector
+from shed_hf.utils.progress import Progress
 from shed_hf.utils.text import first_line
 from shed_hf.verification.subsets_worker import work_on_subsets
 
@@ -91,6 +94,11 @@ class Subsets:
         digests = self.pool.digests_of(self.players)
         return Game(self.players, self.utility, ledger, digests, self.seed, workers=workers)
 
+    @property
+    def tunings(self) -> list[tuple[int, int]]:
+        """The tunings that differ, each a player and a seed; cells of the same rows and seed share one."""
+        return sorted({(player, cell.seed) for cell, player in self.player_of.items()})
+
     def n_rows(self, cells: Sequence[Cell]) -> int:
         """How many rows the tunings of some cells train on.
 
@@ -101,7 +109,7 @@ class Subsets:
 
 
 def measure(
-    subsets: Subsets, path: str | None, hold: Callable[[Ledger], None], watch: Callable[[float], None]
+    subsets: Subsets, path: str | None, hold: Callable[[Ledger], None], shown: Progress, begun: Callable[[int], None]
 ) -> Tuned:
     """Measure every cell; those that diverge are left out and named. Every rank of a launch calls it.
 
@@ -112,7 +120,8 @@ def measure(
         subsets: The sets of rows.
         path: The ledger; None for memory.
         hold: Called with the ledger on rank 0, so that it is kept whatever happens.
-        watch: Called with the mean of every outcome that is measured here.
+        shown: Where tunings are counted.
+        begun: Called on rank 0, before anything is measured, with how many of the tunings the ledger holds.
 
     Returns:
         What was measured, the same on every rank.
@@ -123,18 +132,18 @@ def measure(
         Diverged: Where the model before tuning has outcomes that are not finite.
     """
     cells, failures = list(subsets.player_of), list(subsets.failures)
-    held = _Held(path, hold)
+    held = _Held(path, hold, begun)
     try:
-        return _tuned(_together(subsets, cells, held, watch), cells, failures)
+        return _tuned(_together(subsets, cells, held, shown), cells, failures)
     except Diverged:
-        untuned = _together(subsets, [], held, watch)
+        untuned = _together(subsets, [], held, shown)
     found, good = [], []
     for cell in cells:
         try:
-            found.append(_together(subsets, [cell], held, watch)[0])
+            found.append(_together(subsets, [cell], held, shown)[0])
             good.append(cell)
         except Diverged as error:
-            failures.append(Failure(*cell, "tuning", first_line(error)))
+            failures.append(Failure(*cell, "tuning", without_rows(first_line(error))))
     return _tuned([*found, *untuned], good, failures)
 
 
@@ -144,7 +153,16 @@ class _Held:
 
     path: str | None
     hold: Callable[[Ledger], None]
+    begun: Callable[[int], None]
     memory: Ledger | None = None
+    is_begun: bool = False
+
+    def tell(self, game: Game, tunings: Sequence[tuple[int, int]]) -> None:
+        """Say once how many of the tunings are known, each a player and the number of an order."""
+        if not self.is_begun:
+            self.is_begun = True
+            alone = np.eye(game.n_players, dtype=np.bool_)[[player for player, _ in tunings]]
+            self.begun(n_known(game, alone, [number for _, number in tunings]))
 
     def opened(self, header: dict[str, Any]) -> Ledger:
         if self.path is not None:
@@ -172,7 +190,7 @@ def _tuned(found: Measured, cells: Sequence[Cell], failures: list[Failure]) -> T
     )
 
 
-def _together(subsets: Subsets, cells: Sequence[Cell], held: _Held, watch: Callable[[float], None]) -> Measured:
+def _together(subsets: Subsets, cells: Sequence[Cell], held: _Held, shown: Progress) -> Measured:
     """Outcomes and seconds of some cells and of the untuned model, measured by all ranks."""
     with workers_of_launch(CODEC) as workers:
         if isinstance(workers, MultiProcess) and not workers.is_main:
@@ -182,8 +200,9 @@ def _together(subsets: Subsets, cells: Sequence[Cell], held: _Held, watch: Calla
         with ledger:
             gather_outcomes(ledger, subsets.header(), subsets.players, workers)
             game = subsets.game(ledger, workers)
-            compare_ranks(game)
-            game.watch = watch
+            check_ranks_agree(game)
+            held.tell(game, subsets.tunings)
+            game.watch = Counter(game, shown)
             entries = _entries(game, subsets, cells)
         found = [(entry.outcome, entry.seconds) for entry in entries]
         workers.end(found)

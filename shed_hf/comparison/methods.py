@@ -1,7 +1,7 @@
 """Methods of a comparison: what the caller names as a way to choose rows, and what each of them needs."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -17,7 +17,7 @@ from shed_hf.estimators.registry import estimator_from
 from shed_hf.sampling.registry import PRESETS, SAMPLERS, SELECTORS, sampler_from
 from shed_hf.sampling.samplers import QOCS, Random, Sampler
 from shed_hf.sampling.selectors import Full, Need, RowSelector, RowSignals, Selection, TakesAnySize
-from shed_hf.utils.checks import check_known, check_takes
+from shed_hf.utils.checks import check_known, check_takes, is_listed
 from shed_hf.utils.naming import bare_name, plain, to_recipe_entry
 from shed_hf.utils.nearest import unknown_name
 
@@ -230,7 +230,7 @@ def _named(asked: Any) -> list[tuple[str, Any]]:
         if wrong:
             raise InputError(f"methods= has the key {wrong[0]!r}, which is no name; name every method by some text")
         return [(name.strip(), one) for name, one in asked.items()]
-    if isinstance(asked, str) or not isinstance(asked, Iterable) or isinstance(asked, CuratedDataset):
+    if isinstance(asked, str | CuratedDataset) or not is_listed(asked):
         asked = [asked]
     return [(_name_of(one), one) for one in asked]
 

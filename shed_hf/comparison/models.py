@@ -1,13 +1,14 @@
 """The models of a comparison, each with a name and the arguments of `curate` that tune it."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
 from shed_hf.errors import InputError
 from shed_hf.game.utility import TrainableUtility, UtilityFactory
+from shed_hf.utils.checks import is_listed
 
 UNNAMED = "model"
 
@@ -47,7 +48,7 @@ def _named(models: Any) -> list[tuple[str, Any]]:
         if wrong:
             raise InputError(f"models= has the key {wrong[0]!r}, which is no name; name every model by some text")
         return list(models.items())
-    single = isinstance(models, str | os.PathLike) or not isinstance(models, Iterable)
+    single = isinstance(models, str | os.PathLike) or not is_listed(models)
     return [(_name_of(one), one) for one in ([models] if single else models)]
 
 

@@ -7,7 +7,6 @@ from itertools import chain
 
 import numpy as np
 
-from shed_hf.data.content import key_of
 from shed_hf.data.evaluation_items import EvaluationItems
 from shed_hf.data.formats import Example
 from shed_hf.data.pool import Pool
@@ -16,6 +15,9 @@ from shed_hf.embedding.embed import encode_texts
 from shed_hf.embedding.encoders import FittedLexical
 from shed_hf.embedding.near_repeats import in_blocks, near_texts, near_vectors
 from shed_hf.types import BoolVector
+from shed_hf.verification.deciding_items import DecidingItems
+from shed_hf.verification.item_keys import ItemKeys
+from shed_hf.verification.seen_texts import SeenTexts
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,30 +28,23 @@ class Seen:
         pool: The pool.
         candidates: Its rows that may be chosen, with their vectors.
         items: The evaluation items; None where none are known.
-        others: The evaluation items of results that are compared, by which their rows were chosen.
+        others: The evaluation items by which rows of results that are compared were chosen.
     """
 
     pool: Pool
     candidates: Candidates
     items: EvaluationItems | None
-    others: Sequence[Example] = ()
+    others: DecidingItems
 
     @property
     def examples(self) -> list[Example]:
         """All items by which rows were chosen."""
-        return [*([] if self.items is None else self.items.examples), *self.others]
+        return [*([] if self.items is None else self.items.examples), *(self.others.examples or [])]
 
     @cached_property
-    def keys(self) -> frozenset[bytes]:
-        """The texts of rows and items, folded and hashed, with their preambles and without."""
-        pool, rows = self.pool, np.flatnonzero(~self.pool.invalid)
-        keys = {key.tobytes() for key in pool.keys[rows]}
-        if pool.format.preambles:
-            for start in range(0, len(rows), BLOCK):
-                keys |= {key_of(text) for text in pool.texts(rows[start : start + BLOCK])}
-        for item in self.examples:
-            keys |= {key_of(item.text), key_of(pool.format.text_of(item))}
-        return frozenset(keys)
+    def texts(self) -> tuple[SeenTexts, SeenTexts]:
+        """The texts of the pool's rows, and of all items by which rows were chosen."""
+        return SeenTexts.of_rows(self.pool), SeenTexts.of_items(self.examples, self.pool.format)
 
 
 def repeating(examples: Sequence[Example], seen: Seen) -> BoolVector:
@@ -66,9 +61,10 @@ def repeating(examples: Sequence[Example], seen: Seen) -> BoolVector:
         ``(n_items,)``.
     """
     texts = [seen.pool.format.text_of(example) for example in examples]
-    pairs = zip(examples, texts, strict=True)
-    equal = np.array([key_of(one.text) in seen.keys or key_of(text) in seen.keys for one, text in pairs], np.bool_)
-    return np.asarray(equal | _close(texts, seen), dtype=np.bool_)
+    rows, items = (seen_texts.repeated_by(examples) for seen_texts in seen.texts)
+    keys, pairs = seen.others.keys or ItemKeys(), zip(examples, texts, strict=True)
+    by_digest = np.array([one.text in keys or text in keys for one, text in pairs], dtype=np.bool_)
+    return np.asarray(rows | items | by_digest | _close(texts, seen), dtype=np.bool_)
 
 
 def _close(texts: list[str], seen: Seen) -> BoolVector:

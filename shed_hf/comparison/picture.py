@@ -15,6 +15,7 @@ from shed_hf.comparison.record import ComparisonRecord
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
 from shed_hf.hub.figures import DIM, INK, PANEL, STYLE
+from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ ACROSS = 3
 
 
 _PANEL_HEIGHT, _PANEL_WIDTH, _LEAST_WIDTH = 5.2, 7.0, 10.0
-_HEAD, _LEGEND_LINE, _LETTER = 1.3, 0.32, 0.135
+_HEAD, _HEAD_LINE, _LEGEND_LINE, _LETTER = 1.3, 0.26, 0.32, 0.135
 """Inches; a letter of the font at its usual width."""
 
 
@@ -86,16 +87,18 @@ def picture_of(comparison: ComparisonRecord, written_as: str = "png") -> bytes:
     width = max(_PANEL_WIDTH * across, _LEAST_WIDTH)
     columns = _legend_columns([_label(line.method) for line in comparison.lines], width)
     legend = math.ceil(len({line.method for line in comparison.lines}) / columns) * _LEGEND_LINE
-    height = _PANEL_HEIGHT * down + _HEAD + legend + 0.4
+    cut = any(_is_cut(lines) for lines in panels.values())
+    head = _HEAD + (_HEAD_LINE if cut else 0.0)
+    height = _PANEL_HEIGHT * down + head + legend + 0.4
     pixels = io.BytesIO()
     with style.context(["default", STYLE, {"font.size": 15, "grid.linewidth": 1.2}]):
-        figure = Figure((width, height), layout=ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 0.98 - _HEAD / height)))
+        figure = Figure((width, height), layout=ConstrainedLayoutEngine(rect=(0.01, 0.01, 0.98, 0.98 - head / height)))
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for place, (panel, lines) in zip(axes, panels.items(), strict=False):
             _draw(place, panel, lines, list(comparison.recipe["methods"]), width / across)
         for place in axes[len(panels) :]:
             place.axis("off")
-        _headline(figure, comparison, height)
+        _headline(figure, comparison, height, cut)
         _legend(figure, columns)
         figure.savefig(pixels, format=written_as, dpi=100)
     return pixels.getvalue()
@@ -119,15 +122,16 @@ def _legend(figure: "Figure", columns: int) -> None:
     figure.legend(list(known.values()), list(known), loc="outside lower center", ncols=columns, handletextpad=0.5)
 
 
-def _headline(figure: "Figure", comparison: ComparisonRecord, height: float) -> None:
+def _headline(figure: "Figure", comparison: ComparisonRecord, height: float, cut: bool) -> None:
     seeds = comparison.recipe["seeds"]
     figure.text(0.02, 1 - 0.2 / height, "What each way of choosing rows is worth", fontsize=24, fontweight="bold",
                 va="top")  # fmt: skip
-    measured = "one seed, which shows no gain" if seeds == 1 else f"means of {seeds} seeds, higher is better"
-    bars = (
-        "" if seeds == 1 else "\nbars: 95 % intervals; a gain or loss is shown where a bar stays clear of random rows"
-    )
-    figure.text(0.02, 1 - 0.7 / height, measured + bars, va="top", fontsize=14)
+    told = [f"{f'means of {seeds} seeds' if seeds > 1 else 'one seed, which shows no gain'}, higher is better"]
+    if seeds > 1:
+        told.append("bars: 95 % intervals; a gain or loss is shown where a bar stays clear of random rows")
+    if cut:
+        told.append("an arrow at a panel's edge: the bar goes on beyond it")
+    figure.text(0.02, 1 - 0.7 / height, "\n".join(told), va="top", fontsize=14)
 
 
 def _draw(axes: "Axes", panel: Panel, lines: Sequence[Line], methods: Sequence[str], width: float) -> None:
@@ -138,34 +142,48 @@ def _draw(axes: "Axes", panel: Panel, lines: Sequence[Line], methods: Sequence[s
     heading = f"{one_line(model, letters)}\n{one_line(f'{task}: {figure}', letters)}"
     axes.set_title(heading, loc="left", fontsize=15)
     sizes = sorted({line.size for line in lines})
+    heights = _heights(lines)
     names = [RANDOM, *(name for name in methods if name not in (FULL, RANDOM))]
     shifts = _shifts(sizes, len(names))
     for number, name in enumerate(names):
         own = sorted((line for line in lines if line.method == name), key=lambda line: line.size)
         if own:
-            _draw_method(axes, own, number, float(shifts[number]))
+            _draw_method(axes, own, number, float(shifts[number]), heights)
     for name, dashes in ((UNTUNED, ":"), (FULL, "-.")):
         across = next((line.mean for line in lines if line.method == name), None)
         if across is not None:
             axes.axhline(across, color=DIM, linestyle=dashes, linewidth=2.5, label=name, zorder=1)
-    axes.set_xscale("log")
-    crowded = len(sizes) > 1 and float(np.diff(np.log(sizes)).min()) < 0.12 * math.log(sizes[-1] / sizes[0])
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=40 if crowded else 0)
-    axes.minorticks_off()
-    if len(sizes) == 1:
-        axes.set_xlim(sizes[0] / 2, sizes[0] * 2)
-    axes.set_xlabel("rows tuned on")
-    axes.set_ylim(*_heights(lines))
+    _draw_sizes(axes, sizes)
+    axes.set_ylim(*heights)
     axes.yaxis.set_major_formatter(ScalarFormatter(useOffset=False))
     axes.set_facecolor(PANEL)
 
 
-def _draw_method(axes: "Axes", own: Sequence[Line], number: int, shift: float) -> None:
+def _draw_sizes(axes: "Axes", sizes: Sequence[int]) -> None:
+    """The axis of sizes; a single size has no scale, on which methods beside each other would look like sizes."""
+    axes.set_xscale("log")
+    crowded = len(sizes) > 1 and float(np.diff(np.log(sizes)).min()) < 0.12 * math.log(sizes[-1] / sizes[0])
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=40 if crowded else 0)
+    axes.minorticks_off()
+    axes.set_xlabel("rows tuned on")
+    if len(sizes) == 1:
+        axes.set_xlim(sizes[0] / 2, sizes[0] * 2)
+        axes.set_xticks([])
+        axes.set_xlabel(f"every method: {plural(sizes[0], 'row')} tuned on")
+
+
+def _draw_method(axes: "Axes", own: Sequence[Line], number: int, shift: float, heights: tuple[float, float]) -> None:
+    from matplotlib.markers import CARETDOWN, CARETUP
+
     bars = [0.0 if math.isnan(line.gain) else line.gain - line.low for line in own]
     is_random = own[0].method == RANDOM
+    colour = INK if is_random else COLOURS[(number - 1) % len(COLOURS)]
+    for edge, arrow in zip(heights, (CARETDOWN, CARETUP), strict=True):  # whose tips touch the edge
+        cut = [line.size * math.exp(shift) for line in own if _goes_beyond(line, edge, arrow == CARETUP)]
+        axes.plot(cut, [edge] * len(cut), marker=arrow, color=colour, markersize=11, linestyle="")
     axes.errorbar(
         [line.size * math.exp(shift) for line in own], [line.mean for line in own], yerr=None if is_random else bars,
-        label=_label(own[0].method), color=INK if is_random else COLOURS[(number - 1) % len(COLOURS)],
+        label=_label(own[0].method), color=colour,
         marker=MARKS[(number + number // len(MARKS)) % len(MARKS)], markersize=8, linewidth=2.5, capsize=4,
         linestyle="--" if is_random else "-",
     )  # fmt: skip
@@ -176,8 +194,22 @@ def _draw_method(axes: "Axes", own: Sequence[Line], number: int, shift: float) -
 def _shifts(sizes: Sequence[int], n_methods: int) -> Any:
     """How far methods stand beside each other, on the logarithmic axis, so that bars of one size can be told apart."""
     gap = float(np.diff(np.log(sizes)).min()) if len(sizes) > 1 else math.log(2)
-    spread = (0.35 if len(sizes) > 1 else 1.4) * gap
+    spread = 0.35 * gap if len(sizes) > 1 else min(1.4, 0.25 * (n_methods - 1)) * gap
     return np.linspace(-spread / 2, spread / 2, n_methods) if n_methods > 1 else np.zeros(1)
+
+
+def _is_cut(lines: Sequence[Line]) -> bool:
+    """Whether a bar of a panel goes on beyond it."""
+    low, high = _heights(lines)
+    return any(_goes_beyond(line, low, False) or _goes_beyond(line, high, True) for line in lines)
+
+
+def _goes_beyond(line: Line, edge: float, is_upper: bool) -> bool:
+    """Whether a line has a bar that an edge of its panel cuts off."""
+    if line.method in (UNTUNED, FULL, RANDOM) or math.isnan(line.gain):
+        return False
+    half = line.gain - line.low
+    return line.mean + half > edge if is_upper else line.mean - half < edge
 
 
 def _heights(lines: Sequence[Line]) -> tuple[float, float]:

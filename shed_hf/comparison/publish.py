@@ -1,6 +1,7 @@
 """Publishing a comparison as a dataset repository, and pulling it."""
 
 import json
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,17 @@ from typing import Any
 from shed_hf.comparison.picture import picture_of
 from shed_hf.comparison.record import ComparisonRecord
 from shed_hf.comparison.storage import FILES, MANIFEST, read, write
-from shed_hf.comparison.table import groups_of, heading, remarks_of, rows_of
+from shed_hf.comparison.table import (
+    HEADER,
+    OF_GAINS,
+    OF_TALLIES,
+    TALLY_HEADER,
+    groups_of,
+    heading,
+    remarks_of,
+    table_rows,
+    tally_rows,
+)
 from shed_hf.errors import InputError
 from shed_hf.hub.client import check_push, fetch
 from shed_hf.hub.markdown import escaped
@@ -53,7 +64,7 @@ def push(
     access = access_of(comparison.recipe["source"]["hub"], token)
     published = published_form(comparison)
     settings = PushSettings(
-        private=not access.public if private is None else private,
+        private=access.makes_private(private),
         revision=revision,
         message=message or f"{len(published.runs):,} figures of a comparison with shed_hf",
         token=token,
@@ -128,11 +139,11 @@ def _page(comparison: ComparisonRecord, repo_id: str, revision: str | None) -> s
     recipe = comparison.recipe
     tunings = sum(model["tunings"] for model in recipe["models"].values())
     tables = [
-        {"heading": escaped(heading(group[0])), "rows": [_cells(row) for row in rows_of(group)]}
+        {"heading": escaped(heading(group[0])), "rows": [_cells(row) for row in table_rows(group)]}
         for group in groups_of(comparison)
     ]
     tallies = [
-        _cells([one.figure, one.method, str(one.wins), str(one.losses), str(one.cells)]) for one in comparison.tallies
+        _cells([total.figure, *row]) for total in comparison.totals for row in tally_rows(comparison, total.figure)
     ]
     page: str = template("comparison_card").render(
         title=escaped(repo_id.split("/")[-1]),
@@ -144,8 +155,12 @@ def _page(comparison: ComparisonRecord, repo_id: str, revision: str | None) -> s
         tunings=plural(tunings, "tuning"),
         device=f" on {escaped(recipe['device'])}",
         picture=PICTURE,
+        header=HEADER,
         tables=tables,
+        of_gains=OF_GAINS if any(not math.isnan(line.gain) for line in comparison.lines) else "",
+        tally_header=("figure", *TALLY_HEADER),
         tallies=tallies,
+        of_tallies=OF_TALLIES,
         remarks=[escaped(remark) for remark in remarks_of(comparison)],
     )
     return page

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from shed_hf.comparison.design import Design
-from shed_hf.comparison.of_model import OfModel
+from shed_hf.comparison.model_comparison import ModelComparison
 from shed_hf.data.provenance import source_of
 from shed_hf.results.recipe import HubEntry, PartEntry
 from shed_hf.utils.machine import device, versions
@@ -55,7 +55,9 @@ class ComparisonRecipe(TypedDict):
     versions: dict[str, str]
 
 
-def recipe_of(source: "Dataset", design: Design, models: Mapping[str, OfModel], seconds: float) -> ComparisonRecipe:
+def recipe_of(
+    source: "Dataset", design: Design, models: Mapping[str, ModelComparison], seconds: float
+) -> ComparisonRecipe:
     """The recipe of a finished comparison.
 
     Args:
@@ -87,7 +89,7 @@ def recipe_of(source: "Dataset", design: Design, models: Mapping[str, OfModel], 
     return cast(ComparisonRecipe, json.loads(json.dumps(recipe)))  # as it is read back
 
 
-def _model(one: OfModel) -> ModelEntry:
+def _model(one: ModelComparison) -> ModelEntry:
     tasks: dict[str, TaskEntry] = {}
     for column in one.columns:
         known = tasks.setdefault(

@@ -1,7 +1,6 @@
 """The figures of a comparison, without verbs."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,6 +10,9 @@ from shed_hf.comparison.lines import Line, Run
 from shed_hf.comparison.methods import FULL, RANDOM, UNTUNED
 from shed_hf.comparison.recipe import ComparisonRecipe
 
+TOGETHER = "together"
+"""What the tally of all methods is called."""
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -19,8 +21,10 @@ class Tally:
     Attributes:
         method: The method.
         figure: The figure.
-        wins: In how many cells it was shown to be better: the whole interval of its gain lies above 0.
+        wins: In how many cells it was shown to be better: the whole corrected interval of its gain lies above 0.
         losses: In how many it was shown to be worse.
+        wins_beyond_two_stderr: In how many its gain exceeds two standard errors, corrected for nothing.
+        losses_beyond_two_stderr: In how many its loss does.
         cells: How many cells of model, task and size there are.
     """
 
@@ -28,10 +32,28 @@ class Tally:
     figure: str
     wins: int
     losses: int
+    wins_beyond_two_stderr: int
+    losses_beyond_two_stderr: int
     cells: int
 
-    def __str__(self) -> str:
-        return f"{self.method} {self.wins} : {self.losses} of {self.cells}"
+    @classmethod
+    def of(cls, method: str, figure: str, lines: Sequence[Line]) -> "Tally":
+        """Count some lines.
+
+        Args:
+            method: What they are called together.
+            figure: Their figure.
+            lines: The lines.
+        """
+        return cls(
+            method,
+            figure,
+            sum(line.wins for line in lines),
+            sum(line.loses for line in lines),
+            sum(line.wins_beyond_two_stderr for line in lines),
+            sum(line.loses_beyond_two_stderr for line in lines),
+            len(lines),
+        )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -70,19 +92,30 @@ class ComparisonRecord:
 
     @property
     def tallies(self) -> list[Tally]:
-        """Wins and losses against random rows by the 95 % intervals of the gains, for each figure and method.
+        """Wins and losses against random rows for each figure and method.
 
-        Intervals are corrected for the number of methods: where all are as good as random rows, luck makes a win or a
-        loss in about one table of twenty.
+        They are counted by the 95 % intervals of the gains, which are corrected for the number of methods: where all
+        are as good as random rows, luck makes a win or a loss in about one table of twenty. Beside that, they are
+        counted beyond two standard errors, where luck makes one in about one line of twenty, and in more of few seeds.
         """
-        compared = [line for line in self.lines if line.method not in (RANDOM, UNTUNED, FULL)]
-        judged = [line for line in compared if line.gain == line.gain]
-        keys = dict.fromkeys((line.figure, line.method) for line in judged)
-        wins = Counter((line.figure, line.method) for line in judged if line.wins)
-        losses = Counter((line.figure, line.method) for line in judged if line.loses)
-        cells = Counter((line.figure, line.method) for line in judged)
-        return [Tally(method, figure, wins[figure, method], losses[figure, method], cells[figure, method])
-                for figure, method in keys]  # fmt: skip
+        return [Tally.of(method, figure, lines) for (figure, method), lines in self._compared.items()]
+
+    @property
+    def totals(self) -> list[Tally]:
+        """Those of all methods together, for each figure."""
+        of_figures: dict[str, list[Line]] = {}
+        for (figure, _), lines in self._compared.items():
+            of_figures.setdefault(figure, []).extend(lines)
+        return [Tally.of(TOGETHER, figure, lines) for figure, lines in of_figures.items()]
+
+    @property
+    def _compared(self) -> dict[tuple[str, str], list[Line]]:
+        """The lines that are compared with random rows, by figure and method."""
+        found: dict[tuple[str, str], list[Line]] = {}
+        for line in self.lines:
+            if line.method not in (RANDOM, UNTUNED, FULL) and not math.isnan(line.gain):
+                found.setdefault((line.figure, line.method), []).append(line)
+        return found
 
 
 def _plain(rows: Sequence[Line] | Sequence[Run] | Sequence[Failure]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
 from shed_hf.storage.files import read_json, write_json
 from shed_hf.storage.schema import check_typed
-from shed_hf.utils.checks import require
+from shed_hf.utils.checks import check_new_path, check_path, require
 
 MANIFEST = "shed_hf/comparison.json"
 FILES = {"lines": "data/lines.parquet", "runs": "runs/runs.parquet"}
@@ -71,8 +71,12 @@ def check_free(path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: Where something is there already.
     """
-    folder = Path(path)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    folder = check_new_path(path, "a new folder")
+    try:
+        is_taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise InputError(f"path={str(path)!r} cannot be written ({error}); pass another") from error
+    if is_taken:
         raise InputError(f"path={str(path)!r} is there already; pass a new folder")
 
 
@@ -105,7 +109,7 @@ def load(path: str | os.PathLike[str]) -> ComparisonRecord:
     Raises:
         InputError: For any other folder, and a damaged one.
     """
-    folder = Path(path)
+    folder = check_path(path, "a folder that save_to_disk wrote")
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{str(path)!r} holds no comparison ({MANIFEST} is missing); pass what save_to_disk wrote")
     return read(folder, str(path))

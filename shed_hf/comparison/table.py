@@ -10,9 +10,21 @@ from shed_hf.comparison.lines import Line
 from shed_hf.comparison.methods import FULL, RANDOM, UNTUNED
 from shed_hf.comparison.record import ComparisonRecord
 from shed_hf.errors.safe_text import one_line
+from shed_hf.results.units import figure_in_words
 from shed_hf.utils.console import duration, plural
+from shed_hf.utils.decimals import decimals_of
 
-HEADER = ("method", "mean ± s.e.", "over random (95 %)", "", "choosing", "one tuning")
+HEADER = ("method", "mean", "over random ± s.e.", "95 % interval", "", "choosing", "one tuning")
+TALLY_HEADER = ("method", "beyond 2 s.e.", "by 95 % intervals", "tables")
+
+OF_GAINS = (
+    "± is the standard error of the gain over random rows, paired by item: over items, seeds and draws of rows. The "
+    "95 % intervals, of methods but not of untuned and full, are corrected for the number of methods."
+)
+OF_TALLIES = (
+    "Where all methods are as good as random rows, luck makes a win or a loss beyond 2 s.e. in at least one line of "
+    "twenty, by the intervals in about one table of twenty."
+)
 
 
 def text_of(comparison: ComparisonRecord) -> str:
@@ -25,9 +37,12 @@ def text_of(comparison: ComparisonRecord) -> str:
         Several lines.
     """
     groups = groups_of(comparison)
-    parts = [f"{heading(group[0])}\n{_aligned([HEADER, *rows_of(group)])}" for group in groups]
-    parts += [*tally_lines(comparison), *remarks_of(comparison)]
-    return "\n".join(parts)
+    parts = [f"{heading(group[0])}\n{_aligned([HEADER, *table_rows(group)])}" for group in groups]
+    if any(not math.isnan(line.gain) for line in comparison.lines):
+        parts.append(OF_GAINS)
+    if comparison.tallies:
+        parts += [*_tally_tables(comparison), OF_TALLIES]
+    return "\n".join([*parts, *remarks_of(comparison)])
 
 
 def remarks_of(comparison: ComparisonRecord) -> list[str]:
@@ -64,16 +79,18 @@ def _group(line: Line) -> tuple[str, str, str, int]:
 
 
 def heading(line: Line) -> str:
-    """What a table is of.
+    """What a table is of, and which way its figures count: of ``loss`` they are minus the loss.
 
     Args:
         line: One of its lines.
     """
-    of = f"{one_line(line.model, 60)}, {one_line(line.task, 60)}: {one_line(line.figure, 60)}"
-    return f"{of}, {plural(line.items, 'item')}; {plural(line.size, 'row')} chosen"
+    words = figure_in_words(line.figure)
+    figure = one_line(line.figure, 60) + (f" ({words})" if words else "")
+    of = f"{one_line(line.model, 60)}, {one_line(line.task, 60)}: {figure}"
+    return f"{of}, {plural(line.items, 'item')}; {plural(line.size, 'row')} chosen; higher is better"
 
 
-def rows_of(lines: Sequence[Line]) -> list[tuple[str, ...]]:
+def table_rows(lines: Sequence[Line]) -> list[tuple[str, ...]]:
     """The lines of a table in words.
 
     Args:
@@ -82,30 +99,45 @@ def rows_of(lines: Sequence[Line]) -> list[tuple[str, ...]]:
     Returns:
         For each line a text for each part of `HEADER`.
     """
-    digits = _digits(lines)
+    digits, seeds = _digits(lines), max((line.seeds for line in lines if line.method != FULL), default=0)
     return [
         (
-            _named(line),
-            f"{line.mean:.{digits}f}" + ("" if math.isnan(line.stderr) else f" ± {line.stderr:.{digits}f}"),
-            "" if math.isnan(line.gain) else f"{line.gain:+.{digits}f} "
-            f"({line.low:+.{digits}f} to {line.high:+.{digits}f})",
-            line.verdict,
+            _named(line, seeds),
+            f"{line.mean:.{digits}f}",
+            *_gain(line, digits),
+            _verdict(line),
             _choosing(line),
             "" if line.method == UNTUNED else duration(line.tuning_seconds),
         )
         for line in lines
-    ]  # fmt: skip
+    ]
 
 
 def _digits(lines: Sequence[Line]) -> int:
-    """How many decimals a table has, so that its smallest standard error has two digits that say something."""
-    errors = [error for line in lines for error in (line.stderr, line.gain_stderr) if error > 0]
-    scale = min(errors, default=max((abs(line.mean) for line in lines), default=1.0) / 100 or 1.0)
-    return max(2, min(5, 1 - math.floor(math.log10(scale))))
+    """How many decimals the figures of a table have; without standard errors three digits of the largest."""
+    digits = decimals_of((line.gain_stderr for line in lines), [line.mean for line in lines])
+    largest = max((abs(line.mean) for line in lines), default=1.0)
+    return (decimals_of([largest / 100]) or 0) if digits is None else digits
 
 
-def _named(line: Line) -> str:
-    return f"{line.method} ({plural(line.rows, 'row')})" if line.method == FULL else line.method
+def _gain(line: Line, digits: int) -> tuple[str, str]:
+    if math.isnan(line.gain):
+        return "", ""
+    interval = f"{line.low:+.{digits}f} to {line.high:+.{digits}f}"
+    return f"{line.gain:+.{digits}f} ± {line.gain_stderr:.{digits}f}", interval
+
+
+def _verdict(line: Line) -> str:
+    """The verdict, which says of what is not shown to be worse than random rows that it is worse than no tuning."""
+    return "worse than untuned" if line.verdict == "worse" and not line.loses else line.verdict
+
+
+def _named(line: Line, usual_seeds: int) -> str:
+    """The method; with how many rows where these are all, and with how many seeds where others have more."""
+    if line.method == FULL:
+        return f"{line.method} ({plural(line.rows, 'row')})"
+    fewer = line.method != UNTUNED and line.seeds < usual_seeds
+    return f"{line.method} ({plural(line.seeds, 'seed')})" if fewer else line.method
 
 
 def _choosing(line: Line) -> str:
@@ -115,17 +147,33 @@ def _choosing(line: Line) -> str:
     return runs + duration(line.choosing_seconds)
 
 
-def tally_lines(comparison: ComparisonRecord) -> list[str]:
-    """Wins and losses against random rows in words, a line for each figure.
+def tally_rows(comparison: ComparisonRecord, figure: str) -> list[tuple[str, ...]]:
+    """Wins and losses against random rows in words, the last line of all methods together.
 
     Args:
         comparison: What was found.
+        figure: What was measured.
+
+    Returns:
+        For each method a text for each part of `TALLY_HEADER`.
     """
-    figures = dict.fromkeys(tally.figure for tally in comparison.tallies)
     return [
-        f"wins : losses against random rows by the 95 % intervals, {one_line(figure, 60)}: "
-        + "; ".join(one_line(str(tally), 80) for tally in comparison.tallies if tally.figure == figure)
-        for figure in figures
+        (
+            one_line(one.method, 60),
+            f"{one.wins_beyond_two_stderr} : {one.losses_beyond_two_stderr}",
+            f"{one.wins} : {one.losses}",
+            str(one.cells),
+        )
+        for one in [*comparison.tallies, *comparison.totals]
+        if one.figure == figure
+    ]
+
+
+def _tally_tables(comparison: ComparisonRecord) -> list[str]:
+    return [
+        f"wins : losses against random rows, {one_line(total.figure, 60)}\n"
+        + _aligned([TALLY_HEADER, *tally_rows(comparison, total.figure)])
+        for total in comparison.totals
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from shed_hf.comparison.figures import Figure, figures_from
 from shed_hf.comparison.overlap import Seen, repeating
-from shed_hf.curation.problem import screened
+from shed_hf.curation.problem import screen_if_needed
 from shed_hf.data.evaluation_items import EvaluationItems, items_from, repeats_earlier
 from shed_hf.data.formats import Example
 from shed_hf.data.loading import is_place
@@ -237,7 +237,7 @@ def _task(
         request.columns,
         request.drop_invalid,
         np.random.default_rng(request.seed),
-        lambda rows: screened(rows, columns, request, tuner, argument),
+        lambda rows: screen_if_needed(rows, columns, request, tuner, argument),
         columns,
         argument,
         "test_columns",

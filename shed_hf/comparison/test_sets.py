@@ -39,13 +39,20 @@ class Tests:
         """Check that there is something to test on, and one thing only, and that words name what is measured.
 
         Raises:
-            InputError: Where there is not, and for an unknown word.
+            InputError: Where there is not, for what measures nothing, and for an unknown word.
         """
         if (self.dataset is None) == (self.utility is None):
             raise InputError(
                 "pass test_dataset= with items that no method chooses by, or test_utility= with what measures rows on "
                 "such items, and not both"
             )
+        for name, given in (("test_objective", self.objective), ("test_columns", self.columns)):
+            if self.utility is not None and given is not None:
+                raise InputError(
+                    f"{name}= is about test_dataset=, and test_utility= measures on items of its own; leave it out"
+                )
+        if self.utility is not None:
+            as_trainable_utility(self.utility, "test_utility")
         by_task = self.objective.values() if isinstance(self.objective, Mapping) else [self.objective]
         for asked in by_task:
             for one in asked if isinstance(asked, list | tuple) else [asked]:

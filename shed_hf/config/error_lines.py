@@ -47,7 +47,7 @@ def _of_file(found: re.Match[str], lines: Mapping[str, str], making_parts: bool)
 
 @contextmanager
 def naming_lines(lines: Mapping[str, str], making_parts: bool = False) -> Iterator[None]:
-    """What is refused inside is told with its line; the error stays what it is, with all that it carries.
+    """Within, an error about a setting names the line that the setting stands on; the error object stays the same.
 
     Args:
         lines: As in `with_line`; empty for no file.

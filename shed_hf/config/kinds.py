@@ -38,10 +38,16 @@ def _flag(value: Any) -> bool:
     return value
 
 
+class TooLargeError(ValueError):
+    """A whole number that nothing counts up to; the message says what is expected."""
+
+
 def _whole(value: Any, least: int, most: float = 2**63 - 1) -> int:
     number = int(value) if isinstance(value, str) else value
-    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+    if isinstance(number, bool) or not isinstance(number, int) or number < least:
         raise ValueError
+    if number > most:
+        raise TooLargeError(f"a whole number of at most {most}")
     return number
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from shed_hf.config.recipe_file import Written, as_yaml, read_recipe_file
+from shed_hf.config.recipe_file import WrittenSettings, as_yaml, read_recipe_file
 from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME
 from shed_hf.errors import InputError, LedgerError
 from shed_hf.finetuning.known_models import SHORT_NAMES
@@ -32,7 +32,7 @@ def note_of(ledger: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{path.name}.yaml")
 
 
-def write_note(ledger: str | os.PathLike[str], written: Written) -> None:
+def write_note(ledger: str | os.PathLike[str], written: WrittenSettings) -> None:
     """Write the settings of a run beside its ledger; where that fails a line says so, and the run goes on.
 
     Paths of files and folders are written so that they are found from any folder.
@@ -50,7 +50,7 @@ def write_note(ledger: str | os.PathLike[str], written: Written) -> None:
 
 @contextmanager
 def note_goes_with(ledger: str | os.PathLike[str] | None) -> Iterator[None]:
-    """In the end the settings of a run are removed where its ledger is not there, as after a call that was refused.
+    """On exit, remove the noted settings where no ledger was made, as after a call that was refused.
 
     Args:
         ledger: The ledger's path; None for a ledger in memory, which has no settings beside it.
@@ -92,6 +92,8 @@ def _whole(named: Any) -> Any:
 
 def _check_there(ledger: Path) -> None:
     """Refuse what is no ledger; one that was begun and has no outcome yet may be missing beside its settings."""
+    if ledger.is_dir():
+        raise InputError(f"ledger {str(ledger)!r} is a folder; pass the file that was named as ledger=")
     if ledger.is_file():
         if recorded_header(ledger) is None:
             raise LedgerError(f"{ledger} is not a ledger that can be read; pass the file that was named as ledger=")
@@ -102,7 +104,7 @@ def _check_there(ledger: Path) -> None:
         raise InputError(f"ledger {str(ledger)!r} does not exist; {meant}pass the file that was named as ledger=")
 
 
-def read_note(ledger: str | os.PathLike[str]) -> Written:
+def read_note(ledger: str | os.PathLike[str]) -> WrittenSettings:
     """The settings of the run that a ledger is of.
 
     Args:
@@ -115,12 +117,12 @@ def read_note(ledger: str | os.PathLike[str]) -> Written:
         InputError: Where there are none, and where there is no such ledger.
         LedgerError: For a file that is something else than a ledger.
     """
-    path = note_of(ledger)
     _check_there(Path(ledger))
+    path = note_of(ledger)
     if not path.is_file():
         raise InputError(
             f"{ledger} has no settings beside it ({path} is missing; a curation writes them "
             f"when it begins); repeat its call with ledger={os.fspath(ledger)!r} instead"
         )
     found = read_recipe_file(path, {**SETTINGS_BY_NAME, **DESTINATIONS})
-    return Written({**found.values, "ledger": os.fspath(ledger)}, found.not_written, found.name, found.lines)
+    return WrittenSettings({**found.values, "ledger": os.fspath(ledger)}, found.not_written, found.name, found.lines)

@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from shed_hf.config.ledger_note import note_of, read_note
-from shed_hf.config.recipe_file import Written
+from shed_hf.config.recipe_file import WrittenSettings
 from shed_hf.config.setting import shown
 from shed_hf.config.shed_config import SETTINGS_BY_NAME, TUNING_NAMES
 from shed_hf.errors import InputError
@@ -47,8 +47,8 @@ _IN_WORDS = {
 
 
 @contextmanager
-def telling_what_changed(written: Written | None = None) -> Iterator[None]:
-    """A ledger that is refused inside is told in the caller's words.
+def telling_what_changed(written: WrittenSettings | None = None) -> Iterator[None]:
+    """Within, the error about a ledger of another run names the arguments that changed.
 
     Args:
         written: What this call was told, as far as it can be written down; None where that is unknown.
@@ -65,7 +65,7 @@ def telling_what_changed(written: Written | None = None) -> Iterator[None]:
         raise
 
 
-def _changes(error: OtherRun, written: Written | None) -> list[str]:
+def _changes(error: OtherRun, written: WrittenSettings | None) -> list[str]:
     """What the settings noted beside the ledger say, then what only its header does."""
     noted, follows = _noted(error, written), _following(error.fields, recorded_header(error.path) or {})
     fields = {name: contents for name, contents in error.fields.items() if name not in follows}
@@ -82,7 +82,7 @@ def _following(fields: Mapping[str, tuple[Any, Any]], before: Mapping[str, Any])
     return of_seed | {name for name, contents in fields.items() if name == "model" and _same(*contents)}
 
 
-def _noted(error: OtherRun, written: Written | None) -> dict[str, list[str]]:
+def _noted(error: OtherRun, written: WrittenSettings | None) -> dict[str, list[str]]:
     """By the part of the header that differs, the settings that decide it and changed since they were noted."""
     if written is None or not note_of(error.path).is_file():
         return {}

@@ -33,8 +33,8 @@ _ELSEWHERE = {
 
 
 @dataclass(frozen=True)
-class Written:
-    """What somebody wrote down, with where each setting stands.
+class WrittenSettings:
+    """Settings that were written down, with the line of each.
 
     Attributes:
         values: Settings by name, each of its kind.
@@ -61,7 +61,7 @@ class Written:
         return {name: f"line {line} of {self.name}: " for name, line in own.items()}
 
 
-def read_recipe_file(path: str | os.PathLike[str], known: Mapping[str, Setting]) -> Written:
+def read_recipe_file(path: str | os.PathLike[str], known: Mapping[str, Setting]) -> WrittenSettings:
     """The settings in a file.
 
     Args:
@@ -78,7 +78,7 @@ def read_recipe_file(path: str | os.PathLike[str], known: Mapping[str, Setting])
     return parse_recipe(_content(Path(path).expanduser()), str(path), known)
 
 
-def parse_recipe(text: str, name: str, known: Mapping[str, Setting]) -> Written:
+def parse_recipe(text: str, name: str, known: Mapping[str, Setting]) -> WrittenSettings:
     """The settings in a text; see `read_recipe_file`.
 
     Args:
@@ -101,14 +101,14 @@ def parse_recipe(text: str, name: str, known: Mapping[str, Setting]) -> Written:
         if key == NOT_WRITTEN:
             not_written = _words(entry.value, line, name)
         elif key not in known:
-            raise InputError(f"line {line} of {name}: {key!r} is not a setting; {meant(key, known)}")
+            raise InputError(f"line {line} of {name}: {key!r} is not a setting; {name_hint(key, known)}")
         else:
             values[key] = _value(known[key], entry.value, line, name)
-    return Written(values, not_written, name, lines)
+    return WrittenSettings(values, not_written, name, lines)
 
 
-def meant(name: str, known: Collection[str]) -> str:
-    """The name that somebody may have meant, in words.
+def name_hint(name: str, known: Collection[str]) -> str:
+    """What an error about an unknown setting proposes.
 
     Args:
         name: What was said.

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
-from shed_hf.config.kinds import Kind
+from shed_hf.config.kinds import Kind, TooLargeError
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
 
@@ -55,6 +55,8 @@ class Setting:
             return None
         try:
             return self.kind.read(value)
+        except TooLargeError:
+            raise
         except (ValueError, TypeError, OverflowError):
             also = f', or "{self.none}"' if self.none else ""
             raise ValueError(f"{self.kind.expected}{also}") from None
@@ -100,7 +102,7 @@ def settings_of(config: type) -> dict[str, Setting]:
 
 
 def shown(value: Any) -> str:
-    """A value in an error, on a line and cut where it is long, however often it holds the same part.
+    """The repr of a value for an error: on one line, shortened where it is long.
 
     Args:
         value: Anything.

@@ -145,7 +145,8 @@ class ShedConfig:
         objective: The outcome of a fine-tuned model on an item: ``"loss"``, ``"choice"``, ``"accuracy"``,
             ``"normalised-accuracy"``, ``"contrast"``; ``"macro"`` or ``"worst-group"`` over groups of items; or, in
             `curate`, ``Metric(…)``, ``Judged(…)``, ``Macro(column, objective)`` or a callable. By default ``"choice"``
-            where items have options, else ``"loss"``. Only with ``utility="fine-tune"``.
+            where items have options, else ``"loss"``; ``"accuracy"`` of an item without options is 1 only where greedy
+            decoding gives its whole completion, which it hardly does for long ones. Only with ``utility="fine-tune"``.
         seed: A whole number, the seed of every random draw; 0 by default.
         model: The causal language model to fine-tune: a Hub id, a path, or ``"small"`` for the one that ships with the
             package; ``HuggingFaceTB/SmolLM2-135M-Instruct`` by default. `curate` also takes a loaded model. This and

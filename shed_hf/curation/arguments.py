@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from shed_hf.clustering.clusterers import CLUSTERERS, Agglomerative, Clusterer, Given, KMeans
 from shed_hf.config.error_lines import naming_lines
 from shed_hf.config.parts import check_fields, part_from, tolerances_of
-from shed_hf.config.recipe_file import Written, meant
+from shed_hf.config.recipe_file import WrittenSettings, name_hint
 from shed_hf.config.setting import shown
 from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME, TUNING_NAMES, Part, ShedConfig
 from shed_hf.curation.race import Race
 from shed_hf.curation.request import Request
-from shed_hf.curation.sources import is_recipe, written_in
+from shed_hf.curation.sources import is_recipe, settings_from_args
 from shed_hf.curation.written_arguments import PYTHON_ONLY, as_written
 from shed_hf.embedding.encoders import Encoder
 from shed_hf.embedding.row_features import Features
@@ -99,7 +99,7 @@ class CurateArguments(TypedDict, total=False):
     utility: "str | FineTune | Utility | TrainableUtility"
 
 
-Args = ShedConfig | Written | str | os.PathLike[str] | None
+Args = ShedConfig | WrittenSettings | str | os.PathLike[str] | None
 """What ``args=`` takes."""
 
 
@@ -136,9 +136,9 @@ def request_of(function: str, dataset: Any, size: Any, args: Args, given: Mappin
         args, size = size, AUTO
     if args is None and isinstance(dataset, str | os.PathLike) and str(dataset).lower().endswith((".yaml", ".yml")):
         raise InputError(f"dataset={str(dataset)!r} is a recipe, not rows; pass args={str(dataset)!r}")
-    written = written_in(args)
+    written = settings_from_args(args)
     kept = {name: value for name, value in written.values.items() if name in DESTINATIONS}
-    if kept and not isinstance(args, Written):
+    if kept and not isinstance(args, WrittenSettings):
         warn(
             f"{', '.join(kept)} in {written.name} are for the shell: {function}() returns the result, which "
             "save_to_disk and push_to_hub keep"
@@ -173,10 +173,10 @@ def _check_known(function: str, given: Mapping[str, Any]) -> None:
     known = ["size", *defaults()]
     for name in given:
         if name not in known:
-            raise TypeError(f"{function}() has no argument {name!r}; {meant(name, known)}")
+            raise TypeError(f"{function}() has no argument {name!r}; {name_hint(name, known)}")
 
 
-def _check_complete(written: Written, passed: Mapping[str, Any]) -> None:
+def _check_complete(written: WrittenSettings, passed: Mapping[str, Any]) -> None:
     """See that what could not be written down was passed."""
     for name, words in written.not_written.items():
         if name not in passed:
@@ -187,7 +187,7 @@ def _check_complete(written: Written, passed: Mapping[str, Any]) -> None:
         raise InputError("there is no dataset to curate; pass one as dataset=, or args= that name one")
 
 
-def request_from(arguments: Mapping[str, Any], written: Written | None = None) -> Request:
+def request_from(arguments: Mapping[str, Any], written: WrittenSettings | None = None) -> Request:
     """The request of arguments that were put together.
 
     Args:

@@ -95,7 +95,7 @@ class ClusterCount:
         return "as many as" if self.per_player == 1 else f"{self.per_player} times as many as"
 
 
-def usual_count(n_rows: int, estimator: Estimator, budget: Budget | None, proxy_sets: int) -> ClusterCount:
+def default_cluster_count(n_rows: int, estimator: Estimator, budget: Budget | None, proxy_sets: int) -> ClusterCount:
     """The number of clusters of a curation whose caller left it open.
 
     Args:
@@ -125,7 +125,7 @@ def usual_count(n_rows: int, estimator: Estimator, budget: Budget | None, proxy_
     return ClusterCount(count, n_rows, "most" if count == most else "rows", per_player=per_player)
 
 
-def with_usual_count(
+def with_default_cluster_count(
     asked: Any,
     clusterer: Clusterer,
     n_rows: int,
@@ -151,7 +151,7 @@ def with_usual_count(
     """
     if not isinstance(asked, str) or not isinstance(clusterer, KMeans | Agglomerative) or isinstance(estimator, Shed):
         return clusterer, None
-    found = usual_count(n_rows, estimator, budget, proxy_sets)
+    found = default_cluster_count(n_rows, estimator, budget, proxy_sets)
     begun = None if ledger is None or not plays(estimator) else _begun_with(ledger)
     if begun is not None and begun != found.count and begun <= n_rows:
         allowed = budget.count if isinstance(budget, FineTunings) else None

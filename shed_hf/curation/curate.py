@@ -14,7 +14,7 @@ from shed_hf.curation.race_run import check_race, enter_race
 from shed_hf.curation.recipe import make_recipe
 from shed_hf.curation.request import Request
 from shed_hf.curation.row_choice import choose_by_outcomes, choose_by_row
-from shed_hf.curation.shorter import advice_on_time
+from shed_hf.curation.shorter_runs import advice_on_time
 from shed_hf.curation.trackers import Trackers, tracker_names, tracking
 from shed_hf.curation.valuation import value
 from shed_hf.curation.verdict import check_test_dataset, say_how_to_compare, with_verdict

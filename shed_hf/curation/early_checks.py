@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from shed_hf.clustering.clusterers import CLUSTERERS, Agglomerative, Given, KMeans, clusterer_from
-from shed_hf.curation.asked_model import asks_for_model
+from shed_hf.curation.model_needs import needs_model
 from shed_hf.curation.request import Request
 from shed_hf.data.loading import check_named, is_place
 from shed_hf.data.pool import Pool
@@ -16,12 +16,12 @@ from shed_hf.embedding.encoders import DEFAULT_EMBEDDER, SentenceTransformerEnco
 from shed_hf.embedding.row_features import features_from
 from shed_hf.errors import InputError
 from shed_hf.evaluation.registry import check_objective_name
-from shed_hf.finetuning.known_models import DEFAULT_MODEL, check_reachable, place_of
+from shed_hf.finetuning.known_models import DEFAULT_MODEL, check_reachable, resolve_model
 from shed_hf.game.ledger_files import check_place
 from shed_hf.sampling.registry import check_available, size_asked
 from shed_hf.sampling.row_ranking import check_merit_name
 from shed_hf.utils.checks import check_whole
-from shed_hf.utils.named_places import is_here
+from shed_hf.utils.local_paths import exists_locally
 from shed_hf.utils.nearest import nearest, unknown_name
 
 
@@ -40,7 +40,7 @@ def check_words(request: Request) -> None:
     check_whole(0, warmup=request.warmup)
     _check_embedder(request.embedder)
     if isinstance(request.model, str):
-        is_here(request.model, "model")
+        exists_locally(request.model, "model")
     for name, given in (("eval_dataset", request.eval_dataset), ("test_dataset", request.test_dataset)):
         named = given["path"] if is_place(given) else given
         if isinstance(named, str | Path):
@@ -50,7 +50,7 @@ def check_words(request: Request) -> None:
 
 
 def check_pool(request: Request, pool: Pool) -> None:
-    """Refuse sizes and clusterers that this pool has no place for, and models that can be had from nowhere.
+    """Refuse sizes and clusterers that do not fit the pool, and models that cannot be loaded from anywhere.
 
     Args:
         request: The arguments of `curate`.
@@ -71,9 +71,9 @@ def check_pool(request: Request, pool: Pool) -> None:
     if isinstance(encoder, SentenceTransformerEncoder):
         encoder.check_reachable()
     model = DEFAULT_MODEL if request.model is None else request.model
-    if isinstance(request.utility, str) and isinstance(model, str | os.PathLike) and asks_for_model(request):
+    if isinstance(request.utility, str) and isinstance(model, str | os.PathLike) and needs_model(request):
         further = request.tuning.get("sft_config") or {}
-        check_reachable(place_of(str(model)), further.get("model_init_kwargs"))
+        check_reachable(resolve_model(str(model)), further.get("model_init_kwargs"))
 
 
 def check_counts(request: Request, pool: Pool, n_held_out: int) -> None:
@@ -112,7 +112,7 @@ def _check_clusterer(clusterer: Any, pool: Pool) -> None:
 
 def _check_embedder(embedder: Any) -> None:
     named = isinstance(embedder, str) and embedder != "lexical"
-    if named and not is_here(embedder, "embedder") and "/" not in embedder:
+    if named and not exists_locally(embedder, "embedder") and "/" not in embedder:
         near = nearest(embedder, ["lexical"])
         if near is not None:
             raise InputError(

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shed_hf.curation.first_look import harm_note
+from shed_hf.curation.early_warning import harm_note
 from shed_hf.curation.prepare import PreparedCuration
-from shed_hf.curation.rows_passed import rows_passed
+from shed_hf.curation.race_candidates import reads_a_sample
+from shed_hf.curation.row_passes import row_passes
 from shed_hf.errors import InputError
 from shed_hf.estimators import Hierarchical, LeastSquares
 from shed_hf.estimators.base import Cost
@@ -16,14 +17,14 @@ from shed_hf.estimators.budget import Speed, fine_tunings_of
 from shed_hf.estimators.coalition_design import draw_pairs
 from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.outcomes import outcomes_in_ledger
-from shed_hf.estimators.row_spread import checked_on_halves, left_of
+from shed_hf.estimators.row_spread import budget_left, checked_on_halves
 from shed_hf.game.coalitions import entries_of
-from shed_hf.game.comparison import compare_ranks
+from shed_hf.game.counting import n_trained
 from shed_hf.game.execution import Execution, execution_of
 from shed_hf.game.game import Game
+from shed_hf.game.rank_agreement import check_ranks_agree
 from shed_hf.game.utility import EstimatesFlops, measurement_of
-from shed_hf.sampling.row_ranking import is_large
-from shed_hf.sampling.rows_passed import READING, RowsPassed
+from shed_hf.sampling.row_passes import READING, RowPasses
 from shed_hf.utils.console import duration, plural
 
 SMALL, LARGER = 16, 64
@@ -153,15 +154,15 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         InputError: For another ``pilot``, and where ranks measure differently.
     """
     _check_pilot(pilot)
-    in_ledger, passed = _n_measured(game), rows_passed(prepared)
-    speed = _speed(prepared, game, passed)
+    in_ledger, passes = _n_measured(game), row_passes(prepared)
+    speed = _speed(prepared, game, passes)
     checked = checked_on_halves(prepared.estimator, game)
     budget = fine_tunings_of(prepared.budget, checked, game.n_players, lambda: speed)
-    cost, left = checked.cost(game.n_players, budget), left_of(prepared.estimator, game, budget)
+    cost, left = checked.cost(game.n_players, budget), budget_left(prepared.estimator, game, budget)
     if pilot:  # the first coalitions that the run itself will ask for
         _measure_pilot(prepared, game, int(pilot), left)
     n_rows, race = sum(map(len, game.players)), _race_cost(prepared)
-    work = _work(prepared, game, cost, passed, race)
+    work = _work(prepared, game, cost, passes, race)
     return Plan(
         players=game.n_players,
         rows_per_player=n_rows / game.n_players,
@@ -171,7 +172,7 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         tokens=work.tokens,
         flops=work.flops,
         seconds=speed.seconds(cost, game.n_players)
-        + (race.rows + passed.as_trained) * speed.training / n_rows
+        + (race.rows + passes.as_trained) * speed.training / n_rows
         + race.fine_tunings * speed.evaluating,
         memory_bytes=_memory(),
         reliability=_predicted(game, _coalitions_planned(prepared, game, left)),
@@ -180,13 +181,13 @@ def planned(prepared: PreparedCuration, game: Game, pilot: int) -> Plan:
         harm=harm_note(game) if pilot else "",
         measurement=measurement_of(game.utility),
         measured_now=_n_measured(game) - in_ledger,
-        rows_read=passed.read,
+        rows_read=passes.read,
     )
 
 
 def _n_measured(game: Game) -> int:
     """How many outcomes of fine-tunings of this game the ledger holds."""
-    return sum(any(entry.blocks) for entry in entries_of(game.ledger, game.players))
+    return n_trained(entries_of(game.ledger, game.players))
 
 
 def _check_pilot(pilot: int) -> None:
@@ -195,25 +196,25 @@ def _check_pilot(pilot: int) -> None:
         raise InputError(f"pilot={pilot!r} is neither 0 nor a whole number >= {LEAST_PILOT}; pass one that is")
 
 
-def _speed(prepared: PreparedCuration, game: Game, passed: RowsPassed) -> Speed:
+def _speed(prepared: PreparedCuration, game: Game, passes: RowPasses) -> Speed:
     """How fast the model is; nothing is measured for a curation that does not ask it anything."""
-    asks = plays(prepared.estimator) or prepared.race is not None or passed.credited or passed.read
+    asks = plays(prepared.estimator) or prepared.race is not None or passes.credited or passes.read
     if not asks:
         return Speed(0.0, 0.0)
-    compare_ranks(game)
+    check_ranks_agree(game)
     return _timed(game)
 
 
-def _work(prepared: PreparedCuration, game: Game, cost: Cost, passed: RowsPassed, race: RaceCost) -> _Work:
+def _work(prepared: PreparedCuration, game: Game, cost: Cost, passes: RowPasses, race: RaceCost) -> _Work:
     """What is computed by the game, the race, and the signals of single rows."""
     rows, share = np.concatenate(game.players), cost.players_trained / game.n_players
-    of_row = _tokens_of_row(prepared) if passed.credited or passed.read else 0.0
-    tokens = share * game.utility.n_tokens(rows) + race.tokens + passed.credited * of_row
+    of_row = _tokens_of_row(prepared) if passes.credited or passes.read else 0.0
+    tokens = share * game.utility.n_tokens(rows) + race.tokens + passes.credited * of_row
     n_outcomes = cost.fine_tunings + plays(prepared.estimator) + race.fine_tunings
     return _Work(
-        rows=round(share * len(rows)) + race.rows + passed.credited,
+        rows=round(share * len(rows)) + race.rows + passes.credited,
         tokens=round(tokens),
-        flops=_flops(game, tokens + READING * passed.read * of_row, n_outcomes),
+        flops=_flops(game, tokens + READING * passes.read * of_row, n_outcomes),
     )
 
 
@@ -231,7 +232,7 @@ def _race_cost(prepared: PreparedCuration) -> RaceCost:
     """As if every candidate took part, with rows of the usual length."""
     if prepared.race is None:
         return RaceCost()
-    named = prepared.race.named(prepared.sampler, is_large(len(prepared.candidates.rows)))
+    named = prepared.race.named(prepared.sampler, reads_a_sample(prepared))
     n = prepared.race.fine_tunings(len(named))
     return RaceCost(n, n * prepared.size, n * prepared.size * _tokens_of_row(prepared))
 

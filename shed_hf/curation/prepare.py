@@ -12,22 +12,22 @@ from shed_hf.clustering.clusters import Clustering
 from shed_hf.clustering.topic_terms import describe_clusters
 from shed_hf.config.ledger_note import write_note
 from shed_hf.config.ledger_refusal import telling_what_changed
-from shed_hf.curation.cluster_count import ClusterCount, with_usual_count
-from shed_hf.curation.earlier_defaults import (
-    clusterer_as_begun,
-    earlier_sampler_in_words,
-    note_of_defaults,
-    sampler_as_begun,
+from shed_hf.curation.cluster_count import ClusterCount, with_default_cluster_count
+from shed_hf.curation.components import Components, check_cost, components_of
+from shed_hf.curation.default_sampler import default_sampler, is_auto
+from shed_hf.curation.legacy_defaults import (
+    clusterer_for_ledger,
+    defaults_note,
+    legacy_sampler_note,
+    sampler_for_ledger,
 )
-from shed_hf.curation.means import Means, check_cost, means_of
 from shed_hf.curation.problem import BeforeLoading, Problem, bind
 from shed_hf.curation.race import Race
 from shed_hf.curation.request import Request
 from shed_hf.curation.row_signals import check_group_outcomes, check_signals, check_values
-from shed_hf.curation.unused_merit import warn_of_unused
-from shed_hf.curation.usual_sampler import is_open, usual_sampler
+from shed_hf.curation.unused_merit import warn_of_unused_merit
 from shed_hf.curation.verdict import check_can_be_better
-from shed_hf.curation.warming_up import warm_up
+from shed_hf.curation.warm_up import warm_up
 from shed_hf.data.pool import Pool
 from shed_hf.distributed.ranks import Workers
 from shed_hf.embedding.decontamination import Candidates, decontaminate
@@ -67,7 +67,7 @@ class PreparedCuration:
         workers: The processes that measure.
         candidates: The rows that may be chosen, with their embeddings.
         clusterer: What made the clusters.
-        usual_count: Their number where the caller left it open; None else.
+        default_cluster_count: Their number where the caller left it open; None else.
         features: What the model made of a row, for clustering; None where rows are clustered by embedding alone.
         clustering: Labels of the candidates, and centroids.
         nearest: The row ids of every cluster, nearest its centroid first.
@@ -87,7 +87,7 @@ class PreparedCuration:
     workers: Workers
     candidates: Candidates
     clusterer: Clusterer
-    usual_count: ClusterCount | None
+    default_cluster_count: ClusterCount | None
     features: Features | None
     clustering: Clustering
     nearest: list[IntVector]
@@ -116,9 +116,9 @@ class PreparedCuration:
             LedgerError: For a ledger of another run, or one that cannot be written.
         """
         header = self.problem.header()
-        begun = note_of_defaults(self.request.ledger, len(self.problem.pool))
-        if self.usual_count is not None and plays(self.estimator):
-            begun[BEGUN_WITH] = self.usual_count.count
+        begun = defaults_note(self.request.ledger, len(self.problem.pool))
+        if self.default_cluster_count is not None and plays(self.estimator):
+            begun[BEGUN_WITH] = self.default_cluster_count.count
         with telling_what_changed(self.request.written):
             ledger = Ledger(self.request.ledger, {**header, **begun})
         if self.request.ledger is not None and self.request.written is not None:
@@ -146,7 +146,7 @@ class PreparedCuration:
             self.problem.training_seed,
             aggregate or self.problem.aggregate(),
             positions=self.clustering.centroids[self.players.clusters].astype(np.float64),
-            settled=self._settled(),
+            settled=self._stopping_rule(),
             workers=self.workers,
         )
 
@@ -165,7 +165,7 @@ class PreparedCuration:
         digests = problem.pool.digests_of(subsets)
         return Game(subsets, problem.utility, ledger, digests, problem.training_seed, aggregate, workers=self.workers)
 
-    def _settled(self) -> StoppingRule | None:
+    def _stopping_rule(self) -> StoppingRule | None:
         """When more coalitions would not change the choice; constraints look at more than the values."""
         if self.problem.constraints:
             return None
@@ -189,16 +189,16 @@ def prepare(request: Request, workers: Workers, before_loading: BeforeLoading | 
     Raises:
         InputError: For whatever cannot be used.
     """
-    streams, means = Streams(request.seed), means_of(request)
+    streams, components = Streams(request.seed), components_of(request)
     with progress("reading rows"):
         problem = bind(request, streams, workers, before_loading)
-    means = _settled(means, request, problem)
+    components = _resolved(components, request, problem)
     candidates, n_test_items = _candidates(request, problem, workers)
-    means = _with_usual_sampler(means, request, problem, len(candidates.rows), say)
-    sampler, estimator, budget, pool = means.sampler, means.estimator, means.budget, problem.pool
+    components = _with_default_sampler(components, request, problem, len(candidates.rows), say)
+    sampler, estimator, budget, pool = components.sampler, components.estimator, components.budget, problem.pool
     size = rows_to_choose(sampler, request.size, len(pool), len(candidates.rows), candidates.left_out_in_words)
     check_can_be_better(request, size, len(candidates.rows), n_test_items)
-    found = _clustered(request, means, problem, candidates, streams, workers)
+    found = _clustered(request, components, problem, candidates, streams, workers)
     players = send_players(found.nearest, request.proxies_per_cluster, request.proxy_sets, problem.utility)
     estimator = keeping(estimator, size / len(candidates.rows))
     check_cost(estimator, budget, len(players.rows))
@@ -209,8 +209,8 @@ def prepare(request: Request, workers: Workers, before_loading: BeforeLoading | 
         workers=workers,
         candidates=candidates,
         clusterer=found.clusterer,
-        usual_count=found.usual_count,
-        features=means.features,
+        default_cluster_count=found.default_cluster_count,
+        features=components.features,
         clustering=found.clustering,
         nearest=found.nearest,
         players=players,
@@ -220,38 +220,38 @@ def prepare(request: Request, workers: Workers, before_loading: BeforeLoading | 
         budget=budget,
         sampler=sampler,
         size=size,
-        race=means.race,
+        race=components.race,
     )
 
 
-def _with_usual_sampler(
-    means: Means, request: Request, problem: Problem, n_rows: int, tell: Callable[[str], None] | None = None
-) -> Means:
-    """The sampler that is usual for so many rows that take part, where it was left open; `tell` is told of another."""
-    if not is_open(request.sampler):
-        return means
-    usual = usual_sampler(request, problem, means.estimator, means.race, n_rows)
-    found = sampler_as_begun(usual, means.estimator, request.ledger, len(problem.pool))
-    if tell is not None and found != usual:
-        tell(earlier_sampler_in_words(usual, found))
-    return replace(means, sampler=found)
+def _with_default_sampler(
+    components: Components, request: Request, problem: Problem, n_rows: int, tell: Callable[[str], None] | None = None
+) -> Components:
+    """Resolve ``sampler="auto"`` for the rows that take part; `tell` gets a line where the ledger keeps another one."""
+    if not is_auto(request.sampler):
+        return components
+    default = default_sampler(request, problem, components.estimator, components.race, n_rows)
+    found = sampler_for_ledger(default, components.estimator, request.ledger, len(problem.pool))
+    if tell is not None and found != default:
+        tell(legacy_sampler_note(default, found))
+    return replace(components, sampler=found)
 
 
-def _settled(means: Means, request: Request, problem: Problem) -> Means:
-    """With a sampler where it was left open, as if every row took part; refuses what the pool rules out."""
-    if is_open(request.sampler):
-        means = _with_usual_sampler(means, request, problem, len(problem.pool))
-        check_values(means.estimator, means.sampler, request)
-    merit_asked = _merit_asked(request.merit, means.sampler)
-    if means.race is None and isinstance(means.sampler, RowSelector):
-        warn_of_unused(merit_asked, means.sampler)
-    check_merit(merit_asked, means.features, problem.utility, len(problem.pool))
-    check_signals(means.sampler, problem)
-    check_group_outcomes(problem, means.sampler, means.race)
+def _resolved(components: Components, request: Request, problem: Problem) -> Components:
+    """Resolve ``sampler="auto"`` as if every row took part, and refuse what the pool rules out."""
+    if is_auto(request.sampler):
+        components = _with_default_sampler(components, request, problem, len(problem.pool))
+        check_values(components.estimator, components.sampler, request)
+    merit_asked = _merit_asked(request.merit, components.sampler)
+    if components.race is None and isinstance(components.sampler, RowSelector):
+        warn_of_unused_merit(merit_asked, components.sampler)
+    check_merit(merit_asked, components.features, problem.utility, len(problem.pool))
+    check_signals(components.sampler, problem)
+    check_group_outcomes(problem, components.sampler, components.race)
     if problem.constraints:
-        check_can_constrain(means.sampler, means.estimator)
+        check_can_constrain(components.sampler, components.estimator)
     _warn_of_single_item(problem)
-    return means
+    return components
 
 
 def _candidates(request: Request, problem: Problem, workers: Workers) -> tuple[Candidates, int | None]:
@@ -268,23 +268,28 @@ class _Clustered:
     """The clusters of the candidates, with what ranks the rows inside them."""
 
     clusterer: Clusterer
-    usual_count: ClusterCount | None
+    default_cluster_count: ClusterCount | None
     merit: Merit
     clustering: Clustering
     nearest: list[IntVector]
 
 
 def _clustered(
-    request: Request, means: Means, problem: Problem, candidates: Candidates, streams: Streams, workers: Workers
+    request: Request,
+    components: Components,
+    problem: Problem,
+    candidates: Candidates,
+    streams: Streams,
+    workers: Workers,
 ) -> _Clustered:
-    pool, features = problem.pool, means.features
+    pool, features = problem.pool, components.features
     asked = clusterer_from(request.clusterer, lambda name: _column(pool, name), candidates.rows, len(pool))
     n_rows, ledger = len(candidates.rows), request.ledger
-    clusterer, count = with_usual_count(
-        request.clusterer, asked, n_rows, means.estimator, means.budget, request.proxy_sets, ledger
+    clusterer, count = with_default_cluster_count(
+        request.clusterer, asked, n_rows, components.estimator, components.budget, request.proxy_sets, ledger
     )
-    clusterer = clusterer_as_begun(clusterer, ledger, len(pool))
-    asked_merit = _merit_asked(request.merit, means.sampler)
+    clusterer = clusterer_for_ledger(clusterer, ledger, len(pool))
+    asked_merit = _merit_asked(request.merit, components.sampler)
     merit = merit_of(
         asked_merit, features, problem.utility, candidates.rows, len(pool), workers, lambda: candidates.embeddings
     )
@@ -298,7 +303,9 @@ def _clustered(
         nearest = [candidates.rows[members] for members in clustering.members(candidates.embeddings)]
     if count is not None:
         say(count.in_words())
-    return _Clustered(clusterer=clusterer, usual_count=count, merit=merit, clustering=clustering, nearest=nearest)
+    return _Clustered(
+        clusterer=clusterer, default_cluster_count=count, merit=merit, clustering=clustering, nearest=nearest
+    )
 
 
 def _warn_of_single_item(problem: Problem) -> None:

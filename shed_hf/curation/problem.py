@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from shed_hf.curation.asked_model import NoModel, asks_for_model
 from shed_hf.curation.early_checks import check_counts, check_pool
 from shed_hf.curation.item_constraints import constraints_of
+from shed_hf.curation.loaded_pool import LoadedPool
+from shed_hf.curation.model_needs import NoModel, needs_model
 from shed_hf.curation.race import check_items, race_from
-from shed_hf.curation.rows_read import RowsRead
 from shed_hf.data.evaluation_items import EvaluationItems, MeasuredItems, first_alike, items_from
 from shed_hf.data.pool import Pool
 from shed_hf.data.preambles import preambles_of
@@ -26,12 +26,12 @@ from shed_hf.game.precision_choice import in_shared_precision
 from shed_hf.game.utility import (
     AlignsWithPool,
     HasEvaluation,
-    ScreensRows,
     TrainableUtility,
     UtilityFactory,
     as_trainable_utility,
 )
 from shed_hf.utils.random_streams import Streams
+from shed_hf.verification.tuners import screen_rows
 from shed_hf.verification.unseen_items import check_some_left
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def read_request(request: "Request", streams: Streams, before_loading: BeforeLoa
     Raises:
         InputError: For whatever cannot be used.
     """
-    rows = request.rows or RowsRead.of(request.dataset, request.split, request.columns, request.drop_invalid)
+    rows = request.rows or LoadedPool.load(request.dataset, request.split, request.columns, request.drop_invalid)
     pool = rows.pool
     check_pool(request, pool)
     check_counts(request, pool, 0)
@@ -157,7 +157,7 @@ def read_request(request: "Request", streams: Streams, before_loading: BeforeLoa
     tuner = _tuner(request, split(request.objective)[0])
     warn_of_unread_text(pool, request.columns, read_elsewhere=[request.clusterer])
     given = None if request.eval_dataset is None else _items(request, pool, tuner, streams)  # before a model is asked
-    pool = screened(pool, request.columns, request, tuner, "dataset")
+    pool = screen_if_needed(pool, request.columns, request, tuner, "dataset")
     items = _items(request, pool, tuner, streams) if given is None else given
     if items is not None:
         pool = pool.with_preambles(items.preambles)
@@ -193,7 +193,7 @@ def bind(
     read, grouped = read_request(request, streams, before_loading), split(request.objective)[1]
     training_seed = int(streams.for_training.integers(2**31))
     tuner = read.tuner
-    if tuner is not None and not asks_for_model(request):
+    if tuner is not None and not needs_model(request):
         utility: TrainableUtility = NoModel()
     else:
         tuner = in_shared_precision(tuner, request.ledger, SingleProcess() if workers is None else workers)
@@ -231,7 +231,7 @@ def _refuse_before_loading(
         request.columns,
         request.drop_invalid,
         np.random.default_rng(0),  # nothing is held out
-        lambda rows: screened(rows, columns, request, tuner, "test_dataset"),
+        lambda rows: screen_if_needed(rows, columns, request, tuner, "test_dataset"),
         request.eval_columns,
         name="test_dataset",
     )
@@ -280,19 +280,19 @@ def _items(request: "Request", pool: Pool, tuner: "UtilityFactory | None", strea
         request.columns,
         request.drop_invalid,
         streams.for_items,
-        lambda items: screened(items, columns, request, tuner, "eval_dataset"),
+        lambda items: screen_if_needed(items, columns, request, tuner, "eval_dataset"),
         request.eval_columns,
     )
 
 
-def screened(
+def screen_if_needed(
     pool: Pool,
     columns: "Mapping[str, str | None] | None",
     request: "Request",
     tuner: "UtilityFactory | None",
     name: str,
 ) -> Pool:
-    """The pool without what the model that is fine-tuned cannot be shown.
+    """The pool without rows that the model cannot be shown, where the model is needed.
 
     Args:
         pool: The rows.
@@ -309,8 +309,7 @@ def screened(
     """
     if tuner is not None:
         refuse_media(pool, columns, name)
-    asked = asks_for_model(request)
-    return tuner.screen(pool, request.drop_invalid, name) if asked and isinstance(tuner, ScreensRows) else pool
+    return screen_rows(tuner if needs_model(request) else None, pool, request.drop_invalid, name)
 
 
 def _utility(

@@ -1,6 +1,6 @@
 """`Race`: how a curation lets candidate subsets compete, and which candidates there are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -51,7 +51,7 @@ class Race:
             ``"dataset-quantization"``, ``"longest"`` and ``"ifd"``; of more than 20,000 rows ``"extrapolated"``, for
             which the model reads a sample, in place of ``"rds"`` and ``"credit-coverage"``. Random rows always take
             part. What this curation cannot feed is left out and named.
-    budget: The most fine-tunings of the race, beside those of the game that values clusters and the training run
+        budget: The most fine-tunings of the race, beside those of the game that values clusters and the training run
             for credits. None: four for every candidate and for random rows.
         level: The confidence level at which the best must be better than random rows to be kept, and that of the
             verdict; 0.95 by default.
@@ -127,21 +127,26 @@ class Race:
         if n_candidates:
             schedule(n_candidates, self.fine_tunings(n_candidates))
 
-    def as_json(self, size: int, sampler: AnySampler) -> RacePlanEntry:
+    def as_json(self, size: int, sampler: AnySampler, able: Iterable[AnySampler]) -> RacePlanEntry:
         """The race as its entry in a recipe.
 
         Args:
             size: How many rows every candidate has.
             sampler: The curation's own sampler.
+            able: The candidates that this curation could feed, in order; noted where none were named, since which are
+                the usual ones depends on the version and on the number of rows.
         """
         given = self.candidates
-        return {
+        entry: RacePlanEntry = {
             "candidates": None if given is None else [to_recipe_entry(sampler_from(each)) for each in given],
             "budget": self.budget,
             "level": self.level,
             "size": size,
             "sampler": to_recipe_entry(sampler),
         }
+        if given is None:
+            entry["usual"] = [to_recipe_entry(each) for each in able]
+        return entry
 
 
 _NOT_USUAL = ("qwcs", "random", "full", "row-values")

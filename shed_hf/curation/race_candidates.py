@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shed_hf.curation.legacy_defaults import has_legacy_defaults
 from shed_hf.curation.race import Race, check_items
 from shed_hf.curation.row_choice import needs_here, signal, sources_of
 from shed_hf.curation.row_signals import check_signals
@@ -225,7 +226,7 @@ def able_of(race: Race, prepared: "PreparedCuration") -> tuple[dict[str, AnySamp
     Raises:
         InputError: Where none is left, and for a budget below the least that those take that are.
     """
-    samplers, left_out = race.named(prepared.sampler, is_large(len(prepared.candidates.rows))), {}
+    samplers, left_out = race.named(prepared.sampler, reads_a_sample(prepared)), {}
     for name, sampler in list(samplers.items()):
         try:
             _check_able(sampler, race, prepared)
@@ -235,6 +236,19 @@ def able_of(race: Race, prepared: "PreparedCuration") -> tuple[dict[str, AnySamp
     _require_some(samplers, left_out)
     race.check_budget(len(samplers))
     return samplers, left_out
+
+
+def reads_a_sample(prepared: "PreparedCuration") -> bool:
+    """Whether the usual candidates are those of a large pool, of which the model reads a sample.
+
+    Args:
+        prepared: The curation.
+
+    Returns:
+        Whether they are; not where a ledger goes on that was begun before there were such candidates.
+    """
+    is_legacy = has_legacy_defaults(prepared.request.ledger, len(prepared.problem.pool))
+    return is_large(len(prepared.candidates.rows)) and not is_legacy
 
 
 def _require_some(samplers: dict[str, AnySampler], left_out: dict[str, str]) -> None:

@@ -1,17 +1,19 @@
 """Running a race: candidate subsets are tuned on and measured, the best or random rows are kept."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shed_hf.curation.default_sampler import is_auto
 from shed_hf.curation.race import Race, check_items
 from shed_hf.curation.race_candidates import Entrants, Halves, SignalsOnHalf, able_of, entrants_of, halves_of
 from shed_hf.curation.row_signals import crediting
-from shed_hf.curation.usual_sampler import is_open
 from shed_hf.errors import Diverged, InputError
 from shed_hf.evaluation.item_halves import OnItems
+from shed_hf.game.counting import counting, n_known
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.utility import HasEvaluation, measurement_of
@@ -27,10 +29,9 @@ from shed_hf.sampling.row_ranking import CREDIT, LEARNED_CREDIT
 from shed_hf.sampling.samplers import Random, choose
 from shed_hf.sampling.selectors import RowSelector
 from shed_hf.sampling.successive_halving import BASELINE, Halving, Measure, schedule, successive_halving
-from shed_hf.types import FloatMatrix, FloatVector, IntVector
+from shed_hf.types import CoalitionMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.console import plural, say
 from shed_hf.utils.naming import to_recipe_entry
-from shed_hf.utils.progress import progress
 from shed_hf.utils.random_streams import Streams
 from shed_hf.verification.judge import Criterion, judge
 
@@ -93,17 +94,18 @@ class EnteredRace:
             game.note_run(rows)
         budget = self.race.fine_tunings(n)
         spent = sum(each.measurements for each in schedule(n, budget))
+        known = _n_known(game, n, budget, self.halves.ranking)
         n_runs = len(self.signals.credit_runs)
         training = "the training run" if n_runs == 1 else f"{n_runs} training runs"
         credits = f", beside {training} for credits" if n_runs else ""
+        resumed = f" ({known} in the ledger already)" if known else ""
         say(
-            f"race: {plural(n, 'candidate')} and random rows, {plural(spent, measurement_of(utility))} on "
+            f"race: {plural(n, 'candidate')} and random rows, {plural(spent, measurement_of(utility))}{resumed} on "
             f"{self.prepared.size} rows{credits}; {plural(len(self.halves.ranking.items), 'item')} to rank by, "
-            f"{len(self.halves.judging)} to judge by"
+            f"{len(self.halves.judging)} to judge by; candidates: {', '.join(starters.rows)}"
         )
         untuned = game.outcomes(np.zeros((1, game.n_players), np.bool_))[0]
-        with progress("race", spent, "outcome") as shown:
-            game.watch = shown.count
+        with counting("race", game, spent, known):
             halving = successive_halving(n, budget, _measuring(game, list(starters.rows)), self.halves.ranking)
         return FinishedRace(self, starters, halving, untuned, game)
 
@@ -176,7 +178,9 @@ class FinishedRace:
             evidence=evidence,
             # other items, but the same tunings, whose luck the winner may owe its place to
             verdict=self._judged(entered.halves.judging, ways_tried=len(names)),
-            plan=entered.race.as_json(entered.prepared.size, entered.prepared.sampler),
+            plan=entered.race.as_json(
+                entered.prepared.size, entered.prepared.sampler, entered.entrants.samplers.values()
+            ),
             credit_runs=len(self.game.extra_runs),
             measurement=measurement_of(self.game.utility),
         )
@@ -258,7 +262,7 @@ def check_race(prepared: "PreparedCuration") -> None:
         )
     if isinstance(problem.utility, HasEvaluation):
         check_items(len(problem.utility.evaluation.kept))
-    if prepared.merit.kind in (CREDIT, LEARNED_CREDIT) and not is_open(prepared.request.merit):
+    if prepared.merit.kind in (CREDIT, LEARNED_CREDIT) and not is_auto(prepared.request.merit):
         crediting(problem.utility)  # the items that judge have no say in the order within clusters
     able_of(race, prepared)
 
@@ -287,11 +291,8 @@ def _measuring(game: Game, names: Sequence[str]) -> Measure:
     """What measures the pairs of a round: a candidate's rows in a training order, or a draw of random rows."""
 
     def measure(pairs: Sequence[tuple[int, int]]) -> FloatMatrix:
-        alone = np.zeros((len(pairs), game.n_players), np.bool_)
-        for line, (number, order) in zip(alone, pairs, strict=True):
-            line[len(names) + order if number == BASELINE else number] = True
         try:
-            return game.outcomes(alone, [order for _, order in pairs])
+            return game.outcomes(*_asked(game, len(names), pairs))
         except Diverged as error:
             raise Diverged(
                 f"in the race, where players are {', '.join(names)} and then draws of random rows: {error}; leave a "
@@ -299,3 +300,35 @@ def _measuring(game: Game, names: Sequence[str]) -> Measure:
             ) from error
 
     return measure
+
+
+def _asked(game: Game, n_candidates: int, pairs: Sequence[tuple[int, int]]) -> tuple[CoalitionMatrix, list[int]]:
+    """The players of a round, each alone, and the numbers of their training orders."""
+    alone = np.zeros((len(pairs), game.n_players), np.bool_)
+    for line, (number, order) in zip(alone, pairs, strict=True):
+        line[n_candidates + order if number == BASELINE else number] = True
+    return alone, [order for _, order in pairs]
+
+
+class _Unmeasured(Exception):
+    """A round of a race isn't measured yet."""
+
+
+def _n_known(game: Game, n_candidates: int, budget: int, utility_of: Callable[[FloatMatrix], FloatVector]) -> int:
+    """How many measurements of a race the ledger holds, up to the first round that it lacks one of.
+
+    Who takes part in the rounds after that one is not known.
+    """
+    found = []
+
+    def recall(pairs: Sequence[tuple[int, int]]) -> FloatMatrix:
+        alone, orders = _asked(game, n_candidates, pairs)
+        found.append(n_known(game, alone, orders))
+        if found[-1] < len(pairs):
+            raise _Unmeasured
+        players = np.argmax(alone, axis=1)[:, None]
+        return np.stack([game.entry(player, order).outcome for player, order in zip(players, orders, strict=True)])
+
+    with contextlib.suppress(_Unmeasured):
+        successive_halving(n_candidates, budget, recall, utility_of)
+    return sum(found)

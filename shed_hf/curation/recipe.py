@@ -11,10 +11,11 @@ import numpy as np
 
 from shed_hf.curation.problem import Problem
 from shed_hf.data.evaluation_items import EvaluationItems
+from shed_hf.data.formats import RowFormat
 from shed_hf.data.provenance import HubSource, name_of, source_of
 from shed_hf.distributed.accelerate_state import AcceleratorSandbox
 from shed_hf.evaluation.item_groups import OverGroups
-from shed_hf.finetuning.known_models import SHORT_NAMES, name_of_place
+from shed_hf.finetuning.known_models import SHORT_NAMES, short_model_name
 from shed_hf.game.execution import Precision, execution_of
 from shed_hf.game.game import Game
 from shed_hf.results.constrained_choice import constraint_entries
@@ -35,6 +36,7 @@ from shed_hf.sampling.learned_signal import LearnedSignal
 from shed_hf.sampling.selectors import Selection
 from shed_hf.utils.machine import device, versions
 from shed_hf.utils.naming import plain, to_recipe_entry
+from shed_hf.verification.item_keys import MOST_ITEMS, ItemKeys
 
 if TYPE_CHECKING:
     from shed_hf.curation.prepare import PreparedCuration
@@ -71,6 +73,7 @@ def make_recipe(
         The recipe, plain JSON.
     """
     request, problem = prepared.request, prepared.problem
+    utility = game.utility.describe()
     recipe: Recipe = {
         "size": prepared.size,
         "sampling_seed": plain(request.seed),
@@ -89,24 +92,34 @@ def make_recipe(
         "estimator": to_recipe_entry(prepared.estimator),
         "sampler": to_recipe_entry(prepared.sampler),
         "reestimate": None,
-        "tuner": tuner_entry(problem.tuner, _learning_rate(game)),
-        "utility": plain(game.utility.describe()),
+        "tuner": tuner_entry(problem.tuner, _learning_rate(utility)),
+        "utility": plain(utility),
         "source": _source(request.dataset, problem),
-        "evaluation": _evaluation(problem.items),
+        "evaluation": _evaluation(problem.items, problem.pool.format),
         "format": cast(FormatEntry, problem.pool.format.as_json()),
         "left_out": dict(prepared.candidates.left_out),
         "bill": bill_of(game, seconds, race),
         "versions": versions(),
     }
-    if request.eval_columns is not None:
-        recipe["eval_columns"] = plain(request.eval_columns)
-    if problem.constraints:
-        recipe["constraints"] = constraint_entries(problem.constraints)
+    _add_optional(recipe, prepared, selection, learned_merit)
+    return recipe
+
+
+def _add_optional(
+    recipe: Recipe,
+    prepared: "PreparedCuration",
+    selection: Selection | None,
+    learned_merit: LearnedSignal | None,
+) -> None:
+    """What a recipe has only where it was passed or made."""
+    if prepared.request.eval_columns is not None:
+        recipe["eval_columns"] = plain(prepared.request.eval_columns)
+    if prepared.problem.constraints:
+        recipe["constraints"] = constraint_entries(prepared.problem.constraints)
     if selection is not None:
         _add_selection(recipe, selection)
     if learned_merit is not None:
         recipe["learned_merit"] = learned_signal_entry(learned_merit)
-    return recipe
 
 
 def _add_selection(recipe: Recipe, selection: Selection) -> None:
@@ -199,19 +212,22 @@ def _steps(game: Game) -> StepsEntry | None:
     }
 
 
-def _evaluation(items: EvaluationItems | None) -> EvaluationEntry | None:
+def _evaluation(items: EvaluationItems | None, row_format: RowFormat) -> EvaluationEntry | None:
     if items is None:
         return None
-    return {
+    entry: EvaluationEntry = {
         "items": len(items.examples),
         "held_out": bool(len(items.held_out)),
         "hub": _hub(items.hub),
         "digest": items.digest,
     }
+    if len(items.examples) <= MOST_ITEMS:
+        entry["keys"] = ItemKeys.of(items.examples, row_format).to_text()
+    return entry
 
 
-def _learning_rate(game: Game) -> float | None:
-    training = game.utility.describe().get("training")
+def _learning_rate(utility: Mapping[str, Any]) -> float | None:
+    training = utility.get("training")
     rate = training.get("learning_rate") if isinstance(training, dict) else None
     return rate if isinstance(rate, float) else None
 
@@ -234,7 +250,7 @@ def tuner_entry(tuner: "UtilityFactory | None", learning_rate: float | None = No
     if not isinstance(tuner, FineTune):
         return None
     model = tuner.model
-    name = name_of_place(str(model) if isinstance(model, str | os.PathLike) else model.config.name_or_path)
+    name = short_model_name(str(model) if isinstance(model, str | os.PathLike) else model.config.name_or_path)
     if Path(name).is_dir() and not name.startswith((".", "/", "~")) and name not in SHORT_NAMES:
         name = f"./{name}"  # not to be taken for a name on the Hub
     adapter = tuner.peft_config

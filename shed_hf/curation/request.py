@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from shed_hf.clustering.clusterers import Given
-from shed_hf.config.recipe_file import Written
+from shed_hf.config.recipe_file import WrittenSettings
+from shed_hf.curation.loaded_pool import LoadedPool
 from shed_hf.curation.race import Race
-from shed_hf.curation.rows_read import RowsRead
 from shed_hf.curation.trackers import tracker_names
 from shed_hf.data.loading import load_source
+from shed_hf.data.splits import check_split
 from shed_hf.data.spooling import if_stream
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator
@@ -60,7 +61,7 @@ class Request:
         report_to: Trackers that values are logged to; None for none.
         tuning: How the model is fine-tuned, by the names of settings; what is not named is as `FineTune` has it.
         written: What of the call can be written down, to be noted beside the ledger; None to note nothing.
-        lines: What errors about settings that stand in a file begin with, by name; see `Written.places`.
+        lines: What errors about settings that stand in a file begin with, by name; see `WrittenSettings.places`.
         rows: The rows, where they were read before; None to read them.
     """
 
@@ -93,9 +94,9 @@ class Request:
     drop_invalid: bool
     report_to: str | Sequence[str] | None = None
     tuning: Mapping[str, Any] = field(default_factory=dict)
-    written: Written | None = None
+    written: WrittenSettings | None = None
     lines: Mapping[str, str] = field(default_factory=dict)
-    rows: RowsRead | None = None
+    rows: LoadedPool | None = None
 
     def __post_init__(self) -> None:
         """Checks those arguments that no later part checks.
@@ -110,8 +111,7 @@ class Request:
         tolerances_from(self.constraints)
         if self.proxies_per_cluster is not None:
             check_whole(proxies_per_cluster=self.proxies_per_cluster, otherwise="None for all members")
-        if self.split is not None and (not isinstance(self.split, str) or not self.split):
-            raise InputError(f'split={self.split!r} is not the name of a split; pass one, such as "train"')
+        check_split(self.split)
         _check_columns("columns", self.columns)
         _check_columns("eval_columns", self.eval_columns)
         if self.ledger is not None and not isinstance(self.ledger, str | os.PathLike):

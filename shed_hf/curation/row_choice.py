@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shed_hf.curation.played import played_game
+from shed_hf.curation.measured_game import played_game
 from shed_hf.curation.problem import Problem
 from shed_hf.curation.row_signals import HasTokens, ReadsTokens, crediting, needs_of
 from shed_hf.data.evaluation_items import EvaluationItems
@@ -23,8 +23,8 @@ from shed_hf.sampling.selectors import Need, RowSelector, RowSignals, Selection,
 from shed_hf.types import EmbeddingMatrix, FloatMatrix, FloatVector, IntVector
 from shed_hf.utils.arrays import as_array
 from shed_hf.utils.console import plural
+from shed_hf.utils.setting_hint import setting_hint
 from shed_hf.utils.warn import warn
-from shed_hf.utils.where_set import where_set
 
 if TYPE_CHECKING:
     from shed_hf.curation.prepare import PreparedCuration
@@ -235,7 +235,7 @@ def _warn_of_nothing_learned(counted: list[int]) -> None:
         warn(
             f"of {without} of {plural(len(counted), 'row')} no token is learned, since prompts fill max_length or "
             "there is no answer: the length of their completions counts as 0; to keep prompts whole, raise "
-            f"{where_set('max_length')}"
+            f"{setting_hint('max_length')}"
         )
 
 

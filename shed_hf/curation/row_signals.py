@@ -18,8 +18,8 @@ from shed_hf.game.utility import (
 )
 from shed_hf.sampling.model_vectors import hidden_states_by
 from shed_hf.sampling.registry import AnySampler, as_passed, needs_values
+from shed_hf.sampling.row_passes import RowPasses, row_passes_for
 from shed_hf.sampling.row_ranking import features_by
-from shed_hf.sampling.rows_passed import RowsPassed, rows_passed_for
 from shed_hf.sampling.selectors import Need, RowSelector, UsesWhatThereIs
 from shed_hf.types import IntVector
 
@@ -56,7 +56,7 @@ def needs_of(selector: RowSelector, problem: Problem) -> frozenset[Need]:
     return selector.needs | {need for need in wanted if _can_have(need, problem)}
 
 
-def passed_by(sampler: AnySampler, problem: Problem, n_rows: int) -> RowsPassed:
+def row_passes_of(sampler: AnySampler, problem: Problem, n_rows: int) -> RowPasses:
     """What the model goes through so that a sampler can choose.
 
     Args:
@@ -68,7 +68,7 @@ def passed_by(sampler: AnySampler, problem: Problem, n_rows: int) -> RowsPassed:
         The rows, none for a sampler of clusters.
     """
     needs: frozenset[Need] = needs_of(sampler, problem) if isinstance(sampler, RowSelector) else frozenset()
-    return rows_passed_for(sampler, needs, n_rows)
+    return row_passes_for(sampler, needs, n_rows)
 
 
 def _can_have(need: Need, problem: Problem) -> bool:

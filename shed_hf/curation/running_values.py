@@ -9,6 +9,7 @@ from shed_hf.curation.trackers import Trackers
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, LeastSquares, ValueEstimate
 from shed_hf.estimators.base import FromLedger
+from shed_hf.game.counting import Counter
 from shed_hf.game.game import Game
 from shed_hf.utils.console import Stopwatch
 from shed_hf.utils.progress import Progress
@@ -27,7 +28,7 @@ LOGGED = 20
 
 
 class RunningValues:
-    """Follows a game: counts its outcomes, and estimates the players' values from those so far now and then.
+    """Follows a game: counts what is measured, and estimates the players' values from those so far now and then.
 
     Args:
         game: The game that is measured.
@@ -42,6 +43,7 @@ class RunningValues:
     ) -> None:
         self._game, self._names, self._shown, self._trackers = game, names, shown, trackers
         self._estimator: FromLedger = estimator if isinstance(estimator, FromLedger) else LeastSquares()
+        self._count, self._n_outcomes = Counter(game, shown), 0
         self._since, self._pause = Stopwatch(), 0.0
         self._next = game.n_players  # fewer outcomes tell little
 
@@ -51,8 +53,9 @@ class RunningValues:
         Args:
             utility: Its utility.
         """
-        self._shown.advance()
-        step, logs = self._shown.done, self._trackers.is_used
+        self._count(utility)
+        self._n_outcomes += 1
+        step, logs = self._n_outcomes, self._trackers.is_used
         if logs:
             self._trackers.log({"utility": utility}, step)
         due = logs and step % max((self._shown.total or 0) // LOGGED, 1) == 0
@@ -67,7 +70,7 @@ class RunningValues:
             estimate: The values of all outcomes.
         """
         if self._trackers.is_used:
-            self._trackers.log(figures(estimate, self._names), self._shown.done)
+            self._trackers.log(figures(estimate, self._names), self._n_outcomes)
 
     def _tell(self, step: int) -> None:
         watch = Stopwatch()
@@ -106,16 +109,27 @@ def standing(estimate: ValueEstimate, names: Sequence[str]) -> str:
         names: What every player is called.
 
     Returns:
-        A line such as ``reliability 0.62; best so far: sea, fish +0.031 ± 0.012``; empty while all are alike.
+        A line such as ``reliability 0.62; best so far: sea, fish +0.031 ± 0.012``, which names nobody the best who
+        does not differ from others by two standard errors; empty while all are alike.
     """
     if not np.ptp(estimate.values):
         return ""
-    order = np.argsort(-estimate.values, kind="stable")[:LEADERS]
-    leaders = ", ".join(
-        f"{names[player]} {estimate.values[player]:+.3g} ± {estimate.stderr[player]:.2g}" for player in order
-    )
     known = "" if np.isnan(estimate.reliability) else f"reliability {estimate.reliability:.2f}; "
-    return f"{known}best so far: {leaders}"
+    order, level = np.argsort(-estimate.values, kind="stable"), _level_with_the_best(estimate)
+    if level == len(order) or estimate.reliability <= 0:
+        return f"{known}no difference between clusters yet"
+    leaders = ", ".join(
+        f"{names[player]} {estimate.values[player]:+.3g} ± {estimate.stderr[player]:.2g}" for player in order[:LEADERS]
+    )
+    return f"{known}{'best so far' if level == 1 else f'no difference yet between the first {level}'}: {leaders}"
+
+
+def _level_with_the_best(estimate: ValueEstimate) -> int:
+    """How many players, the best included, are not worse than the best by two standard errors."""
+    best = int(np.argmax(estimate.values))
+    errors = np.nan_to_num(np.hypot(estimate.stderr, estimate.stderr[best]))
+    level = estimate.values[best] - estimate.values <= 2 * errors
+    return int(level.sum())
 
 
 def figures(estimate: ValueEstimate, names: Sequence[str]) -> dict[str, float]:

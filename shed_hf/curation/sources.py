@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from shed_hf.config.of_recipe import settings_of_recipe
-from shed_hf.config.recipe_file import Written, read_recipe_file
+from shed_hf.config.recipe_file import WrittenSettings, read_recipe_file
+from shed_hf.config.recipe_settings import settings_of_recipe
 from shed_hf.config.setting import Setting
 from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME, ShedConfig
 from shed_hf.errors import InputError
@@ -20,7 +20,7 @@ _FILES = (".yaml", ".yml", ".json")
 
 
 def is_recipe(thing: Any) -> bool:
-    """Whether something is a configuration or names a recipe file, where a size could be meant.
+    """Whether a second positional argument is a configuration or a recipe file, and not a size.
 
     Args:
         thing: Anything.
@@ -28,12 +28,12 @@ def is_recipe(thing: Any) -> bool:
     Returns:
         True for a `ShedConfig`, a path object, and text that ends as recipe files do.
     """
-    if isinstance(thing, ShedConfig | Written | Path):
+    if isinstance(thing, ShedConfig | WrittenSettings | Path):
         return True
     return isinstance(thing, str) and thing.lower().endswith(_FILES)
 
 
-def written_in(args: Any) -> Written:
+def settings_from_args(args: Any) -> WrittenSettings:
     """The settings that ``args=`` or ``--config`` stands for.
 
     Args:
@@ -47,10 +47,10 @@ def written_in(args: Any) -> Written:
         InputError: For anything else, and for what is wrong in it.
         HubError: For a repository that cannot be reached.
     """
-    if args is None or isinstance(args, Written):
-        return args or Written({})
+    if args is None or isinstance(args, WrittenSettings):
+        return args or WrittenSettings({})
     if isinstance(args, ShedConfig):
-        return Written(args.given(), name="args")
+        return WrittenSettings(args.given(), name="args")
     if not isinstance(args, str | os.PathLike):
         raise InputError(
             f"args is a {type(args).__name__}; pass a ShedConfig or the path of a recipe; a trl.SFTConfig goes into "
@@ -59,7 +59,7 @@ def written_in(args: Any) -> Written:
     return _written_at(os.fspath(args))
 
 
-def _written_at(place: str) -> Written:
+def _written_at(place: str) -> WrittenSettings:
     path, named = Path(place).expanduser(), place.lower().endswith(_FILES)
     if path.is_dir():
         return _repeating(_recipe_in(path, place), place)
@@ -70,7 +70,7 @@ def _written_at(place: str) -> Written:
     return _repeating(_recipe_in(folder, place), place)
 
 
-def _repeating(recipe: Recipe, name: str) -> Written:
+def _repeating(recipe: Recipe, name: str) -> WrittenSettings:
     if recipe["reestimate"] is not None or recipe["sampling_seed"] != recipe["seed"]:
         say(f"{name} was valued or drawn anew after its curation; what is repeated is the curation")
     return settings_of_recipe(recipe, name)

@@ -14,7 +14,7 @@ _COSTS = {
 }
 
 
-def warn_of_unused(merit: Any, sampler: RowSelector) -> None:
+def warn_of_unused_merit(merit: Any, sampler: RowSelector) -> None:
     """Say where an order within clusters costs passes over all rows, and rows are chosen without it.
 
     Args:

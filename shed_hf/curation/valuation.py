@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from shed_hf.curation.first_look import harm_note
+from shed_hf.curation.early_warning import harm_note
 from shed_hf.curation.running_values import RunningValues
-from shed_hf.curation.shorter import Measuring
+from shed_hf.curation.shorter_runs import Measuring
 from shed_hf.curation.trackers import Trackers
 from shed_hf.errors import NoSignal
 from shed_hf.estimators import Estimator, ValueEstimate
@@ -14,11 +14,12 @@ from shed_hf.estimators.base import Cost
 from shed_hf.estimators.budget import Budget, fine_tunings_of, speed_of
 from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.row_spread import checked_on_halves
-from shed_hf.estimators.significance import verdict_of
+from shed_hf.estimators.significance import is_unmoved, verdict_of
 from shed_hf.game.coalitions import entries_of
-from shed_hf.game.comparison import compare_ranks
+from shed_hf.game.counting import n_trained
 from shed_hf.game.execution import execution_of
 from shed_hf.game.game import Game
+from shed_hf.game.rank_agreement import check_ranks_agree
 from shed_hf.game.utility import concurrency_of, measurement_of
 from shed_hf.utils.console import duration, plural, say
 from shed_hf.utils.progress import progress
@@ -94,20 +95,19 @@ def value(
     """
     if not plays(estimator):
         return estimator(game, rng, fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game)))
-    compare_ranks(game)
+    check_ranks_agree(game)
     unchecked, named, estimator = estimator, repr(estimator), checked_on_halves(estimator, game)
     # as when v(∅) and v(N) were measured, so that a run that goes on has the budget it began with
     most = fine_tunings_of(budget, estimator, game.n_players, lambda: speed_of(game))
     cost = estimator.cost(game.n_players, most)
     rows = np.concatenate(game.players)
-    known = entries_of(game.ledger, game.players)
-    n_known = sum(any(entry.blocks) for entry in known)
+    n_known = n_trained(entries_of(game.ledger, game.players))
     tokens, one = game.utility.n_tokens(rows), measurement_of(game.utility)
     say(bill(named, cost, game.n_players, len(rows), tokens, n_known, one))
     for line in [*parallelism_note(game), *steps_note(game)]:
         say(line)
     called = [f"cluster {number}" for number in range(game.n_players)] if names is None else names
-    with progress("measuring", max(cost.fine_tunings + 1 - len(known), 1), "outcome") as shown:
+    with progress("measuring", max(cost.fine_tunings - n_known, 0), one) as shown:
         game.watch = running = RunningValues(game, unchecked, called, shown, trackers or Trackers())
         speed = speed_of(game)
         measuring = Measuring(estimator, game.n_players, most, speed, n_known)
@@ -189,6 +189,7 @@ def _judge(estimate: ValueEstimate, require_signal: bool) -> None:
     elif verdict.equal and not verdict.no_help:
         if len(estimate.values) > 1:
             what = "use smaller blocks of clusters, or an evaluation set that the rows can move"
+            what = verdict.advice if is_unmoved(estimate) else what
             warn(f"{verdict.equal}, so the choice among them is arbitrary; {what}")
     else:
         warn(f"{verdict.claim} ({verdict.failed}); {verdict.advice}")

@@ -8,16 +8,16 @@ from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.plan import Plan
 from shed_hf.curation.problem import BeforeLoading, Problem, bind
 from shed_hf.curation.request import Request
-from shed_hf.curation.warming_up import warm_up
+from shed_hf.curation.warm_up import warm_up
 from shed_hf.distributed.ranks import MultiProcess
 from shed_hf.embedding.embed import encode_rows
 from shed_hf.embedding.encoders import Encoder, Lexical, encoder_from
 from shed_hf.errors import InputError, RankError
-from shed_hf.game.comparison import Probe, probe
 from shed_hf.game.entry import Entry
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.ledger_header import differing
 from shed_hf.game.measurement import Batch, measured
+from shed_hf.game.rank_agreement import Probe, probe
 from shed_hf.results.tables import clusters_table, with_values
 from shed_hf.results.valued_pool import MeasuredBy
 from shed_hf.results.wire import CurationResult

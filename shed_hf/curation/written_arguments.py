@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sized
 from typing import Any
 
 from shed_hf.config.parts import NOTHING, as_value
-from shed_hf.config.recipe_file import Written
+from shed_hf.config.recipe_file import WrittenSettings
 from shed_hf.config.shed_config import DESTINATIONS, SETTINGS_BY_NAME
 from shed_hf.data.provenance import source_of
+from shed_hf.data.splits import check_split
 
 PYTHON_ONLY: Mapping[str, Any] = {"utility": "fine-tune"}
 """Keywords of `curate` that cannot be written down, with their defaults."""
 
 
-def as_written(merged: Mapping[str, Any]) -> Written:
+def as_written(merged: Mapping[str, Any]) -> WrittenSettings:
     """What of some arguments can be written down, and what each of the others is.
 
     Args:
@@ -36,14 +37,14 @@ def as_written(merged: Mapping[str, Any]) -> Written:
                 pass
         if not (isinstance(value, str) and value == PYTHON_ONLY.get(name)):
             not_written[name] = _in_words(value)
-    return Written(values, not_written)
+    return WrittenSettings(values, not_written)
 
 
 def _writable(name: str, value: Any) -> Any:
     """An argument as it would be written: paths as text, parts of this package by name, Hub datasets by place."""
     if name in ("dataset", "eval_dataset", "test_dataset") and not isinstance(value, str | Mapping | os.PathLike):
         return _place(value)
-    return as_value(name, value)
+    return check_split(value) if name == "split" else as_value(name, value)
 
 
 def _place(dataset: Any) -> Any:

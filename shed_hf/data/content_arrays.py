@@ -5,18 +5,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shed_hf.data.content import FOLDED, folded_beyond_ascii, hashed
-from shed_hf.data.text_arrays import (
-    beyond_ascii,
-    filtered,
-    from_raw,
-    has_any,
-    joined,
-    raw_texts,
-    replaced,
-    where,
-)
-from shed_hf.types import BoolVector, IntVector
+from shed_hf.data.content import FOLDED, all_hashed, folded_beyond_ascii
+from shed_hf.data.text_arrays import filtered, from_raw, has_any, joined, raw_texts, replaced, where
+from shed_hf.data.text_signs import beyond_ascii, have_sign
+from shed_hf.types import IntVector
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +61,7 @@ def quoted_texts(texts: "pa.LargeStringArray") -> Quoted:
     single, double = (has_any(places[signs == ord(mark)], bounds) for mark in "'\"")
     in_double = single & ~double
     odd = (single & double) | has_any(places[_CONTROL[signs]], bounds)
-    odd |= _are_unprintable(contents, beyond_ascii(raw, bounds))
+    odd |= have_sign(texts, beyond_ascii(raw, bounds), lambda sign: not sign.isprintable())
     if odd.any():
         written = [repr(text) for text in filtered(texts, odd).to_pylist()]
         contents = replaced(contents, odd, [each[1:-1] for each in written])
@@ -81,17 +73,6 @@ def _escaped(raw: bytes, bounds: IntVector) -> "pa.LargeStringArray":
     for sign, written in _ESCAPES.items():
         raw = raw.replace(sign, written)
     return from_raw(raw, bounds)
-
-
-def _are_unprintable(escaped: "pa.LargeStringArray", wide: BoolVector) -> BoolVector:
-    """Which of the texts that have signs beyond ASCII have some that ``repr`` escapes."""
-    found = np.zeros(len(wide), dtype=np.bool_)
-    if not wide.any():
-        return found
-    texts = filtered(escaped, wide)
-    if not raw_texts(texts)[0].decode("utf-8").isprintable():
-        found[wide] = [not text.isprintable() for text in texts.to_pylist()]
-    return found
 
 
 def digests_of_texts(texts: "pa.LargeStringArray") -> NDArray[np.uint8]:
@@ -111,7 +92,8 @@ def keys_of_texts(texts: "pa.LargeStringArray") -> NDArray[np.uint8]:
         texts: n texts, none null.
     """
     wide = beyond_ascii(*raw_texts(texts))
-    folded = replaced(texts, wide, [folded_beyond_ascii(text) for text in filtered(texts, wide).to_pylist()])
+    changed = have_sign(texts, wide, lambda sign: folded_beyond_ascii(sign) != sign)
+    folded = replaced(texts, changed, [folded_beyond_ascii(text) for text in filtered(texts, changed).to_pylist()])
     return _hashed_pieces(*_folded(*raw_texts(folded)))
 
 
@@ -158,4 +140,4 @@ def _folded(raw: bytes, bounds: IntVector) -> tuple[bytes, IntVector, IntVector]
 
 
 def _hashed_pieces(raw: bytes, starts: IntVector, ends: IntVector) -> NDArray[np.uint8]:
-    return lines_of([hashed(raw[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
+    return lines_of(all_hashed(map(raw.__getitem__, map(slice, starts.tolist(), ends.tolist()))))

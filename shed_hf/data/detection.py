@@ -4,12 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from shed_hf.data.answer_meaning import resolve_answers
 from shed_hf.data.examples import InvalidCell
 from shed_hf.data.formats import RowFormat, columns_argument, detect
 from shed_hf.data.multiple_choice import CHOICE_PARTS, answer_part, choices_of
 from shed_hf.data.read_cache import cache_file_of, keep_meaning, meaning_at
 from shed_hf.data.row_batches import rows_as_dicts
-from shed_hf.data.settled_answers import settle_answers
 from shed_hf.data.suggestions import are_lists_of_texts, fitting_columns
 from shed_hf.errors import InputError
 
@@ -63,7 +63,7 @@ def _settled(dataset: "Dataset", found: RowFormat, of: str, argument: str) -> Ro
     meaning = None if file is None else meaning_at(file)
     if meaning is not None:
         return RowFormat(found.name, _renamed(found.columns, "answer", meaning))
-    settled = RowFormat(found.name, settle_answers(dataset, found.columns, of, argument))
+    settled = RowFormat(found.name, resolve_answers(dataset, found.columns, of, argument))
     if file is not None:
         keep_meaning(file, answer_part(settled.columns))
     return settled

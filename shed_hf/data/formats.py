@@ -15,35 +15,18 @@ A system prompt, tools and variables of the chat template may stand beside all o
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any
 
-from shed_hf.data.cells import Row, cell_of, filled, text_or_none
-from shed_hf.data.conversations import (
-    read_history,
-    read_questions,
-    read_template_inputs,
-    read_turns,
-    with_system,
-)
+from shed_hf.data.cells import Row, cell_of
+from shed_hf.data.conversations import read_template_inputs, with_system
 from shed_hf.data.examples import Example, InvalidCell, Turn
-from shed_hf.data.multiple_choice import (
-    CHOICE_PARTS,
-    READINGS,
-    answer_part,
-    find_parts,
-    read_choices,
-    right_option,
-)
+from shed_hf.data.multiple_choice import CHOICE_PARTS, READINGS, find_parts
 from shed_hf.data.preambles import Preambles
-from shed_hf.data.prompt_completion import read_prompt_completion
-from shed_hf.data.roles import told
+from shed_hf.data.row_readers import READERS
 from shed_hf.errors import InputError
 from shed_hf.utils.nearest import did_you_mean
 
 __all__ = ["OPTIONAL", "Example", "InvalidCell", "RowFormat", "Turn", "detect"]
-
-
-_Reader: TypeAlias = Callable[[Row, Mapping[str, str]], Example]
 
 
 @dataclass(frozen=True)
@@ -133,7 +116,7 @@ class RowFormat:
         Raises:
             InvalidCell: For a cell that cannot be used, naming its column and what is wrong with it.
         """
-        return _with_prompt_parts(_READERS[self.name](row, self.columns), row, self)
+        return _with_prompt_parts(READERS[self.name](row, self.columns), row, self)
 
 
 def detect(
@@ -283,56 +266,3 @@ def _with_prompt_parts(example: Example, row: Row, row_format: RowFormat) -> Exa
         )
     added = len(turns) - len(example.turns)
     return replace(example, turns=turns, given=example.given + added if example.given else 0, template_inputs=inputs)
-
-
-def _read_messages(row: Row, columns: Mapping[str, str]) -> Example:
-    turns = read_turns(row[columns["messages"]], columns["messages"])
-    answered = [place for place, turn in enumerate(turns) if turn.role == "assistant" and turn.text.strip()]
-    if not answered:
-        raise InvalidCell(columns["messages"], f"has no assistant turn with text; {told(turn.role for turn in turns)}")
-    last = answered[-1] + 1
-    return Example(turns[:last], after=turns[last:])
-
-
-def _read_turns(row: Row, columns: Mapping[str, str]) -> Example:
-    reference = cell_of(row, columns, "reference")
-    return Example(read_questions(row[columns["turns"]], reference, columns["turns"], columns.get("reference", "")))
-
-
-def _read_instruction(row: Row, columns: Mapping[str, str]) -> Example:
-    instruction, output = filled(row, columns["instruction"]), filled(row, columns["output"])
-    context = text_or_none(row, columns, "input")
-    question = f"{instruction}\n\n{context}" if context else instruction
-    history = read_history(cell_of(row, columns, "history"), columns.get("history", ""))
-    return Example((*history, Turn("user", question), Turn("assistant", output)), given=len(history) + 1)
-
-
-def _read_question(row: Row, columns: Mapping[str, str]) -> Example:
-    asked, context = _question(row, columns["question"]), text_or_none(row, columns, "context")
-    question = Turn("user", f"{context}\n\n{asked}" if context else asked)
-    choices, part = read_choices(row, columns), answer_part(columns)
-    if choices is None:
-        return Example((question, Turn("assistant", filled(row, columns[part]))), given=1)
-    answer = right_option(choices, row[columns[part]], part, columns[part])
-    completion = Turn("assistant", choices.options[answer])
-    return Example((question, completion), options=choices.options, answer=answer, given=1)
-
-
-def _question(row: Row, column: str) -> str:
-    """The question's text; with its choices in one cell, as CommonsenseQA was published, it is the stem."""
-    cell = row[column]
-    return filled(cell, "stem") if isinstance(cell, Mapping) and "stem" in cell else filled(row, column)
-
-
-def _read_text(row: Row, columns: Mapping[str, str]) -> Example:
-    return Example((Turn("assistant", filled(row, columns["text"])),), verbatim=True)
-
-
-_READERS: dict[str, _Reader] = {
-    "messages": _read_messages,
-    "prompt+completion": read_prompt_completion,
-    "instruction": _read_instruction,
-    "question": _read_question,
-    "turns": _read_turns,
-    "text": _read_text,
-}

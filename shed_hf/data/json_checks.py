@@ -1,14 +1,23 @@
 """Finds in files of JSON what the readers of `datasets` crash at, or pass over without a word."""
 
+import io
+import lzma
 import re
+import zlib
 from codecs import BOM_UTF8
+from collections.abc import Iterator
 from pathlib import Path
+
+UTF_8 = "utf-8"
+"""How text is encoded where nothing else is said, in the word of `datasets`."""
 
 MOST_NESTING = 128
 """The most levels of lists and objects in a JSON file."""
 
-ENDINGS = (".json", ".jsonl", ".ndjson")
-"""How the names of files of JSON end that are not compressed."""
+ENDINGS = tuple(
+    f"{ending}{compressed}" for ending in (".json", ".jsonl", ".ndjson") for compressed in ("", ".gz", ".bz2", ".xz")
+)
+"""How the names of files of JSON end."""
 
 _SPACE = b" \t\r\n,"
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -22,28 +31,55 @@ class FlawedJsonError(ValueError):
     """A file of JSON that must not be given to its reader."""
 
 
-def why_flawed(path: Path) -> str:
+def why_flawed(path: Path, encoding: str = UTF_8, errors: str | None = None) -> str:
     """What is wrong with a file of JSON that its reader would crash at, which kills the process, or fail at later.
 
     Args:
         path: The file: an object on each line, or a list or an object over several.
+        encoding: How its text is encoded.
+        errors: What is done about bytes that are no text in another encoding than UTF-8, as `codecs` has it.
 
     Returns:
         What follows the file's name in an error, with the line: a row that is null or is no object, more than 128
-        levels of nesting, or text that is not in UTF-8. Empty where there is none of these.
+        levels of nesting, text in another encoding, or compressed text that breaks off. Empty where there is none of
+        these.
+
+    Raises:
+        LookupError: For an encoding that there is not.
     """
     outline = _Outline()
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+    try:
+        for number, line in enumerate(_lines(path, encoding, errors), 1):
             why = _why_not_utf8(line) or outline.take(line.removeprefix(BOM_UTF8) if number == 1 else line)
             if why:
                 return f"cannot be read: line {number} {why}"
+    except UnicodeError as error:
+        return f"cannot be read: it is not in {encoding} ({error})"
+    except (EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of what is on it
+            raise
+        return f"cannot be read as {path.suffix} ({error})"
     return ""
+
+
+def _lines(path: Path, encoding: str, errors: str | None) -> Iterator[bytes]:
+    """The lines in UTF-8, in which a file need not be; from one that should be they are as they are."""
+    from fsspec.compression import compr
+    from fsspec.utils import infer_compression
+
+    with path.open("rb") as file:
+        compressed = infer_compression(path.name)
+        plain = file if compressed is None else compr[compressed](file, mode="rb")
+        if encoding == UTF_8:
+            yield from plain
+        else:
+            for line in io.TextIOWrapper(plain, encoding, errors, newline="\n"):
+                yield line.encode(UTF_8)
 
 
 def _why_not_utf8(line: bytes) -> str:
     try:
-        line.decode("utf-8")
+        line.decode(UTF_8)
     except UnicodeDecodeError as error:
         return f"is not in UTF-8 ({error})"
     return ""

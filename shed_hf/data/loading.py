@@ -8,30 +8,33 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shed_hf.data.json_checks import ENDINGS, why_flawed
-from shed_hf.data.shards import READERS, load_files, place_of, split_of
+from shed_hf.data.file_checks import escaped, options_of, refuse_flawed_json
+from shed_hf.data.file_kinds import OTHER_FILES, READERS, reader_of
+from shed_hf.data.folder_cache import cache_of_folder
+from shed_hf.data.json_checks import ENDINGS, FlawedJsonError, why_flawed
+from shed_hf.data.mixed_cells import MixedCellsError, as_written
+from shed_hf.data.no_table import no_table
+from shed_hf.data.shards import load_files, resolve_place
+from shed_hf.data.splits import check_split, split_of
 from shed_hf.data.spooling import spool
-from shed_hf.data.unreadable_files import is_refused_by_system, why_no_rows, why_unreadable
+from shed_hf.data.unreadable_files import is_refused_by_system, said, why_no_rows, why_unreadable
+from shed_hf.data.written_dates import load_with_dates
 from shed_hf.errors import InputError, ShedError
 from shed_hf.utils.hub_problems import hub_problem, refuse_unreachable
-from shed_hf.utils.named_places import is_here
+from shed_hf.utils.local_paths import exists_locally
 from shed_hf.utils.nearest import did_you_mean
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.redaction import without_secrets
-from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_OTHER_FILES = (
-    ".txt", ".tsv", ".xlsx", ".xls", ".arrow", ".gz", ".zip", ".bz2", ".zst", ".xz", ".pkl", ".npy", ".md", ".html",
-    ".xml", ".yaml", ".yml", ".toml",
-)  # fmt: skip
-"""Endings of files that are not read, and with which no dataset of the Hub is meant."""
-
 _PARTS = {"path", "name", "split", "revision"}
 """What a mapping says of a dataset."""
+
+_PART = re.compile(r"[\[+]")
+"""What makes part of a split, or several, of the name of one."""
 
 _KINDS = (
     "a datasets.Dataset, an IterableDataset, a DatasetDict with split=, a list of dicts, a pandas.DataFrame, a Hub id "
@@ -99,9 +102,10 @@ def load(dataset: Any, split: str | None = None, name: str = "dataset", drop_inv
     import datasets
     import pandas
 
+    split = check_split(split)
     given, unread = dataset, tuple[str, ...]()
     if isinstance(dataset, Mapping) and not isinstance(dataset, datasets.DatasetDict | datasets.IterableDatasetDict):
-        split, (dataset, unread) = dataset.get("split", split), _load_place(dataset, split, name, drop_invalid)
+        split, (dataset, unread) = _load_place(dataset, split, name, drop_invalid)
     elif isinstance(dataset, str | Path):
         dataset, unread = _load_named(str(dataset), split, name, drop_invalid)
     elif isinstance(dataset, list):
@@ -112,7 +116,8 @@ def load(dataset: Any, split: str | None = None, name: str = "dataset", drop_inv
         return _of_split(dataset[split_of(dataset, split, name)], name, drop_invalid, unread)
     if not isinstance(dataset, datasets.Dataset | datasets.IterableDataset):
         raise InputError(f"{name} is a {type(dataset).__name__}; pass {_KINDS}")
-    if split is not None and not isinstance(given, str | Path) and str(dataset.split or "").split("[")[0] != split:
+    taken = str(dataset.split or "")
+    if split is not None and not isinstance(given, str | Path) and split not in (taken, taken.split("[")[0]):
         kinds = {list: "list", pandas.DataFrame: "frame", datasets.IterableDataset: "stream"}
         what = next((word for kind, word in kinds.items() if isinstance(given, kind)), "Dataset")
         raise InputError(
@@ -146,23 +151,26 @@ def _of_split(dataset: Any, name: str, drop_invalid: bool, unread: tuple[str, ..
 
 def _load_place(
     place: Mapping[Any, Any], split: str | None, name: str, drop_invalid: bool
-) -> tuple[Any, tuple[str, ...]]:
-    import datasets
-
+) -> tuple[str | None, tuple[Any, tuple[str, ...]]]:
+    """The split, where it is named in the place or besides, and what is loaded."""
     unknown = place.keys() - _PARTS
     if unknown or "path" not in place:
         raise InputError(
             f"{name} is a mapping with the keys {list(place)!r:.100}; pass path, and name, split and revision as "
-            "datasets.load_dataset takes them"
+            "datasets.load_dataset takes them, columns as datasets.Dataset.from_dict(…), or one of several splits"
         )
-    path, split = str(place["path"]), place.get("split", split)
+    path, inside = str(place["path"]), check_split(place.get("split"))
+    if split is not None and inside is not None and split != inside:
+        raise InputError(f"{name} names the split {inside!r}, and split={split!r} is another; pass one of them")
+    split = split or inside
     if not (place.get("name") or place.get("revision")):
-        return _load_named(path, split, name, drop_invalid)
-    is_here(path, name)
+        return split, _load_named(path, split, name, drop_invalid)
+    exists_locally(path, name)
     refuse_unreachable(path, name, "dataset", "a file or a folder")
     try:
         with progress(f"loading {path}"):
-            return datasets.load_dataset(path, place.get("name"), split=split, revision=place.get("revision")), ()
+            found = _load_repository(split, path=path, name=place.get("name"), revision=place.get("revision"))
+            return split, (found, ())
     except Exception as error:  # a damaged file makes its reader raise anything, and so does a failing line
         raise _not_loaded(path, split, Path(path), name, error) from error
 
@@ -174,13 +182,12 @@ def _from_records(rows: list[Any], name: str) -> "Dataset":
     for number, row in enumerate(rows):
         if not isinstance(row, dict) or not all(isinstance(column, str) for column in row):
             raise InputError(f"row {number} of {name} is {row!r:.60}, not a dict by column name; pass {_KINDS}")
-    columns = dict.fromkeys(column for row in rows for column in row)
+    names = dict.fromkeys(column for row in rows for column in row)
+    columns = {column: [row.get(column) for row in rows] for column in names}
     try:
-        return datasets.Dataset.from_dict({column: [row.get(column) for row in rows] for column in columns})
+        return datasets.Dataset.from_dict(columns)
     except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's are kinds of these
-        raise InputError(
-            f"the rows of {name} make no table ({first_line(error)}); give every column cells of one type"
-        ) from error
+        raise no_table(f"the rows of {name} make", columns, error) from error
 
 
 def _from_frame(frame: Any, name: str) -> "Dataset":
@@ -191,9 +198,7 @@ def _from_frame(frame: Any, name: str) -> "Dataset":
     try:
         return datasets.Dataset.from_pandas(frame, preserve_index=False)
     except (ValueError, TypeError, OverflowError, NotImplementedError) as error:  # pyarrow's are kinds of these
-        raise InputError(
-            f"the frame {name} makes no table ({first_line(error)}); give every column cells of one type"
-        ) from error
+        raise no_table(f"the frame {name} makes", frame, error) from error
 
 
 def _load_named(named: str, split: str | None, name: str, drop_invalid: bool) -> tuple[Any, tuple[str, ...]]:
@@ -204,28 +209,49 @@ def _load_named(named: str, split: str | None, name: str, drop_invalid: bool) ->
     path = Path(named).expanduser()
     saved = path.is_dir() and any((path / f"dataset_{what}.json").exists() for what in ("info", "dict"))
     try:
-        place = None if saved else place_of(named)
-        if place is None and path.is_file() and path.suffix in ENDINGS:
+        place = None if saved else resolve_place(named)
+        if place is None and path.is_file() and path.name.endswith(ENDINGS):
             _refuse_flawed(named, path)
         with progress(f"loading {named}"):
             if saved:
                 return datasets.load_from_disk(str(path)), ()
             if place is not None:
                 return load_files(place, split, name, drop_invalid)
-            if path.is_file():
-                return datasets.load_dataset(READERS[path.suffix], data_files=str(path)), ()
+            reader = reader_of(path.name) if path.is_file() else None
+            if reader is not None:
+                part = split if split and _PART.search(split) else None  # a split alone is looked for afterwards
+                loaded = load_with_dates(reader, path=reader, data_files=escaped(str(path)), split=part)
+                return as_written(loaded, reader, [str(path)], {}), ()
             refuse_unreachable(named, name, "dataset", "a file or a folder")
-            return datasets.load_dataset(named, split=split), ()
+            return _load_repository(split, path=named), ()
     except ShedError:
         raise
     except Exception as error:  # a damaged file makes its reader raise anything, and so does a failing line
         raise _not_loaded(named, split, path, name, error) from error
 
 
+def _load_repository(split: str | None, **place: Any) -> Any:
+    """The dataset of a repository, or datasets by split; its files of JSON are looked through first."""
+    import datasets
+
+    builder = datasets.load_dataset_builder(**place)
+    files = [str(file) for of_split in (builder.config.data_files or {}).values() for file in of_split]
+    options = options_of(builder.config)
+    if builder.name == "json":
+        refuse_flawed_json(files, options)
+    cache = cache_of_folder(Path(place["path"]), files)
+    loaded = load_with_dates(builder.name, **place, split=split, cache_dir=cache)
+    return as_written(loaded, builder.name, files, options)
+
+
 def _refuse_flawed(named: str, path: Path) -> None:
     why = why_flawed(path)
     if why:
-        raise InputError(f"{named} {why}; mend the file, or pass another")
+        raise _to_be_mended(f"{named} {why}")
+
+
+def _to_be_mended(why: object) -> InputError:
+    return InputError(f"{why}; mend the file, or pass another")
 
 
 def check_named(named: str, name: str = "dataset") -> None:
@@ -245,8 +271,8 @@ def check_named(named: str, name: str = "dataset") -> None:
             f"{name}={named!r} is an address that is not read; pass one that begins with hf://datasets/, a Hub id, a "
             "local file or a folder"
         )
-    there, path = is_here(named, name), Path(named).expanduser()
-    local = path.suffix in (*READERS, *_OTHER_FILES) or named.startswith((".", "/", "~"))
+    there, path = exists_locally(named, name), Path(named).expanduser()
+    local = path.suffix in (*READERS, *OTHER_FILES) or named.startswith((".", "/", "~"))
     if local and not there and "://" not in named and not glob.has_magic(named):
         beside = _beside(path)
         meant = did_you_mean(path.stem, beside, shown=lambda near: str(Path(named).with_name(beside[near])))
@@ -254,10 +280,10 @@ def check_named(named: str, name: str = "dataset") -> None:
             f"{name}={named!r} does not exist; {meant}pass a file or folder that does, or a Hub id such as "
             '"user/dataset"'
         )
-    if path.is_file() and path.suffix not in READERS:
+    if path.is_file() and reader_of(path.name) is None:
         raise InputError(
             f"{name}={named!r} ends in {path.suffix!r}; pass a .jsonl, .json, .csv or .parquet file, a folder or a Hub "
-            "id"
+            "id; of text also a file that ends in .gz behind that"
         )
     without_rows = why_no_rows(path) if path.is_file() else ""
     if without_rows:
@@ -276,8 +302,12 @@ def _beside(path: Path) -> dict[str, str]:
 def _not_loaded(named: str, split: str | None, path: Path, name: str, error: Exception) -> ShedError:
     from datasets.exceptions import DatasetGenerationError
 
+    if isinstance(error, MixedCellsError):
+        return InputError(f"{error}; give the column values of one kind in all rows, or remove it from the file")
+    if isinstance(error, FlawedJsonError):
+        return _to_be_mended(error)
     told = error.__cause__ or error if isinstance(error, DatasetGenerationError) else error
-    why = first_line(told) or type(told).__name__
+    why = said(told)
     of_hub = None if path.exists() else hub_problem(named, name, "dataset", error, "a file or a folder")
     if of_hub is not None:
         return of_hub
@@ -286,10 +316,10 @@ def _not_loaded(named: str, split: str | None, path: Path, name: str, error: Exc
             f"{name}={named!r} could not be loaded ({why}), though its rows may be whole; make room or get the right "
             "to read it, and try again"
         )
-    if path.is_file():
-        return InputError(f"{named} {why_unreadable(path, error)}; mend the file, or pass another")
     if _lacks_split(error):
         return InputError(f"{name}={named!r} has no split {split!r} ({why}); pass one of those as split=")
+    if path.is_file():
+        return InputError(f"{named} {why_unreadable(path, error)}; mend the file, or pass another")
     if _lacks_configuration(error):
         listed = re.search(r"\[[^\]]*\]", str(error))
         return InputError(

@@ -1,6 +1,6 @@
 """Reads plain rows of messages many at a time: a conversation, or a prompt and its completion."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,19 +11,21 @@ from shed_hf.data.plain_rows import PlainRows, any_filled, or_null, system_lines
 from shed_hf.data.preambles import BEFORE
 from shed_hf.data.roles import ROLES, is_misspelt
 from shed_hf.data.text_arrays import (
-    are_not_blank,
     as_texts,
     bounds_of,
+    equal,
     filtered,
     joined,
     joined_lists,
     lengths,
     no_texts,
     or_empty,
+    put_together,
     text_array,
     valid,
     where,
 )
+from shed_hf.data.text_signs import are_not_blank
 from shed_hf.types import BoolVector, IntVector
 
 if TYPE_CHECKING:
@@ -75,6 +77,19 @@ class _Messages(NamedTuple):
         """What is said first in each cell."""
         return self.texts.take(self.bounds[:-1])
 
+    def texts_of(self, cells: IntVector) -> Iterator[list[str]]:
+        """What is said in some cells, message by message.
+
+        Args:
+            cells: Their places ``(k,)``.
+        """
+        starts, n_messages = self.bounds[cells], np.diff(self.bounds)[cells]
+        ends = np.cumsum(n_messages)
+        places = np.arange(n_messages.sum()) + np.repeat(starts - (ends - n_messages), n_messages)
+        texts = self.texts.take(places).to_pylist()
+        for start, end in zip((ends - n_messages).tolist(), ends.tolist(), strict=True):
+            yield texts[start:end]
+
     @property
     def end_with_an_answer(self) -> BoolVector:
         """Which cells end with a text of the assistant's ``(n,)``; all have messages."""
@@ -85,8 +100,11 @@ class _Messages(NamedTuple):
     @property
     def written(self) -> "pa.LargeStringArray":
         """What digests are taken of, of each cell."""
-        starts = text_array([f"Turn(role={name!r}, content=" for name in self.names]).take(self.roles)
-        return joined_lists(joined(starts, *quoted_texts(self.texts).pieces, ")"), self.bounds, ", ")
+        starts = [f"{between}Turn(role={name!r}, content=" for between in (", ", "") for name in self.names]
+        kind = self.roles.copy()
+        kind[self.bounds[:-1]] += len(self.names)
+        turns = joined(text_array(starts).take(kind), *quoted_texts(self.texts).pieces, ")")
+        return put_together(turns, self.bounds)
 
     @property
     def lines(self) -> "pa.LargeStringArray":
@@ -147,7 +165,7 @@ class PlainMessages:
         first = _is_one_of(parts[0].first_roles, ["assistant"])
         fitting = parts[-1].end_with_an_answer & ~(first & (len(parts) == 1))
         if systems.null_count < len(systems):
-            fitting &= ~valid(systems) | ~_begin_with_system(parts[0]) | _equal(systems, parts[0].first_texts)
+            fitting &= ~valid(systems) | ~_begin_with_system(parts[0]) | equal(systems, parts[0].first_texts)
         return fitting
 
 
@@ -177,12 +195,13 @@ class _TurnsInMessages:
     systems: "pa.LargeStringArray"
     parts: Sequence[_Messages]
 
-    def __call__(self, place: int) -> tuple[str, list[str]]:
-        texts = [
-            text for part in self.parts for text in part.texts[part.bounds[place] : part.bounds[place + 1]].to_pylist()
-        ]
-        system, first = self.systems[place].as_py(), self.parts[0]
-        return ("system", [system, *texts]) if system else (first.names[first.roles[first.bounds[place]]], texts)
+    def __call__(self, places: IntVector) -> Iterator[tuple[str, list[str]]]:
+        first = self.parts[0]
+        roles = first.roles[first.bounds[places]].tolist()
+        said = [part.texts_of(places) for part in self.parts]
+        for system, role, *texts in zip(self.systems.take(places).to_pylist(), roles, *said, strict=True):
+            turns = [text for of_part in texts for text in of_part]
+            yield ("system", [system, *turns]) if system else (first.names[role], turns)
 
 
 def _messages(table: "pa.Table", column: str, keys: tuple[str, str]) -> _Messages:
@@ -213,13 +232,6 @@ def _is_one_of(texts: "pa.LargeStringArray", known: Sequence[str]) -> BoolVector
     import pyarrow.compute as pc
 
     return np.asarray(pc.is_in(texts, text_array(known))).astype(np.bool_)
-
-
-def _equal(texts: "pa.LargeStringArray", others: "pa.LargeStringArray") -> BoolVector:
-    """Which texts are equal ``(n,)``; null is equal to nothing."""
-    import pyarrow.compute as pc
-
-    return np.asarray(pc.fill_null(pc.equal(texts, others), False)).astype(np.bool_)
 
 
 def message_keys(feature: Any) -> tuple[str, str] | None:

@@ -5,25 +5,16 @@ choices, a text, or messages of nothing but role and content, where need be afte
 has, and whatever is wrong with it, `RowFormat.read` finds out: a row is plain only where it reads the same.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from shed_hf.data.content_arrays import quoted_texts
-from shed_hf.data.text_arrays import (
-    are_not_blank,
-    are_shown,
-    as_texts,
-    filtered,
-    joined,
-    no_texts,
-    or_empty,
-    valid,
-    where,
-)
-from shed_hf.types import BoolVector
+from shed_hf.data.text_arrays import as_texts, filtered, joined, no_texts, or_empty, valid, where
+from shed_hf.data.text_signs import are_not_blank, are_shown
+from shed_hf.types import BoolVector, IntVector
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,14 +29,14 @@ class PlainRows:
         written: What digests are taken of, of each of the k plain rows.
         texts: Each row as one text, to compare.
         systems: The system prompt of each row; null where it has none.
-        turns_of: The role of the first turn and the texts of all, of a row by its place among the k.
+        turns_of: The role of the first turn and the texts of all, of rows by their places among the k.
     """
 
     plain: BoolVector
     written: "pa.LargeStringArray" = field(repr=False)
     texts: "pa.LargeStringArray" = field(repr=False)
     systems: "pa.LargeStringArray" = field(repr=False)
-    turns_of: Callable[[int], tuple[str, list[str]]] = field(repr=False)
+    turns_of: Callable[[IntVector], Iterator[tuple[str, list[str]]]] = field(repr=False)
 
 
 class PlainReader(Protocol):
@@ -185,9 +176,10 @@ class _TurnsInColumns:
     systems: "pa.LargeStringArray"
     turns: "Sequence[tuple[str, pa.LargeStringArray]]"
 
-    def __call__(self, place: int) -> tuple[str, list[str]]:
-        system, texts = self.systems[place].as_py(), [said[place].as_py() for _, said in self.turns]
-        return (self.turns[0][0], texts) if system is None else ("system", [system, *texts])
+    def __call__(self, places: IntVector) -> Iterator[tuple[str, list[str]]]:
+        said = [texts.take(places).to_pylist() for _, texts in self.turns]
+        for system, *texts in zip(self.systems.take(places).to_pylist(), *said, strict=True):
+            yield (self.turns[0][0], texts) if system is None else ("system", [system, *texts])
 
 
 def or_null(texts: "pa.LargeStringArray", kept: BoolVector) -> "pa.LargeStringArray":

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from shed_hf.data.detection import format_of
 from shed_hf.data.examples import Example
 from shed_hf.data.formats import RowFormat
+from shed_hf.data.mixed_formats import check_one_format
 from shed_hf.data.preambles import PreambleFinder, Preambles
 from shed_hf.data.read_cache import Kept, cache_file_of, keep, kept_at
 from shed_hf.data.row_batches import row_dicts
 from shed_hf.data.row_reading import ReadRows, read_rows
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, IntVector
+from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -109,9 +111,10 @@ class Pool:
             return self
         if not drop_invalid:
             first = next(iter(problems))
+            which, them = ("it", "it") if len(problems) == 1 else ("the first", "them")
             raise InputError(
-                f"{name} has {len(problems)} rows that cannot be read; the first is row {first}: {problems[first]}; "
-                "mend them, or leave them out with drop_invalid=True"
+                f"{name} has {plural(len(problems), 'row')} that cannot be read; {which} is row {first}: "
+                f"{problems[first]}; mend {them}, or leave {them} out with drop_invalid=True"
             )
         invalid = self.invalid.copy()
         invalid[list(problems)] = True
@@ -123,7 +126,15 @@ class Pool:
     @property
     def digest(self) -> str:
         """The content of the whole dataset: 32 hexadecimal digits."""
-        return hashlib.blake2b(self.digests.tobytes(), digest_size=16).hexdigest()
+        return self.digest_of(slice(None))
+
+    def digest_of(self, rows: IntVector | slice) -> str:
+        """The content of some rows in their order: 32 hexadecimal digits.
+
+        Args:
+            rows: Their ids.
+        """
+        return hashlib.blake2b(self.digests[rows].tobytes(), digest_size=16).hexdigest()
 
 
 def read_pool(
@@ -147,8 +158,9 @@ def read_pool(
         The pool, with as many rows as the dataset.
 
     Raises:
-        InputError: For an empty dataset, columns that fit no format, bytes that are no text, no readable row at all,
-            and, unless ``drop_invalid``, for unreadable rows: how many, and what is wrong with the first.
+        InputError: For an empty dataset, columns that fit no format, bytes that are no text, rows of several formats
+            of which ``columns`` says none, no readable row at all, and, unless ``drop_invalid``, for unreadable rows:
+            how many, and what is wrong with the first.
     """
     if len(dataset) == 0:
         raise InputError(f"{name} has 0 rows; pass one with rows")
@@ -159,6 +171,7 @@ def read_pool(
         raise InputError(f"{name} holds a text that is not in UTF-8 ({error}); write its files anew") from error
     if not isinstance(columns, RowFormat):
         row_format = row_format.with_preambles(preambles)
+        check_one_format(dataset, row_format, read.problems, columns, drop_invalid, name, argument)
     all_valid = np.zeros(len(dataset), dtype=np.bool_)
     pool = Pool(dataset.with_format(None), row_format, read.digests, read.keys, all_valid)
     return pool.without(read.problems, drop_invalid, name)

@@ -74,6 +74,18 @@ class Preambles:
         rest = whole[self._length(begun or completion) :].lstrip()
         return rest or example.text
 
+    def shown(self, example: Example) -> str:
+        """The text of a row for people to read.
+
+        Args:
+            example: The row.
+
+        Returns:
+            As `text_of`, after an ellipsis where a beginning that rows share is left out.
+        """
+        text = self.text_of(example)
+        return text if text == example.text else f"… {text}"
+
     def _length(self, text: str) -> int:
         lengths = sorted({length for length, _ in self.beginnings if length <= len(text)}, reverse=True)
         return next((length for length in lengths if (length, _digest(text[:length])) in self.beginnings), 0)
@@ -221,7 +233,7 @@ def _parts(first_role: str, texts: Sequence[str]) -> tuple[str, str, str]:
 
 
 def _joined(*texts: str) -> str:
-    return "\n".join(text for text in texts if text)
+    return "\n".join(filter(None, texts))
 
 
 @lru_cache(maxsize=64)  # system prompts repeat

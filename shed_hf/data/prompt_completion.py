@@ -7,7 +7,7 @@ from shed_hf.data.cells import Row, cell_of, filled, text_or_none
 from shed_hf.data.conversations import read_turns
 from shed_hf.data.examples import Example, InvalidCell, Turn
 from shed_hf.data.multiple_choice import choices_of
-from shed_hf.data.roles import told
+from shed_hf.data.roles import roles_in_words
 
 
 def read_prompt_completion(row: Row, columns: Mapping[str, str]) -> Example:
@@ -37,7 +37,7 @@ def read_prompt_completion(row: Row, columns: Mapping[str, str]) -> Example:
     if answered[-1].role != "assistant" or not answered[-1].text.strip():
         raise InvalidCell(
             columns["completion"],
-            f"does not end with an assistant turn with text; {told(turn.role for turn in answered)}",
+            f"does not end with an assistant turn with text; {roles_in_words(turn.role for turn in answered)}",
         )
     return Example((*given, *answered), given=len(given))
 

@@ -36,6 +36,9 @@ _MOST_FILES = 16
 _MEANING = ".meaning"
 """How the name of a file ends that says what the answers of a dataset mean."""
 
+_CHECKED = ".checked"
+"""How the name of an empty file ends that says that files hold what was read of them."""
+
 _ABANDONED = 24 * 60 * 60
 """After how many seconds what was not written to its end is taken for that of a process that was killed."""
 
@@ -140,6 +143,32 @@ def keep_meaning(place: Path, meaning: str) -> None:
     _write(place.with_suffix(_MEANING), lambda file: file.write(_told(meaning, place).encode()))
 
 
+def was_checked(digest: str) -> bool:
+    """Whether files were found to hold what is read of them.
+
+    Args:
+        digest: That of the files and of how they are read.
+    """
+    place = _checked_file_of(digest)
+    _touch(place)
+    return place.exists()
+
+
+def keep_checked(digest: str) -> None:
+    """Write down that files hold what is read of them; where that fails, they are gone through again.
+
+    Args:
+        digest: That of the files and of how they are read.
+    """
+    _write(_checked_file_of(digest), lambda file: file.write(b""))
+
+
+def _checked_file_of(digest: str) -> Path:
+    import datasets
+
+    return Path(datasets.config.HF_DATASETS_CACHE) / "shed_hf" / f"{digest}{_CHECKED}"
+
+
 def _told(meaning: str, place: Path) -> str:
     return f"{meaning} {hashlib.blake2b(f'{meaning} {place.stem}'.encode(), digest_size=16).hexdigest()}"
 
@@ -161,7 +190,7 @@ def _write(place: Path, write: Callable[[Any], object]) -> None:
 def _make_room(folder: Path) -> None:
     """Remove the files that were read longest ago, and what processes that were killed left behind."""
     old = [part for part in folder.glob("*.part") if _time_of(part) < time.time() - _ABANDONED]
-    for ending in (".npz", _MEANING):
+    for ending in (".npz", _MEANING, _CHECKED):
         old += sorted(folder.glob(f"*{ending}"), key=_time_of, reverse=True)[_MOST_FILES:]
     for file in old:
         file.unlink(missing_ok=True)

@@ -46,7 +46,7 @@ def read_role(role: str, column: str) -> str:
     return ROLES.get(role, role)
 
 
-def told(roles: Iterable[str]) -> str:
+def roles_in_words(roles: Iterable[str]) -> str:
     """The roles of a conversation that lacks an assistant's turn, with the one that may be meant for it.
 
     Args:

@@ -116,8 +116,9 @@ def _show(batch: _Batch, finder: PreambleFinder, verbatim: bool) -> None:
         if isinstance(example, Example):
             finder.sample(*turns_of(example))
     if batch.plain is not None:
-        for rank in (np.cumsum(batch.is_plain) - 1)[chosen[batch.is_plain[chosen]]].tolist():
-            finder.sample(*batch.plain.turns_of(rank))
+        ranks = (np.cumsum(batch.is_plain) - 1)[chosen[batch.is_plain[chosen]]]
+        for first_role, texts in batch.plain.turns_of(ranks):
+            finder.sample(first_role, texts)
 
 
 def _lines(n_rows: int) -> NDArray[np.uint8]:

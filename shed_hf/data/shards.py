@@ -6,34 +6,37 @@ Files of JSON and CSV are looked at one by one only where they can't be read tog
 import glob
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shed_hf.data.file_checks import (
     HUB,
-    at_once,
+    escaped,
     features_of_parquet,
     features_of_text,
+    in_threads,
+    options_of,
     refuse_flawed_json,
     why_rows_unreadable,
 )
+from shed_hf.data.file_kinds import READERS, natural, reader_of
+from shed_hf.data.folder_cache import cache_of_folder
 from shed_hf.data.json_checks import FlawedJsonError
+from shed_hf.data.mixed_cells import MixedCellsError, as_written
+from shed_hf.data.splits import split_of
 from shed_hf.data.table_schema import agreement, widened
 from shed_hf.data.unlisted_files import tell_of_unlisted
 from shed_hf.data.unreadable_files import is_damage
+from shed_hf.data.written_dates import load_with_dates
 from shed_hf.errors import InputError
 from shed_hf.utils.console import plural
-from shed_hf.utils.nearest import did_you_mean
 from shed_hf.utils.warn import warn
 
 if TYPE_CHECKING:
-    from datasets import Features
-
-READERS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-"""The readers of `datasets` by the ending of a file's name."""
+    from datasets import DatasetBuilder, Features
 
 _NAMED = 5
 """How many files a message names."""
@@ -48,19 +51,21 @@ class Place:
         data_files: Which of its files, as a pattern; None for all.
         data_dir: The folder in it that they are in; None for any.
         revision: The commit or branch; None for the newest.
+        cache_dir: Where rows are kept; None for the usual place.
     """
 
     path: str
     data_files: str | None = None
     data_dir: str | None = None
     revision: str | None = None
+    cache_dir: str | None = None
 
     def arguments(self) -> dict[str, str]:
         """What load_dataset is passed."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def place_of(named: str) -> Place | None:
+def resolve_place(named: str) -> Place | None:
     """Where an address of the Hub, a pattern of file names or a folder points.
 
     Args:
@@ -78,15 +83,26 @@ def place_of(named: str) -> Place | None:
     if named.startswith(HUB):
         return _on_hub(named)
     if path.is_dir():
+        if glob.has_magic(str(path.absolute())):
+            raise InputError(
+                f"the folder {named} has a name that datasets takes for a pattern; rename it, or name the files in it, "
+                "as in folder/*.parquet"
+            )
         return Place(str(path))
     if path.exists() or not glob.has_magic(named):
         return None
-    if path.suffix not in READERS:
-        raise InputError(f"{named} is a pattern that does not end in {', '.join(READERS)}; end it in one of them")
+    reader = reader_of(named)
+    if reader is None:
+        raise InputError(
+            f"{named} is a pattern that does not end in {', '.join(READERS)}; end it in one of them, text that is "
+            "compressed in .gz behind it"
+        )
     whole = path.absolute()
+    if whole.parent.is_dir():  # its name may have signs that mean others in a pattern
+        whole = Path(glob.escape(str(whole.parent))) / whole.name
     if not any(True for _ in Path(whole.anchor).glob(str(whole.relative_to(whole.anchor)))):
         raise InputError(f"{named} names no file; pass a pattern that files match, or a folder")
-    return Place(READERS[path.suffix], str(whole))
+    return Place(reader, str(whole))
 
 
 def _on_hub(address: str) -> Place:
@@ -96,7 +112,7 @@ def _on_hub(address: str) -> Place:
 
     hub: Any = HfFileSystem()
     address = address.rstrip("/")
-    ending = PurePosixPath(address).suffix
+    reader = reader_of(address)
     try:
         at = hub.resolve_path(address)
     except FileNotFoundError as error:
@@ -106,48 +122,14 @@ def _on_hub(address: str) -> Place:
     if not (hub.glob(address) if glob.has_magic(address) else hub.exists(address)):
         raise InputError(f"{address} names no file; pass one that is there, a folder, or a pattern such as *.parquet")
     if not isinstance(at, HfFileSystemResolvedRepositoryPath) or at.repo_type != "dataset":
-        if ending not in READERS:
+        if reader is None:
             raise InputError(f"{address} is in no repository of datasets; pass a file or a pattern, such as *.parquet")
-        return Place(READERS[ending], address)
+        return Place(reader, address)
     inside = at.path_in_repo
     if not inside:
         return Place(at.repo_id, revision=at.revision)
     is_folder = not glob.has_magic(inside) and hub.isdir(address)
     return Place(at.repo_id, None if is_folder else inside, inside if is_folder else None, at.revision)
-
-
-def natural(name: str) -> tuple[list[str | int], str]:
-    """A key to sort names by, such that ``part-2`` comes before ``part-10``.
-
-    Args:
-        name: A file's name or address.
-
-    Returns:
-        Its parts, numbers as such, and the name itself, for ``01`` and ``1``.
-    """
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)], name
-
-
-def split_of(splits: Collection[str], split: str | None, name: str) -> str:
-    """Which split of several to take.
-
-    Args:
-        splits: The splits that there are.
-        split: The one that is asked for; None where there should be no other.
-        name: What error messages call the dataset.
-
-    Returns:
-        One of ``splits``.
-
-    Raises:
-        InputError: Where it isn't there, or there are several and none is asked for.
-    """
-    chosen = split or (next(iter(splits)) if len(splits) == 1 else "")
-    if chosen not in splits:
-        how = "split=" if name == "dataset" else f"{name}=dataset_dict[…]"
-        asked = "" if split is None else f"split={split!r} is unknown; {did_you_mean(split, splits)}"
-        raise InputError(f"{asked}{name} has the splits {list(splits)}; pass {how} with one of them")
-    return chosen
 
 
 def load_files(place: Place, split: str | None, name: str, drop_invalid: bool) -> tuple[Any, tuple[str, ...]]:
@@ -171,9 +153,11 @@ def load_files(place: Place, split: str | None, name: str, drop_invalid: bool) -
     builder = datasets.load_dataset_builder(**place.arguments())
     listed = {str(part): [str(file) for file in files] for part, files in (builder.config.data_files or {}).items()}
     if place.data_files is None and Path(place.path).is_dir():
-        tell_of_unlisted(Path(place.path), [file for files in listed.values() for file in files], READERS, name)
+        files = [file for of_split in listed.values() for file in of_split]
+        tell_of_unlisted(Path(place.path), files, READERS, name)
+        place = replace(place, cache_dir=cache_of_folder(Path(place.path), files))
     if builder.name != "parquet":
-        return _load_text(place, builder.name, listed, split, name, drop_invalid)
+        return _load_text(place, builder, listed, split, name, drop_invalid)
     wanted = _wanted(listed, split, name)
     shards = _Shards(place, name, listed, [wanted] if wanted in listed else [*listed], drop_invalid)
     try:
@@ -192,22 +176,30 @@ def _wanted(listed: Mapping[str, Sequence[str]], split: str | None, name: str) -
 
 
 def _load_text(
-    place: Place, reader: str, listed: Mapping[str, Sequence[str]], split: str | None, name: str, drop_invalid: bool
+    place: Place,
+    builder: "DatasetBuilder",
+    listed: Mapping[str, Sequence[str]],
+    split: str | None,
+    name: str,
+    drop_invalid: bool,
 ) -> tuple[Any, tuple[str, ...]]:
     """Load files of JSON or CSV. Which of them can't be used is looked for only where that fails: it reads them all."""
-    import datasets
-
+    reader: str = builder.name
+    files = [file for files in listed.values() for file in files]
+    options = options_of(builder.config)
     try:
         if reader == "json":
-            refuse_flawed_json([file for files in listed.values() for file in files])
-        return datasets.load_dataset(**place.arguments(), split=split), ()
+            refuse_flawed_json(files, options)
+        loaded = load_with_dates(reader, **place.arguments(), split=split)
+        return as_written(loaded, reader, files, options), ()
     except Exception as error:  # a damaged file makes its reader raise anything
         wanted = _wanted(listed, split, name)
         few = 1 if isinstance(error, FlawedJsonError) else 2
         if not is_damage(error) or len(listed.get(wanted, ())) < few:
             raise
-        shards = _Shards(place, name, listed, [wanted], drop_invalid, reader)
-        if not shards.unread and shards.are_alike and few > 1:
+        shards = _Shards(place, name, listed, [wanted], drop_invalid, reader, options)
+        mixed = error.problems if isinstance(error, MixedCellsError) else {}
+        if not shards.unread and shards.are_alike and few > 1 and not shards.leave_out(mixed):
             raise
         return shards.load(split), tuple(shards.unread)
 
@@ -223,14 +215,16 @@ class _Shards:
         splits: Sequence[str],
         drop_invalid: bool,
         reader: str = "parquet",
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.unread: list[str] = []
         self._place, self._name, self._drop_invalid, self._reader = place, name, drop_invalid, reader
+        self._options = options or {}
         self._files = {split: sorted(listed[split], key=natural) for split in splits}
         self._as_listed = self._files == listed
         self._features: Features | None = None
-        look = features_of_parquet if reader == "parquet" else partial(features_of_text, reader)
-        found = dict(zip(self._all, at_once(look, self._all), strict=True))
+        look = features_of_parquet if reader == "parquet" else partial(features_of_text, reader, options=self._options)
+        found = dict(zip(self._all, in_threads(look, self._all), strict=True))
         self._pass_over({file for file, features in found.items() if features is None})
         self._leave_out(self._problems({file: each for file, each in found.items() if each is not None}))
 
@@ -244,28 +238,43 @@ class _Shards:
         return self._features is None
 
     def load(self, split: str | None) -> Any:
-        """Load what is left."""
-        import datasets
+        """Load what is left, without the files whose cells come out as something else than is written."""
+        try:
+            return self._loaded(split)
+        except MixedCellsError as error:
+            if not self.leave_out(error.problems):
+                raise
+            return self.load(split)
 
+    def _loaded(self, split: str | None) -> Any:
         arguments: dict[str, Any] = self._place.arguments()
         of_folder = not (self._place.data_files or self._place.data_dir)
         if not (of_folder and self._as_listed and not self.unread and self._features is None):
             start = f"{HUB}datasets/{self._place.path}@"
             files = {
-                part: [file.removeprefix(start).partition("/")[2] if file.startswith(start) else file for file in each]
+                part: [
+                    file.removeprefix(start).partition("/")[2] if file.startswith(start) else escaped(file)
+                    for file in each
+                ]
                 for part, each in self._files.items()
             }
-            arguments = {**arguments, "data_files": files, "data_dir": None}
+            arguments = {**arguments, **self._options, "data_files": files, "data_dir": None}
         if self._features is not None:
             arguments["features"] = self._features
-        return datasets.load_dataset(**arguments, split=split)
+        loaded = load_with_dates(self._reader, **arguments, split=split)
+        return as_written(loaded, self._reader, self._all, self._options)
 
     def leave_out_unreadable(self) -> bool:
         """Read every file through, and leave out those that can't be read; whether there are any."""
-        broken = dict(zip(self._all, at_once(why_rows_unreadable, self._all), strict=True))
+        broken = dict(zip(self._all, in_threads(why_rows_unreadable, self._all), strict=True))
         problems = {file: why for file, why in broken.items() if why is not None}
-        self._leave_out(problems)
-        return bool(problems)
+        return self.leave_out(problems)
+
+    def leave_out(self, problems: Mapping[str, str]) -> bool:
+        """Leave out files that can't be used, given what is wrong with each; whether there are any."""
+        there = {file: why for file, why in problems.items() if file in self._all}
+        self._leave_out(there)
+        return bool(there)
 
     def _problems(self, found: "Mapping[str, Features | str]") -> dict[str, str]:
         """Files that are broken, or whose columns are not those of most files; sets the features of the others."""

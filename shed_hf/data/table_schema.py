@@ -136,9 +136,12 @@ def _difference(features: "Features", usual: "Features", others: str) -> str | N
 
     lacking = [column for column in usual if column not in features]
     beside = [column for column in features if column not in usual]
-    parts = [f"lacks the column {column!r}" for column in lacking] + [f"has a column {column!r}" for column in beside]
-    if parts:
-        return f"{' and '.join(parts[:_NAMED])}, unlike {others}"
+    if lacking or beside:
+        parts = [
+            f"lacks the {_listed(lacking[:_NAMED])}" if lacking else "",
+            f"has {'a' if len(beside) == 1 else 'the'} {_listed(beside[:_NAMED])}" if beside else "",
+        ]
+        return f"{' and '.join(filter(None, parts))}, unlike {others}"
     has = "has" if others == "the other file" else "have"
     for column, feature in features.items():
         try:
@@ -147,6 +150,11 @@ def _difference(features: "Features", usual: "Features", others: str) -> str | N
             types = [_told(each.arrow_schema.field(column).type) for each in (features, usual)]
             return f"has {types[0]} in the column {column!r}, where {others} {has} {types[1]}"
     return None
+
+
+def _listed(columns: list[str]) -> str:
+    *first, last = map(repr, columns)
+    return f"columns {', '.join(first)} and {last}" if first else f"column {last}"
 
 
 def _told(stored: "pa.DataType") -> str:

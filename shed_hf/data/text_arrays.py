@@ -1,22 +1,14 @@
-"""Columns of texts as Arrow keeps them: the bytes of all texts one after the other, and where each begins and ends.
+"""Columns of texts as Arrow keeps them: the bytes of all texts one after the other, and where each begins and ends."""
 
-What is said of a text here is what Python's ``str`` says of it. Bytes are looked at many at once, and the few texts of
-which they leave it open one by one.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shed_hf.types import BoolVector, IntVector
-from shed_hf.utils.text import is_blank
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_LEADING = bytes(192) + bytes([1]) * 64
-"""For each byte whether it begins a sign beyond ASCII."""
 
 
 def as_texts(column: "pa.ChunkedArray | pa.Array") -> "pa.LargeStringArray":
@@ -123,6 +115,22 @@ def joined_lists(texts: "pa.LargeStringArray", bounds: IntVector, between: str) 
     return pc.binary_join(lists, pa.scalar(between, pa.large_string()))
 
 
+def put_together(texts: "pa.LargeStringArray", bounds: IntVector) -> "pa.LargeStringArray":
+    """Texts that follow one another as one, with nothing between them.
+
+    Args:
+        texts: The texts of all n lists, none null.
+        bounds: Where each list begins and ends ``(n + 1,)``.
+    """
+    import pyarrow as pa
+
+    if not len(texts):
+        return text_array([""] * (len(bounds) - 1))
+    _, _, raw = texts.buffers()
+    ends = pa.py_buffer(np.ascontiguousarray(raw_bounds(texts)[bounds]))
+    return pa.LargeStringArray.from_buffers(len(bounds) - 1, ends, pa.py_buffer(b"") if raw is None else raw)
+
+
 def where(
     chosen: BoolVector, texts: "pa.LargeStringArray | str", others: "pa.LargeStringArray | str"
 ) -> "pa.LargeStringArray":
@@ -175,6 +183,18 @@ def valid(column: "pa.ChunkedArray | pa.Array") -> BoolVector:
     return np.asarray(column.is_valid()).astype(np.bool_)
 
 
+def equal(texts: "pa.LargeStringArray", others: "pa.LargeStringArray") -> BoolVector:
+    """Which of two texts each are equal ``(n,)``; null is equal to nothing.
+
+    Args:
+        texts: n texts.
+        others: n texts.
+    """
+    import pyarrow.compute as pc
+
+    return np.asarray(pc.fill_null(pc.equal(texts, others), False)).astype(np.bool_)
+
+
 def lengths(texts: "pa.LargeStringArray") -> IntVector:
     """How many bytes each text has ``(n,)``.
 
@@ -214,68 +234,9 @@ def has_any(places: IntVector, bounds: IntVector) -> BoolVector:
         places: The places, in order.
         bounds: Where each text begins and ends ``(n + 1,)``.
     """
-    return np.diff(np.searchsorted(places, bounds)) > 0
-
-
-def beyond_ascii(raw: bytes, bounds: IntVector) -> BoolVector:
-    """Which texts have signs beyond ASCII ``(n,)``.
-
-    Args:
-        raw: The bytes of all texts.
-        bounds: Where each begins and ends ``(n + 1,)``.
-    """
-    if raw.isascii():
+    if not len(places):
         return np.zeros(len(bounds) - 1, dtype=np.bool_)
-    return has_any(np.flatnonzero(np.frombuffer(raw.translate(_LEADING), dtype=np.bool_)), bounds)
-
-
-def are_shown(texts: "pa.LargeStringArray") -> BoolVector:
-    """Which texts show something: those that `is_blank` is not true of ``(n,)``.
-
-    Args:
-        texts: n texts, none null.
-    """
-    return _begin_with_a_sign(texts, lambda text: not is_blank(text))
-
-
-def are_not_blank(texts: "pa.LargeStringArray") -> BoolVector:
-    """Which texts have more than whitespace ``(n,)``.
-
-    Args:
-        texts: n texts, none null.
-    """
-    return _begin_with_a_sign(texts, lambda text: bool(text.strip()))
-
-
-def _begin_with_a_sign(texts: "pa.LargeStringArray", other: Callable[[str], bool]) -> BoolVector:
-    """Which texts begin with a sign of ASCII that shows, or else are as ``other`` says."""
-    raw, bounds = raw_texts(texts)
-    starts = bounds[:-1]
-    some = bounds[1:] > starts
-    found = np.zeros(len(texts), dtype=np.bool_)
-    found[some] = _visible(np.frombuffer(raw, dtype=np.uint8)[starts[some]])
-    for place in np.flatnonzero(some & ~found):
-        found[place] = other(raw[bounds[place] : bounds[place + 1]].decode("utf-8"))
-    return found
-
-
-def stripped(texts: "pa.LargeStringArray") -> "pa.LargeStringArray":
-    """The texts without whitespace at their ends.
-
-    Args:
-        texts: n texts, none null.
-    """
-    raw, bounds = raw_texts(texts)
-    some = bounds[1:] > bounds[:-1]
-    signs = np.frombuffer(raw, dtype=np.uint8)
-    open_ended = np.zeros(len(texts), dtype=np.bool_)
-    open_ended[some] = ~(_visible(signs[bounds[:-1][some]]) & _visible(signs[bounds[1:][some] - 1]))
-    return replaced(texts, open_ended, [text.strip() for text in filtered(texts, open_ended).to_pylist()])
-
-
-def _visible(signs: Any) -> BoolVector:
-    visible: BoolVector = (signs >= ord("!")) & (signs <= ord("~"))
-    return visible
+    return np.diff(np.searchsorted(places, bounds)) > 0
 
 
 def counted(texts: "pa.LargeStringArray") -> Iterator[tuple[str, int]]:

@@ -19,8 +19,8 @@ from shed_hf.data.rendering import Encoded, prompt_text, rendered
 from shed_hf.data.row_batches import CHUNK
 from shed_hf.errors import InputError
 from shed_hf.types import BoolVector, IntVector
+from shed_hf.utils.setting_hint import setting_hint
 from shed_hf.utils.warn import warn
-from shed_hf.utils.where_set import where_set
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -211,7 +211,7 @@ def _warn_of_cuts(n_cut: int, n: int, what: str, lost: str, max_length: int) -> 
     if n_cut:
         warn(
             f"{n_cut} of {n} {what} are longer than max_length={max_length} tokens and were cut; {lost}; to "
-            f"keep them whole, raise {where_set('max_length')}",
+            f"keep them whole, raise {setting_hint('max_length')}",
         )
 
 

@@ -1,8 +1,10 @@
 """Data files of a folder that `datasets` passes over without a word: of another kind than most, or of no split."""
 
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from shed_hf.data.folder_cache import says_its_files
 from shed_hf.utils.console import plural
 from shed_hf.utils.warn import warn
 
@@ -24,8 +26,7 @@ def tell_of_unlisted(folder: Path, listed: Collection[str], endings: Collection[
         endings: How the names of files with rows end.
         name: What messages call the dataset.
     """
-    readme = folder / "README.md"
-    if readme.is_file() and "configs:" in readme.read_text(encoding="utf-8", errors="replace"):
+    if says_its_files(folder):
         return
     read = {Path(file).resolve() for file in listed}
     unread = [path for path in _with_rows(folder, endings) if (folder / path).resolve() not in read]
@@ -41,9 +42,31 @@ def tell_of_unlisted(folder: Path, listed: Collection[str], endings: Collection[
 
 
 def _with_rows(folder: Path, endings: Collection[str]) -> Iterator[Path]:
-    """Paths of files inside the folder that are not hidden, in order."""
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith((".", "_")) for part in inside.parts)
-        if path.suffix in endings and path.name not in _NOT_ROWS and not hidden and path.is_file():
-            yield inside
+    """Paths of files inside the folder that are not hidden, in order; those behind links to folders too."""
+    for path in sorted(_files_in(folder)):
+        if path.suffix in endings and path.name not in _NOT_ROWS and _is_file(path):
+            yield path.relative_to(folder)
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """All files in a folder and those in it that can be looked into, none entered twice: links may lead back."""
+    entered = set[Path]()
+    for inside, folders, files in os.walk(folder, followlinks=True):
+        whole = Path(inside).resolve()
+        if whole in entered:
+            folders.clear()
+            continue
+        entered.add(whole)
+        folders[:] = filter(_is_shown, folders)
+        yield from (Path(inside) / name for name in filter(_is_shown, files))
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith((".", "_"))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # in a folder whose names may be read and nothing else
+        return False

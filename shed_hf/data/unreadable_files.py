@@ -10,6 +10,9 @@ from shed_hf.utils.text import first_line
 _SMALL_BYTES = 2**16
 """Files of more are not looked at before they are read: text without rows is not that long."""
 
+_NAMED = 5
+"""How many columns a message names."""
+
 
 def is_damage(error: BaseException) -> bool:
     """Whether an error tells of a file's content, and not of the way to it, of the disk or of the machine.
@@ -59,7 +62,25 @@ def why_unreadable(path: Path, error: Exception) -> str:
         return "has 0 rows"
     where = _in_json(path) if path.suffix in (".json", ".jsonl") else ""
     cause = error.__cause__ or error  # of datasets' own, which says only that something went wrong
-    return where or f"cannot be read as {path.suffix} ({first_line(cause) or type(cause).__name__})"
+    return where or f"cannot be read as {path.suffix} ({said(cause)})"
+
+
+def said(error: BaseException) -> str:
+    """What a reader says, in a line; of columns that only some rows have the names, which it says further down.
+
+    Args:
+        error: What the reader raised.
+    """
+    from datasets.table import CastError
+
+    if not isinstance(error, CastError):
+        return first_line(error) or type(error).__name__
+    given, due = error.table_column_names, error.requested_column_names
+    beside = [f"have a column {column!r}" for column in given if column not in due]
+    lacking = [f"lack the column {column!r}" for column in due if column not in given]
+    parts = beside + lacking
+    more = f" and {len(parts) - _NAMED} more" if len(parts) > _NAMED else ""
+    return f"later rows {' and '.join(parts[:_NAMED])}{more}, unlike the first" if parts else first_line(error)
 
 
 def _has_no_rows(path: Path) -> bool:
@@ -106,7 +127,7 @@ def broken(error: Exception) -> str:
     Returns:
         What follows the file's name in an error.
     """
-    return f"is broken ({first_line(error) or type(error).__name__})"
+    return f"is broken ({said(error)})"
 
 
 def _in_json(path: Path) -> str:

@@ -15,7 +15,8 @@
     LocalPipelineExecutor(keep, tasks=64, workers=8, logging_dir="logs/keep").run()
 
 datatrove notes which tasks are done in the folder of their logs, and a run that goes on with that folder leaves them
-out. A folder belongs to one run: with other settings take another.
+out. A folder belongs to one run: with other settings take another. What a run left unfinished is refused by `RowReader`
+and `read_sample`, with the tasks that lack rows.
 """
 
 from importlib.util import find_spec

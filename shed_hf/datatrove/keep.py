@@ -1,15 +1,16 @@
 """The step that keeps a share of every cluster, or what is worth enough."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from datatrove.data import Document
+from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers.disk_base import DiskWriter
 
 from shed_hf.clustering.clusters import NOISE
 from shed_hf.datatrove.columns import RANK, cells, draw_of
+from shed_hf.datatrove.writer import RowWriter
 from shed_hf.errors import InputError
 from shed_hf.results.curation import Curation
 from shed_hf.utils.checks import check_whole, is_finite_number
@@ -57,6 +58,21 @@ class Keep(BaseFilter):  # type: ignore[misc]  # datatrove is untyped here
         self.shares = None if shares is None else {int(cluster): float(share) for cluster, share in shares.items()}
         self.least = least
         self.seed = seed
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Let rows through; see `filter`.
+
+        Args:
+            data: The rows.
+            rank: The task's number.
+            world_size: The number of tasks.
+
+        Yields:
+            Those that are let through.
+        """
+        if isinstance(self.exclusion_writer, RowWriter):
+            data = self.exclusion_writer.begun(data, rank, world_size)
+        yield from super().run(data, rank, world_size)
 
     def filter(self, doc: Document) -> bool | tuple[bool, str]:
         """Whether a row is kept.

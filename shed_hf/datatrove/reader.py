@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from datatrove.data import Document
+from datatrove.data import Document, DocumentsPipeline
 from datatrove.io import DataFolderLike
 from datatrove.pipeline.readers.parquet import ParquetReader
 from datatrove.utils.logging import logger
 
 from shed_hf.data.examples import InvalidCell
 from shed_hf.data.unreadable_files import broken, is_damage
-from shed_hf.datatrove.looking import Columns, look_at
+from shed_hf.datatrove.shards import EVERY, Columns, read_folder
 from shed_hf.errors import InputError, ShedError
 
 _NAMED = 5
@@ -21,7 +21,8 @@ class RowReader(ParquetReader):  # type: ignore[misc]  # datatrove is untyped he
     """Reads instruction data from Parquet: a document's ``text`` is what is embedded, its ``metadata`` the row.
 
     The shards are looked at when the reader is made, on the machine that makes it: their columns must go together, and
-    some of their rows tell how all are read. Workers read their rows, each those of its own files.
+    some of their rows tell how all are read. Workers read their rows, each those of its own files. What a `RowWriter`
+    wrote is read when every task has written all its rows.
 
     Args:
         data_folder: The folder, as datatrove takes it: a path, or an address such as ``s3://…`` or
@@ -29,15 +30,15 @@ class RowReader(ParquetReader):  # type: ignore[misc]  # datatrove is untyped he
         columns: Parts of a row to columns, where names differ, as in `curate`; or a format that is known.
         drop_invalid: Leave out rows that can't be read, and files that are broken or have other columns than most,
             instead of stopping. They are counted in the stats and named in the log. Of a file that breaks off, the rows
-            before that are kept.
+            before that are kept. What tasks of a `RowWriter` wrote is read although others did not write theirs.
         glob_pattern: Which files of the folder are read.
         recursive: Whether folders in it are read too.
         limit: The most rows that a task reads; -1 for all.
         batch_size: How many rows are read at a time.
 
     Raises:
-        InputError: Where there are no rows, for files that can't be used, and for rows of no known format; while
-            reading, for rows that can't be read, naming them.
+        InputError: Where there are no rows, for files that can't be used, for what a run wrote that is not at its end,
+            and for rows of no known format; while reading, for rows that can't be read, naming them.
     """
 
     name = "📒 Rows"
@@ -48,7 +49,7 @@ class RowReader(ParquetReader):  # type: ignore[misc]  # datatrove is untyped he
         columns: Columns = None,
         *,
         drop_invalid: bool = False,
-        glob_pattern: str = "**/*.parquet",
+        glob_pattern: str = EVERY,
         recursive: bool = True,
         limit: int = -1,
         batch_size: int = 1000,
@@ -58,11 +59,31 @@ class RowReader(ParquetReader):  # type: ignore[misc]  # datatrove is untyped he
         )
         self.add_file_path = False  # a row keeps its own columns, and gets no other
         self.drop_invalid = drop_invalid
-        files = self.data_folder.list_files(recursive=recursive, glob_pattern=glob_pattern)
-        self.shards = look_at(files, self.data_folder.open, columns, drop_invalid, str(self.data_folder.path))
+        self.shards = read_folder(self.data_folder, columns, drop_invalid, glob_pattern, recursive)
+        if self.shards.lacking:
+            logger.warning(f"{self.data_folder.path} {self.shards.lacking}; its other rows are read")
         for file, why in self.shards.unusable.items():
             logger.warning(f"{file} {why}; its rows are left out")
         self._place, self._n_dropped = 0, 0
+
+    def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """The rows of a task's files, which are those that were there when the reader was made.
+
+        Args:
+            data: Rows of steps before this one.
+            rank: The task's number.
+            world_size: The number of tasks.
+
+        Yields:
+            A document for every row.
+
+        Raises:
+            FileNotFoundError: For a file that is gone.
+        """
+        yield from data or ()
+        for document in self.read_files_shard(self.shards.files[rank::world_size]):
+            self.update_doc_stats(document)
+            yield document
 
     def read_file(self, filepath: str) -> Iterator[Document]:
         """The rows of one file; see `ParquetReader`.

@@ -2,12 +2,13 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from datatrove.data import Document
+from datatrove.data import Document, DocumentsPipeline
+from datatrove.io import get_datafolder
 from datatrove.pipeline.filters.base_filter import BaseFilter
 from datatrove.pipeline.writers.disk_base import DiskWriter
 
@@ -19,6 +20,8 @@ from shed_hf.data.pool import content_digests
 from shed_hf.datatrove.columns import DRAW, ENCODER, OWN, VECTOR, WANTED, check_made_by, draw_of
 from shed_hf.datatrove.order import RowOrder, learn_order
 from shed_hf.datatrove.reader import RowReader
+from shed_hf.datatrove.shards import read_folder
+from shed_hf.datatrove.writer import RowWriter
 from shed_hf.embedding.embed import CHUNK, allocate
 from shed_hf.embedding.embedded import Embedded
 from shed_hf.embedding.encoders import Encoder, SentenceTransformerEncoder
@@ -62,6 +65,21 @@ class Sample(BaseFilter):  # type: ignore[misc]  # datatrove is untyped here
         self.size = size
         self.share = min(1.0, (size + spare) / reader.shards.n_rows)
         self.seed = seed
+
+    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> Iterator[Document]:
+        """Let rows through; see `filter`.
+
+        Args:
+            data: The rows.
+            rank: The task's number.
+            world_size: The number of tasks.
+
+        Yields:
+            Those that are let through.
+        """
+        if isinstance(self.exclusion_writer, RowWriter):
+            data = self.exclusion_writer.begun(data, rank, world_size)
+        yield from super().run(data, rank, world_size)
 
     def filter(self, doc: Document) -> bool:
         """Whether a row is drawn.
@@ -174,11 +192,12 @@ def read_sample(folder: str | os.PathLike[str], size: int | None = None, encoder
         The rows.
 
     Raises:
-        InputError: For a folder without a sample, and where the encoder is needed or another one.
+        InputError: For a folder without a sample, or of a run that did not write all of it, and where the encoder is
+            needed or another one.
     """
     if size is not None:
         check_whole(1, MOST, size=size)
-    reader = RowReader(os.fspath(folder))
+    shards = read_folder(get_datafolder(os.fspath(folder)), None, None)
     found = load_source(folder, name="the sample")
     if DRAW not in found.column_names:
         raise InputError(f"{folder} holds no sample: its rows have no column {DRAW!r}; pass what Sample let through")
@@ -187,9 +206,9 @@ def read_sample(folder: str | os.PathLike[str], size: int | None = None, encoder
     added = [column for column in (DRAW, WANTED, VECTOR, ENCODER) if column in found.column_names]
     rows = found.remove_columns(added).select(chosen)
     if VECTOR not in added:
-        return SampledRows(rows, reader.shards.format)
+        return SampledRows(rows, shards.format)
     made_by = _encoder(found.unique(ENCODER), encoder)
-    return SampledRows(rows, reader.shards.format, _vectors(found, chosen), made_by)
+    return SampledRows(rows, shards.format, _vectors(found, chosen), made_by)
 
 
 def _encoder(names: list[str], given: Encoder | None) -> Encoder:

@@ -14,6 +14,7 @@ from shed_hf.demo import pool as demo_pool
 from shed_hf.demo.pace import Work, pace_of
 from shed_hf.demo.settings import DAMAGES, SHORT_TEMPLATE, SMOLLM2, Setting
 from shed_hf.errors import InputError
+from shed_hf.estimators.base import Cost
 from shed_hf.estimators.row_spread import CheckedOnHalves
 from shed_hf.game.execution import Precision
 from shed_hf.game.ledger_header import recorded_header
@@ -45,11 +46,13 @@ class Chosen:
         tuner: What fine-tunes it.
         curate_with: The arguments with which `curate` uses the model on this machine, and needs no more than the demo
             found there.
+        seconds: How long the whole demo takes on this machine, judged by v(∅) and a few rows.
     """
 
     setting: Setting
     tuner: "FineTune"
     curate_with: Mapping[str, str]
+    seconds: float
 
 
 def choose_model(model: str, seed: int, ledger: Path | None = None) -> Chosen:
@@ -71,22 +74,25 @@ def choose_model(model: str, seed: int, ledger: Path | None = None) -> Chosen:
     if model == "auto":
         model = _begun_with(header) or model
     if model == "small":
-        return _small()
+        return _small(seed)
     precision = models.faster_precision() if header is None else models.recorded_precision(header)
     least = FLOPS_WITH_SMOLLM2 / (1e9 * _most_speed(precision))
     if model == "auto" and least > MOST_SECONDS:
-        return _small(_too_long(f"with SmolLM2-135M in {precision} the demo would take at least {duration(least)}"))
+        return _small(
+            seed, _too_long(f"with SmolLM2-135M in {precision} the demo would take at least {duration(least)}")
+        )
     try:
         found = models.locate_smollm2()
     except InputError as error:
         if model == "smollm2":
             raise
-        return _small(str(error))
+        return _small(seed, str(error))
     say(f"{SMOLLM2.name} from {found.origin}, in {precision}")
     tuner = tuner_of(SMOLLM2, found.folder, precision.name)
-    if model == "auto" and (seconds := expected_seconds(SMOLLM2, tuner, seed)) > MOST_SECONDS:
-        return _small(_too_long(f"with it the demo would take about {duration(seconds)}"))
-    return Chosen(SMOLLM2, tuner, found.curate_with)
+    seconds = expected_seconds(SMOLLM2, tuner, seed)
+    if model == "auto" and seconds > MOST_SECONDS:
+        return _small(seed, _too_long(f"with it the demo would take about {duration(seconds)}"))
+    return Chosen(SMOLLM2, tuner, found.curate_with, seconds)
 
 
 def _begun_with(header: Mapping[str, Any] | None) -> str | None:
@@ -110,11 +116,25 @@ def _too_long(expected: str) -> str:
     return f"{expected}, and {MOST_SECONDS:.0f} s are allowed (--model smollm2 takes it all the same)"
 
 
-def _small(why: str = "") -> Chosen:
+def _small(seed: int, why: str = "") -> Chosen:
+    setting = settings.SMALL
     if why:
-        say(f"{why}; using {settings.SMALL.name}")
-    tuner = tuner_of(settings.SMALL, models.SMALL_MODEL, "float32")
-    return Chosen(settings.SMALL, tuner, {"model": "small", "embedder": "lexical"})
+        say(f"{why}; using {setting.name}")
+    tuner = tuner_of(setting, models.SMALL_MODEL, "float32")
+    seconds = expected_seconds(setting, tuner, seed)
+    return Chosen(setting, tuner, {"model": "small", "embedder": "lexical"}, seconds)
+
+
+def cost_of_valuing(setting: Setting) -> Cost:
+    """What valuing the clusters takes at most.
+
+    Args:
+        setting: How the demo curates.
+
+    Returns:
+        The fine-tunings, and the players trained on in them.
+    """
+    return CheckedOnHalves(setting.estimator).cost(setting.n_clusters, setting.budget)
 
 
 def expected_seconds(setting: Setting, tuner: "FineTune", seed: int) -> float:
@@ -130,11 +150,11 @@ def expected_seconds(setting: Setting, tuner: "FineTune", seed: int) -> float:
     """
     from datasets import Dataset
 
-    rows, dev, test = rows_of(setting, seed)
+    rows, dev, test = demo_rows(setting, seed)
     pool, items = read_pool(Dataset.from_list(rows)), read_pool(Dataset.from_list(dev))
     utility = tuner.bind(pool, items.examples(np.arange(len(items))), 0)
     few = np.random.default_rng(seed).choice(len(rows), TIMED_ROWS, replace=False)
-    cost = CheckedOnHalves(setting.estimator).cost(setting.n_clusters, setting.budget)
+    cost = cost_of_valuing(setting)
     compared = setting.tunings + setting.draws
     work = Work(
         rows_trained=setting.epochs * (cost.players_trained * setting.proxies + compared * setting.share * len(rows)),
@@ -144,7 +164,7 @@ def expected_seconds(setting: Setting, tuner: "FineTune", seed: int) -> float:
     return OVERHEAD + pace_of(utility, few, len(dev)).seconds(work, tokens_per_row)
 
 
-def rows_of(setting: Setting, seed: int) -> tuple[list[demo_pool.Row], list[demo_pool.Row], list[demo_pool.Row]]:
+def demo_rows(setting: Setting, seed: int) -> tuple[list[demo_pool.Row], list[demo_pool.Row], list[demo_pool.Row]]:
     """The pool with its damage, the rows to value on, and those for the comparison.
 
     Args:

@@ -93,9 +93,9 @@ def recorded_precision(header: Mapping[str, Any]) -> "Precision":
     Returns:
         The precision.
     """
-    from shed_hf.finetuning.precision import recorded
+    from shed_hf.finetuning.precision import precision_in_header
 
-    return recorded(header)
+    return precision_in_header(header)
 
 
 def _from_cache() -> Located | str:

@@ -16,16 +16,16 @@ from shed_hf.curated_dataset import CuratedDataset
 from shed_hf.curation.curate import curate
 from shed_hf.curation.verdict import compared_later
 from shed_hf.demo import pool as demo_pool
-from shed_hf.demo.choice import Chosen, choose_model, rows_of
+from shed_hf.demo.choice import Chosen, choose_model, cost_of_valuing, demo_rows
 from shed_hf.demo.settings import DAMAGES, Setting
 from shed_hf.estimators.significance import verdict_of
 from shed_hf.game.interruption import step_of_call
 from shed_hf.game.ledger import read_ledger
-from shed_hf.game.ledger_files import path_of
+from shed_hf.game.ledger_files import base_of
 from shed_hf.game.ledger_header import OtherRun
 from shed_hf.results.verdict import Verdict
 from shed_hf.types import IntVector
-from shed_hf.utils.console import Stopwatch, say
+from shed_hf.utils.console import Stopwatch, duration, plural, say
 from shed_hf.utils.quiet import only_own_output
 
 if TYPE_CHECKING:
@@ -112,8 +112,9 @@ def run(model: str = "auto", seed: int = 0, ledger: str | os.PathLike[str] | Non
     watch = Stopwatch()
     with _lasting(ledger) as path, _telling_of_other_runs():
         chosen = choose_model(model, seed, path)
-        rows, dev, test = rows_of(chosen.setting, seed)
+        rows, dev, test = demo_rows(chosen.setting, seed)
         say(_task(chosen.setting, rows))
+        say(_total(chosen, path))
         with compared_later():
             curated = _curated(chosen, Dataset.from_list(rows), Dataset.from_list(dev), seed, path)
         verdict, untuned = _compared(curated, Dataset.from_list(test), chosen.setting, path)
@@ -124,7 +125,7 @@ def run(model: str = "auto", seed: int = 0, ledger: str | os.PathLike[str] | Non
 def _lasting(ledger: str | os.PathLike[str] | None) -> Iterator[Path]:
     """Where the outcomes are: what was passed, or files that are removed unless the demo is stopped with some."""
     if ledger is not None:
-        yield path_of(ledger)
+        yield base_of(ledger)
         return
     folder = Path(tempfile.mkdtemp(prefix="shed_hf_demo_"))
     path, finished = folder / "demo.ledger", False
@@ -170,11 +171,16 @@ def _curated(chosen: Chosen, pool: "Dataset", dev: "Dataset", seed: int, ledger:
 
 def _compared(curated: CuratedDataset, test: "Dataset", setting: Setting, ledger: Path) -> tuple[Verdict, float]:
     """The verdict on rows that had no part in the choice, and the loss of the model before tuning."""
-    beside = ledger.with_name(f"{ledger.name}.verdict")
+    beside = _beside(ledger)
     with step_of_call(ledger, ""):
         verdict = curated.verify(test, seeds=setting.tunings, draws=setting.draws, full=False, ledger=beside)
     (untuned,) = (entry for entry in read_ledger(beside) if not any(entry.blocks))
     return verdict, -float(untuned.outcome.mean())
+
+
+def _beside(ledger: Path) -> Path:
+    """Where the outcomes of the comparison are."""
+    return ledger.with_name(f"{ledger.name}.verdict")
 
 
 def _result(
@@ -215,6 +221,19 @@ def _task(setting: Setting, rows: Sequence[demo_pool.Row]) -> str:
         f"task: teach {setting.name} to answer in JSON, from the best {setting.share:.0%} of {len(rows)} rows on "
         f"{len(demo_pool.topics(rows))} topics\n"
         f"{len(hurt)} topics were damaged on purpose, which the curation is not told: {', '.join(kinds)}"
+    )
+
+
+def _total(chosen: Chosen, ledger: Path) -> str:
+    """What will be done and how long it takes, less what a demo that was stopped has measured."""
+    setting, files = chosen.setting, (ledger, _beside(ledger))
+    valuing, comparing = cost_of_valuing(setting).fine_tunings, setting.tunings + setting.draws
+    asked = valuing + comparing + 2  # each of the two also measures the model before tuning
+    done = sum(len(read_ledger(path)) for path in files if path.is_file())
+    before = f" ({plural(done, 'outcome')} of {asked} measured before)" if done else ""
+    return (
+        f"in all: up to {valuing} fine-tunings to value {setting.n_clusters} clusters, then {comparing} to compare the "
+        f"rows kept with random ones, about {duration(chosen.seconds * max(1 - done / asked, 0))}{before}"
     )
 
 

@@ -14,7 +14,7 @@ from shed_hf.errors import InputError
 from shed_hf.types import IntVector
 from shed_hf.utils.checks import check_whole
 from shed_hf.utils.hub_problems import hub_problem, refuse_unreachable
-from shed_hf.utils.named_places import is_here
+from shed_hf.utils.local_paths import exists_locally
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
 from shed_hf.utils.text import first_line
@@ -139,7 +139,7 @@ class SentenceTransformerEncoder:
                     self._loaded.append(SentenceTransformer(self.model))
             except Exception as error:  # damaged files and failing lines make the loader raise anything
                 why = first_line(error) or type(error).__name__
-                here = is_here(self.model, "embedder")
+                here = exists_locally(self.model, "embedder")
                 problem = None if here else hub_problem(self.model, "embedder", "model", error, _INSTEAD)
                 raise problem or InputError(
                     f"embedder={self.model!r} could not be loaded ({why}); pass one that can be reached, {_INSTEAD}"
@@ -294,10 +294,10 @@ class FittedLexical:
 
 
 def _directions(counts: Any, rank: int, seed: int) -> NDArray[np.floating[Any]]:
-    """The directions of most variance; rows that are all alike have none, and divide 0 by 0 for the shares of it."""
+    """The directions of most variance; rows that are all alike have none, and divide by 0 for the shares of it."""
     from sklearn.decomposition import TruncatedSVD
 
-    with np.errstate(invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         found: NDArray[np.floating[Any]] = TruncatedSVD(rank, random_state=seed).fit(counts).components_
     return found
 

@@ -180,12 +180,18 @@ def _any_unseen(n_players: int, seen: set[bytes], rng: np.random.Generator) -> C
             return coalition[None]
 
 
+def _of_size(n_players: int, size: int, rng: np.random.Generator) -> BoolVector:
+    coalition = np.zeros(n_players, dtype=np.bool_)
+    coalition[rng.permutation(n_players)[:size]] = True
+    return coalition
+
+
 def _pool(n_players: int, seen: set[bytes], rng: np.random.Generator) -> CoalitionMatrix:
     """New pairs, as many of every size as of any other where there are as many; one coalition of each."""
     pool: dict[bytes, BoolVector] = {}
     sizes = np.unique(np.linspace(1, n_players // 2, MOST_SIZES).round().astype(np.int64))
-    for size in np.repeat(sizes, -(-POOL // len(sizes))):
-        coalition = np.isin(np.arange(n_players), rng.permutation(n_players)[:size])
+    for size in np.repeat(sizes, -(-POOL // len(sizes))).tolist():
+        coalition = _of_size(n_players, size, rng)
         if coalition.tobytes() not in seen:
             pool.setdefault(min(coalition.tobytes(), (~coalition).tobytes()), coalition)
     return np.stack(list(pool.values())) if pool else _unseen(n_players, seen, rng)
@@ -198,7 +204,7 @@ def _unseen(n_players: int, seen: set[bytes], rng: np.random.Generator, size: in
         tries += 1
         coalition = rng.random(n_players) < 0.5
         if size is not None and tries <= MOST_TRIES:
-            coalition = np.isin(np.arange(n_players), rng.permutation(n_players)[:size])
+            coalition = _of_size(n_players, size, rng)
         if coalition.any() and not coalition.all() and coalition.tobytes() not in seen:
             seen |= {coalition.tobytes(), (~coalition).tobytes()}
             return coalition[None]

@@ -87,7 +87,7 @@ class Hierarchical:
         LeastSquares(prior=self.prior)  # refuses an unknown prior
 
     def cost(self, n_players: int, budget: int | None = None) -> Cost:
-        """The coalitions, with half of the players in each on average, v(N), and replicates of both.
+        """What `LeastSquares` asks for with as many coalitions: splitting groups costs nothing.
 
         Args:
             n_players: How many players the game has.

@@ -106,7 +106,7 @@ def checked_on_halves(estimator: Estimator, game: Game) -> Estimator:
     return estimator if alone or n_halved(game) < 2 else CheckedOnHalves(estimator)
 
 
-def left_of(estimator: Estimator, game: Game, budget: int | None) -> int | None:
+def budget_left(estimator: Estimator, game: Game, budget: int | None) -> int | None:
     """What a check on halves leaves of a budget to the estimator.
 
     Args:

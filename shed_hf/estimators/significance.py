@@ -33,6 +33,11 @@ REMEDY = (
     "before trusting the ranking"
 )
 
+UNMOVED_REMEDY = (
+    'where training moves no outcome, use another objective, such as objective="loss", other evaluation items or a '
+    "higher learning rate rather than more measurements"
+)
+
 NO_HELP_REMEDY = (
     "use a lower learning rate, other rows, or evaluation items that the rows can help with before choosing by the "
     "values"
@@ -195,6 +200,17 @@ def harm_of(estimate: ValueEstimate) -> str:
     )
 
 
+def is_unmoved(estimate: ValueEstimate) -> bool:
+    """Whether all that was trained on left the outcome as it was, but for the rounding of sums.
+
+    Args:
+        estimate: The estimate to judge.
+    """
+    rounding = 1e-12 * max(1.0, abs(estimate.v_empty))
+    moved = np.abs([*estimate.values, estimate.v_grand - estimate.v_empty])
+    return estimate.played and bool((moved <= rounding).all())
+
+
 def _no_help(estimate: ValueEstimate) -> list[str]:
     if not estimate.starts_untrained or not len(estimate.values):
         return []
@@ -255,6 +271,8 @@ def _notes(estimate: ValueEstimate) -> list[str]:
 def _advice(estimate: ValueEstimate, is_noise: bool, is_no_help: bool, unknown: str) -> str:
     if not (is_noise or is_no_help or unknown):
         return ""
+    if is_unmoved(estimate):
+        return UNMOVED_REMEDY
     if len(estimate.values) < LEAST_CLUSTERS:
         return f"cluster the rows into at least {LEAST_CLUSTERS} before trusting the ranking"
     if is_noise:

@@ -9,7 +9,7 @@ import numpy as np
 from shed_hf.errors import InputError
 from shed_hf.evaluation.item_groups import labels_of
 from shed_hf.types import IntVector
-from shed_hf.utils.checks import is_finite_number
+from shed_hf.utils.checks import is_finite_number, is_one_of
 from shed_hf.utils.nearest import did_you_mean, unknown_name
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Tolerance:
                 f"a tolerance of {self.amount!r} is not a finite number >= 0; pass how far a group may fall in units "
                 "of the outcome, such as 0.01, or 0 for not at all"
             )
-        if self.against not in ("untuned", "random"):
+        if not is_one_of(self.against, "untuned", "random"):
             raise InputError(unknown_name("against", self.against, ("untuned", "random")))
 
 

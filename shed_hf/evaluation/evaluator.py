@@ -16,7 +16,7 @@ from shed_hf.evaluation.objectives import Accuracy, Choice, LikelihoodObjective,
 from shed_hf.evaluation.registry import objective_from
 from shed_hf.types import FloatVector, IntVector
 from shed_hf.utils.naming import stable_name
-from shed_hf.utils.where_set import where_set
+from shed_hf.utils.setting_hint import setting_hint
 
 _T = TypeVar("_T")
 
@@ -157,7 +157,8 @@ class Evaluation:
         self.items = [self.items[place] for place in self.kept]
         if not self.items:
             raise InputError(
-                f"no item keeps its completion within max_length={max_length} tokens; raise {where_set('max_length')}"
+                f"no item keeps its completion within max_length={max_length} tokens; "
+                f"raise {setting_hint('max_length')}"
             )
         self.candidate_groups = [grouped[place] for place in self.kept]
         self._ends = np.cumsum([len(group) for group in self.candidate_groups])

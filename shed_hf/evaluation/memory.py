@@ -10,8 +10,8 @@ from transformers import PreTrainedModel
 
 from shed_hf.errors import InputError
 from shed_hf.utils.console import say
+from shed_hf.utils.setting_hint import setting_hint
 from shed_hf.utils.text import first_line
-from shed_hf.utils.where_set import where_set
 
 _T = TypeVar("_T")
 
@@ -80,7 +80,7 @@ def evaluated_within_memory(evaluate: Callable[[], _T], smaller: Callable[[], bo
             if not smaller():
                 raise InputError(
                     f"memory ran out in an evaluation of one candidate at a time ({first_line(error)}); lower "
-                    f"{where_set('max_length')}, or pass a smaller model"
+                    f"{setting_hint('max_length')}, or pass a smaller model"
                 ) from error
         say("memory ran out in an evaluation: its batches are half as large from now on")
         clear_device_cache(garbage_collection=True)

@@ -167,6 +167,7 @@ class Accuracy:
             For each item its candidates.
         """
         _warn_of_repeats(items)
+        _warn_of_whole_completions(items)
         return [[item.answering(option) for option in _different(item)] or [item] for item in items]
 
     def outcome(self, item: Example, likelihoods: Likelihoods) -> float:
@@ -309,6 +310,16 @@ def _warn_of_repeats(items: Sequence[Example]) -> None:
         warn(
             f"{len(repeating)} of {len(items)} items offer an option twice, which counts once; the first is "
             f"{repeating[0]!r:.100}",
+        )
+
+
+def _warn_of_whole_completions(items: Sequence[Example]) -> None:
+    lengths = [len(item.completion) for item in items if not item.options]
+    if lengths:
+        warn(
+            f"items without options: {len(lengths)} of {len(items)}; accuracy counts them as right only where greedy "
+            f"decoding gives the whole completion ({np.median(lengths):.0f} characters in the median) word for word, "
+            'which it hardly does for a long one, before or after training; objective="loss" moves with every token',
         )
 
 

@@ -42,8 +42,8 @@ def check_same(curated: Curation, extension: Extension, utility: Any) -> None:
         )
 
 
-def outcomes_of_then(curated: Curation) -> Iterator[Entry]:
-    """The outcomes of a curation that stay true in a larger pool: those of rows that are there by content.
+def outcomes_still_valid(curated: Curation) -> Iterator[Entry]:
+    """The outcomes of a curation that hold for the grown pool: those of rows that it still has, by content.
 
     Args:
         curated: The result.

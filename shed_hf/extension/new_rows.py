@@ -21,7 +21,7 @@ from shed_hf.results.source_rows import places_of
 from shed_hf.results.tables import COLUMNS
 from shed_hf.types import EmbeddingMatrix, IntVector
 from shed_hf.utils.console import plural
-from shed_hf.verification.tuners import screened
+from shed_hf.verification.tuners import screen_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -71,7 +71,7 @@ def read_new_rows(curated: Curation, new_rows: Any, tuner: UtilityFactory | None
     first[np.unique(content_numbers(pool.digests), return_index=True)[1]] = True
     repeated = ~first & ~known & ~pool.invalid
     pool = replace(pool, invalid=pool.invalid | known | repeated)
-    return NewRows(screened(tuner, pool, drop_invalid, "new_rows"), int(known.sum()), int(repeated.sum()))
+    return NewRows(screen_rows(tuner, pool, drop_invalid, "new_rows"), int(known.sum()), int(repeated.sum()))
 
 
 def without_items(new: NewRows, items: EvaluationItems | None, encoder: Encoder) -> tuple[Candidates, dict[str, int]]:
@@ -96,7 +96,7 @@ def without_items(new: NewRows, items: EvaluationItems | None, encoder: Encoder)
     return found, {KNOWN: new.n_known, **repeated, **left_out}
 
 
-def fitted_again(curated: Curation, pool: Pool, new_rows: IntVector) -> Curation:
+def with_refitted_encoder(curated: Curation, pool: Pool, new_rows: IntVector) -> Curation:
     """A result whose encoder knows the words of new rows too.
 
     `Lexical` knows the words of the rows that it was fitted on. It is fitted on old and new rows together; the clusters
@@ -180,8 +180,6 @@ def encoder_of(curated: Curation) -> Encoder:
 
 def _like_source(curated: Curation, dataset: "Dataset") -> "Dataset":
     """The new rows with the columns of the source, in their types; columns that nothing reads are left out."""
-    from datasets import concatenate_datasets
-
     source, row_format = curated.valued.source, curated.valued.format
     if source is None:
         raise InputError("the rows are not at hand; pass source= with the dataset that was curated")
@@ -199,7 +197,10 @@ def _like_source(curated: Curation, dataset: "Dataset") -> "Dataset":
     types = {name: source.features[name] for name in kept.column_names}
     try:
         like = kept.cast(type(source.features)(types))
-        return concatenate_datasets([source.select_columns(names).select([]), like]).select_columns(names)
+        for name in names:
+            if name not in like.column_names:
+                like = like.add_column(name, [None] * len(like), feature=source.features[name])
+        return like.select_columns(names)
     except (ValueError, TypeError, ArithmeticError, KeyError) as error:  # Arrow's errors are these
         raise InputError(
             f"the columns of new_rows are of other types than those of the curated rows ({error}); bring them into the "

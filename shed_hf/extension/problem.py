@@ -1,6 +1,5 @@
-"""A finished curation's game, to be measured further: the same rows and items, with the same utility or another."""
+"""The game of a finished curation, measured further: the same rows and items, with the same utility or another."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +74,7 @@ class Extension:
         )
 
 
-def bound_again(
+def rebind_utility(
     curated: Curation,
     pool: Pool,
     digest: str,
@@ -165,7 +164,7 @@ def _warm_up(utility: TrainableUtility, pool: Pool, rows: IntVector) -> None:
             f"this curation's model was trained on {len(rows)} rows before its game, and this utility has no model to "
             "train; pass a FineTune as utility="
         )
-    utility.warm_up(rows, hashlib.blake2b(pool.digests[rows].tobytes(), digest_size=16).hexdigest())
+    utility.warm_up(rows, pool.digest_of(rows))
 
 
 def is_worker(workers: Workers) -> bool:

@@ -25,13 +25,14 @@ from shed_hf.estimators.outcomes import Outcomes, measure_ends, measurements_of,
 from shed_hf.estimators.repeated_coalitions import coalitions_to_repeat
 from shed_hf.estimators.transferred_values import JointDraws, joint_draws
 from shed_hf.extension.choice_overlap import RowsKept, rows_kept, why_not_known
-from shed_hf.extension.problem import Extension, bound_again, numbered_pool
-from shed_hf.extension.tuner import tuner_again, with_model
-from shed_hf.extension.workers import CODEC, ledger_path, of_type, opened, work_on_extension
-from shed_hf.game.comparison import compare_ranks
+from shed_hf.extension.problem import Extension, numbered_pool, rebind_utility
+from shed_hf.extension.tuner import original_tuner, with_model
+from shed_hf.extension.workers import CODEC, ledger_path, of_type, open_ledger, work_on_extension
+from shed_hf.game.counting import counting, n_known
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
 from shed_hf.game.precision_choice import in_precision_of
+from shed_hf.game.rank_agreement import check_ranks_agree
 from shed_hf.game.utility import UtilityFactory, measurement_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.reuse import aggregate_of, game_of_ledger
@@ -42,10 +43,9 @@ from shed_hf.utils.arrays import number_or_none
 from shed_hf.utils.checks import check_whole
 from shed_hf.utils.console import Stopwatch, plural, say
 from shed_hf.utils.naming import stable_name
-from shed_hf.utils.progress import progress
 from shed_hf.utils.random_streams import Streams
-from shed_hf.verification.items import items_again
-from shed_hf.verification.tuners import screened
+from shed_hf.verification.items import recover_items, refuse_unread
+from shed_hf.verification.tuners import screen_rows
 
 LEAST = 8
 """Fewer fine-tunings tell nothing of a rank correlation."""
@@ -109,7 +109,7 @@ def transfer(curated: Curation, request: TransferRequest) -> Transfer:
     here = _recorded(curated)
     with workers_of_launch(CODEC) as workers:
         extension, name = _bound(curated, request, workers)
-        path = family_member(ledger_path(request.ledger), name, extension.header())
+        path = sibling_ledger(ledger_path(request.ledger), name, extension.header())
         if isinstance(workers, MultiProcess) and not workers.is_main:
             sent = work_on_extension(extension, workers, path)
             found = Transfer.from_json(of_type(dict, sent))
@@ -135,7 +135,7 @@ def transfer(curated: Curation, request: TransferRequest) -> Transfer:
     return found
 
 
-def family_member(path: Path | None, name: str, header: dict[str, Any]) -> Path | None:
+def sibling_ledger(path: Path | None, name: str, header: dict[str, Any]) -> Path | None:
     """The file beside a curation's ledger that holds what another utility measured.
 
     Args:
@@ -180,16 +180,18 @@ def _recorded(curated: Curation) -> tuple[Outcomes, Posterior]:
 
 
 def _bound(curated: Curation, request: TransferRequest, workers: SingleProcess | MultiProcess) -> tuple[Extension, str]:
-    before = tuner_again(curated, request.model) if request.utility is None else None
+    before = original_tuner(curated, request.model) if request.utility is None else None
     tuner, utility = _other(curated, request, before)
     items = None
     if tuner is not None:
-        items = items_again(curated, before or tuner, request.eval_dataset, request.source)
+        items = recover_items(curated, before or tuner, request.eval_dataset, request.source)
+    else:
+        refuse_unread(request.eval_dataset)
     training_seed = int(Streams(_seed(curated, request)).for_training.integers(2**31))
     found = with_source(curated, request.source)
     pool = _screened(numbered_pool(found), curated, tuner)
     tuner = in_precision_of(tuner, lambda: None, workers)
-    bound = bound_again(curated, pool, curated.recipe["source"]["digest"], tuner, utility, items, training_seed)
+    bound = rebind_utility(curated, pool, curated.recipe["source"]["digest"], tuner, utility, items, training_seed)
     _check_trainable(bound, curated)
     # after a race the values are of the items that ranked its candidates, and so are those that they are compared with
     return replace(bound, grouping=aggregate_of(curated.recipe)), _name(tuner, utility)
@@ -222,7 +224,7 @@ def _screened(pool: Pool, curated: Curation, tuner: UtilityFactory | None) -> Po
     playing[np.concatenate(curated.valued.players.rows)] = False
     only = Pool(pool.dataset, pool.format, pool.digests, pool.keys, playing)
     try:
-        screened(tuner, only, False, "the part of the dataset that was measured")
+        screen_rows(tuner, only, False, "the part of the dataset that was measured")
     except InputError as error:
         raise InputError(f"the ranking can't be compared with that of this model: {error}") from error
     return pool
@@ -263,12 +265,13 @@ def _measured(
     players = curated.valued.players
     coalitions = coalitions_to_repeat(before.coalitions, budget - 1, streams.for_values)
     positions = curated.valued.clustering.centroids[players.clusters].astype(np.float64)
-    with opened(extension, players, path, workers) as ledger, outcomes_kept(ledger):
+    with open_ledger(extension, players, path, workers) as ledger, outcomes_kept(ledger):
         game = extension.game(players, positions, ledger, workers)
-        _tell(name, game, len(coalitions), sum(any(entry.blocks) for entry in ledger))
-        compare_ranks(game)
-        with progress("measuring", max(len(coalitions) + 2 - len(ledger), 1), "outcome") as shown:
-            game.watch = shown.count
+        asked = np.vstack([coalitions, np.ones((1, game.n_players), dtype=np.bool_)])
+        known = n_known(game, asked, [0] * len(asked))
+        _tell(name, game, len(coalitions), known)
+        check_ranks_agree(game)
+        with counting("measuring", game, len(asked), known):
             measured = [*measure_ends(game, 0), *measurements_of(game, coalitions, [0] * len(coalitions))]
     return game, merged(game, measured).observed(game)
 
@@ -298,11 +301,11 @@ def _kept(kept: RowsKept | None) -> dict[str, Any]:
     return {"kept": kept.middle, "kept_low": kept.low, "kept_high": kept.high, "kept_by_chance": kept.by_chance}
 
 
-def _tell(name: str, game: Game, n_coalitions: int, n_known: int) -> None:
+def _tell(name: str, game: Game, n_coalitions: int, n_measured: int) -> None:
     rows = np.concatenate(game.players)
     tokens = game.utility.n_tokens(rows)
     shown = f", about {(n_coalitions / 2 + 1) * tokens:,.0f} tokens" if tokens else ""
-    known = f"; {n_known} in the ledger already" if n_known else ""
+    known = f"; {n_measured} in the ledger already" if n_measured else ""
     runs = plural(n_coalitions + 1, measurement_of(game.utility))
     say(f"bill: {runs} of {name} on coalitions measured before{shown}{known}")
 

@@ -1,4 +1,4 @@
-"""The fine-tuning of a finished curation: the one that it was made with, or the same again from its recipe."""
+"""The tuner of a finished curation: the object that it was made with, or the same rebuilt from its recipe."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 from shed_hf.errors import InputError
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.results.curation import Curation
-from shed_hf.results.tuner_again import tuner_entry_of
-from shed_hf.verification.tuners import rebuilt
+from shed_hf.results.recorded_tuner import tuner_entry_of
+from shed_hf.verification.tuners import rebuild_tuner
 
 if TYPE_CHECKING:
     from shed_hf.finetuning.fine_tune import FineTune
 
 
-def tuner_again(curated: Curation, model: Any = None) -> UtilityFactory | None:
-    """What bound the utility of a curation to its pool.
+def original_tuner(curated: Curation, model: Any = None) -> UtilityFactory | None:
+    """What fine-tuned in a curation.
 
     Args:
         curated: The result, from memory or from files.
@@ -32,7 +32,7 @@ def tuner_again(curated: Curation, model: Any = None) -> UtilityFactory | None:
     entry = tuner_entry_of(curated.recipe) if model is None else curated.recipe["tuner"]
     if held is not None:
         return held.tuner
-    return None if entry is None else rebuilt(entry)
+    return None if entry is None else rebuild_tuner(entry)
 
 
 def with_model(tuner: UtilityFactory | None, model: Any) -> "FineTune":

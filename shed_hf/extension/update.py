@@ -21,49 +21,49 @@ from shed_hf.estimators.base import FromLedger
 from shed_hf.estimators.coalition_design import draw_beyond
 from shed_hf.estimators.outcomes import measure_ends, measurements_of
 from shed_hf.estimators.registry import ESTIMATORS
-from shed_hf.extension.choice_by_model import (
-    check_model,
-    chosen_by_model,
-    goes_by_model,
-    signals_by_model,
-)
-from shed_hf.extension.earlier_outcomes import check_same, outcomes_of_then
+from shed_hf.extension.choice import check_merit, sampler_for, size_for
+from shed_hf.extension.choice_by_model import check_model, chosen_by_model, signals_by_model
+from shed_hf.extension.earlier_outcomes import check_same, outcomes_still_valid
 from shed_hf.extension.grown_pool import GrownPool, grow, with_new_rows
-from shed_hf.extension.new_rows import NewRows, embedded, encoder_of, fitted_again, read_new_rows, without_items
-from shed_hf.extension.problem import Extension, bound_again, numbered_pool
-from shed_hf.extension.tuner import tuner_again
+from shed_hf.extension.new_rows import (
+    NewRows,
+    embedded,
+    encoder_of,
+    read_new_rows,
+    with_refitted_encoder,
+    without_items,
+)
+from shed_hf.extension.problem import Extension, numbered_pool, rebind_utility
+from shed_hf.extension.tuner import original_tuner
 from shed_hf.extension.update_request import UpdateRequest
 from shed_hf.extension.updated_recipe import updated_recipe
-from shed_hf.extension.workers import CODEC, ledger_path, of_type, opened, work_on_extension
+from shed_hf.extension.workers import CODEC, ledger_path, of_type, open_ledger, work_on_extension
 from shed_hf.game.coalitions import coalition_of
-from shed_hf.game.comparison import compare_ranks
+from shed_hf.game.counting import counting, n_known, n_trained
 from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
 from shed_hf.game.orders import seed_of_entry
 from shed_hf.game.precision_choice import in_precision_of
+from shed_hf.game.rank_agreement import check_ranks_agree
 from shed_hf.game.utility import UtilityFactory, measurement_of
 from shed_hf.results.curation import Curation
-from shed_hf.results.history import n_source_rows
 from shed_hf.results.learned_signal_entry import learned_signal_entry
-from shed_hf.results.reuse import choose_again
+from shed_hf.results.reuse import choose_subset
 from shed_hf.results.source_rows import with_source
 from shed_hf.results.summary import summary
 from shed_hf.results.tables import clusters_table, with_values
 from shed_hf.results.valued_pool import MeasuredBy, ValuedPool
 from shed_hf.results.wire import CurationResult, to_workers
-from shed_hf.sampling.registry import AnySampler, as_passed, rows_to_choose, sampler_from, sampler_of
-from shed_hf.sampling.row_ranking import KINDS, MeasuredMerit, merit_of
-from shed_hf.sampling.rows_passed import rows_credited_for_merit, rows_passed_for
-from shed_hf.sampling.samplers import QOCS
+from shed_hf.sampling.registry import AnySampler
+from shed_hf.sampling.row_passes import row_passes_for, rows_credited_for_merit
+from shed_hf.sampling.row_ranking import MeasuredMerit, merit_of
 from shed_hf.sampling.selectors import Need, RowSelector
 from shed_hf.types import CoalitionMatrix, FloatVector
 from shed_hf.utils.console import Stopwatch, plural, say
 from shed_hf.utils.naming import to_recipe_entry
-from shed_hf.utils.progress import progress
 from shed_hf.utils.random_streams import Streams
-from shed_hf.utils.warn import warn
-from shed_hf.verification.items import grown_digest, items_again
+from shed_hf.verification.items import grown_digest, recover_items, refuse_unread
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +99,8 @@ def update(curated: Curation, request: UpdateRequest) -> Curation:
         Diverged: When training ends in outcomes that are not finite.
     """
     watch = Stopwatch()
-    sampler = _sampler(curated, request)
-    _check_merit(curated, request)
+    sampler = sampler_for(curated, request)
+    check_merit(curated, request)
     with workers_of_launch(CODEC) as workers:
         bound = _bound(curated, request, workers)
         if isinstance(workers, MultiProcess) and not workers.is_main:
@@ -116,7 +116,9 @@ def _bound(curated: Curation, request: UpdateRequest, workers: SingleProcess | M
     tuner, utility = _utility(curated, request)
     items = None
     if tuner is not None or curated.recipe["evaluation"] is not None:
-        items = items_again(curated, tuner, request.eval_dataset, request.source)
+        items = recover_items(curated, tuner, request.eval_dataset, request.source)
+    else:
+        refuse_unread(request.eval_dataset)
     found = with_source(curated, request.source)
     new = read_new_rows(found, request.new_rows, tuner, request.drop_invalid)
     old, header = numbered_pool(found), curated.ledger.header
@@ -128,7 +130,7 @@ def _bound(curated: Curation, request: UpdateRequest, workers: SingleProcess | M
     digest = grown_digest(curated.recipe["source"]["digest"], new.pool)
     pool, seed = with_new_rows(old, new.pool), seed_of_entry(header.get("order", 0))
     tuner = in_precision_of(tuner, lambda: header, workers)
-    extension = bound_again(found, pool, digest, tuner, utility, items, seed)
+    extension = rebind_utility(found, pool, digest, tuner, utility, items, seed)
     check_same(curated, extension, utility)
     return _Bound(found, new, extension, len(old))
 
@@ -137,39 +139,13 @@ def _utility(curated: Curation, request: UpdateRequest) -> tuple[UtilityFactory 
     if request.utility is not None:
         factory = isinstance(request.utility, UtilityFactory)
         return (request.utility, None) if factory else (None, request.utility)
-    tuner, held = tuner_again(curated), curated.valued.measured_by
+    tuner, held = original_tuner(curated), curated.valued.measured_by
     if tuner is None and (held is None or held.utility is None):
         raise InputError(
             "the utility of this curation was a callable and is not at hand; pass it as utility=, able to measure the "
             f"new rows, which are numbered from {curated.recipe['source']['rows']}"
         )
     return tuner, None if held is None else held.utility
-
-
-def _sampler(curated: Curation, request: UpdateRequest) -> AnySampler:
-    sampler = sampler_of(curated.recipe["sampler"]) if request.sampler is None else sampler_from(request.sampler)
-    if isinstance(sampler, RowSelector) and not (sampler.needs <= {"digests", "format"} or goes_by_model(sampler)):
-        if request.sampler is None:
-            warn(
-                f"the curation's {sampler} would need to know of new rows what a result does not hold; rows are drawn "
-                'from the best clusters instead, as by sampler="qocs"',
-            )
-            return QOCS()
-        raise InputError(
-            f"sampler={as_passed(sampler)} "
-            f"chooses rows by their {', '.join(sorted(sampler.needs))}, which a result does not hold "
-            'for new rows; pass a sampler of clusters, such as sampler="qocs"'
-        )
-    return sampler
-
-
-def _check_merit(curated: Curation, request: UpdateRequest) -> None:
-    kind = curated.recipe["merit"]
-    if request.merit is not None and kind is not None and kind not in KINDS:
-        raise InputError(
-            "the rows within clusters were ordered by numbers of the caller's, which new rows do not have; pass "
-            "merit=None for a random order"
-        )
 
 
 def _grown(
@@ -181,27 +157,27 @@ def _grown(
 ) -> Curation:
     extension, streams = bound.extension, Streams(bound.curated.recipe["seed"])
     check_model(sampler, extension)  # this, and the size, before anything is measured
-    readable = np.flatnonzero(~bound.new.pool.invalid) + bound.first
-    curated = fitted_again(bound.curated, extension.pool, readable)
-    candidates, left_out = without_items(bound.new, extension.items, encoder_of(curated))
-    pool = grow(curated, extension.pool, candidates, bound.first, extension.utility, streams)
-    size = min(len(curated.rows), len(pool.rows)) if request.size is None else request.size
-    given_twice = bound.new.n_known + bound.new.n_repeated
-    rows_to_choose(sampler, size, n_source_rows(curated.recipe) + len(bound.new.pool) - given_twice, len(pool.rows))
+    bound, pool, left_out = _with_pool(bound, streams)
+    curated, size = bound.curated, size_for(bound.curated, request, bound.new, pool, sampler)
     positions = pool.clustering.centroids[pool.players.clusters].astype(np.float64)
-    kept = list(outcomes_of_then(curated))
-    with opened(extension, pool.players, ledger_path(request.ledger), workers, kept) as ledger, outcomes_kept(ledger):
+    kept = list(outcomes_still_valid(curated))
+    with (
+        open_ledger(extension, pool.players, ledger_path(request.ledger), workers, kept) as ledger,
+        outcomes_kept(ledger),
+    ):
         game = extension.game(pool.players, positions, ledger, workers)
         coalitions, of_grand = _coalitions(game, kept, request.budget, streams)
         kind = None if request.merit is None else curated.recipe["merit"]
         credited = _credited(sampler, kind, len(pool.rows))
-        _tell(game, pool, len(coalitions) + of_grand, credited, kept, len(ledger))
-        _measure(game, coalitions, len(ledger) - len(kept))
+        asked = np.vstack([coalitions, np.ones((of_grand, game.n_players), dtype=np.bool_)])
+        n_resumed = n_known(game, asked, [0] * len(asked))
+        _tell(game, pool, len(asked), credited, n_trained(kept), n_resumed)
+        _measure(game, coalitions, len(asked), n_resumed)
         found = ledger.in_order([entry.key for entry in kept] + list(game.asked))
         estimate, estimator = _estimated(extension.game(pool.players, positions, found, SingleProcess()), curated)
         merit = _merit(curated, request, extension, pool, game, streams, workers)
         signals = signals_by_model(sampler, pool.rows, extension, game, encoder_of(curated))
-        valued = _valued(replace(bound, curated=curated), pool, estimate, merit.values)
+        valued = _valued(bound, pool, estimate, merit.values)
         valued = replace(valued, ledger=found)
         recipe = updated_recipe(curated, extension.digest, len(extension.pool), pool, left_out, game, watch.seconds)
         if merit.learned is not None:
@@ -209,7 +185,17 @@ def _grown(
         valued, recipe = chosen_by_model(valued, recipe, sampler, size, signals)
         if to_recipe_entry(estimator) != curated.recipe["estimator"]:
             recipe["reestimate"] = {"estimator": to_recipe_entry(estimator), "budget": None}
-        return choose_again(replace(curated, valued=valued, recipe=recipe), size, sampler, None, None)
+        return choose_subset(replace(curated, valued=valued, recipe=recipe), size, sampler, None, None)
+
+
+def _with_pool(bound: _Bound, streams: Streams) -> tuple[_Bound, GrownPool, dict[str, int]]:
+    """The curation with an encoder that knows all rows, the grown pool, and how many new rows are left out, and why."""
+    extension = bound.extension
+    readable = np.flatnonzero(~bound.new.pool.invalid) + bound.first
+    curated = with_refitted_encoder(bound.curated, extension.pool, readable)
+    candidates, left_out = without_items(bound.new, extension.items, encoder_of(curated))
+    pool = grow(curated, extension.pool, candidates, bound.first, extension.utility, streams)
+    return replace(bound, curated=curated), pool, left_out
 
 
 def _coalitions(game: Game, kept: list[Entry], budget: int, streams: Streams) -> tuple[CoalitionMatrix, int]:
@@ -228,29 +214,28 @@ def _coalitions(game: Game, kept: list[Entry], budget: int, streams: Streams) ->
 def _credited(sampler: AnySampler, kind: str | None, n_rows: int) -> list[int]:
     """The rows of each training run that is made for credits."""
     needs: frozenset[Need] = sampler.needs if isinstance(sampler, RowSelector) else frozenset()
-    runs = (rows_passed_for(sampler, needs, n_rows).credited, rows_credited_for_merit(kind, n_rows))
+    runs = (row_passes_for(sampler, needs, n_rows).credited, rows_credited_for_merit(kind, n_rows))
     return [run for run in runs if run]
 
 
-def _tell(game: Game, pool: GrownPool, n_runs: int, credited: list[int], kept: list[Entry], n_known: int) -> None:
-    joined, n_kept = pool.joined, len(kept)
-    resumed = f"; {n_known - n_kept} in the ledger already" if n_known > n_kept else ""
+def _tell(game: Game, pool: GrownPool, n_runs: int, credited: list[int], n_kept: int, n_resumed: int) -> None:
+    joined, measurement = pool.joined, measurement_of(game.utility)
+    resumed = f"; {n_resumed} in the ledger already" if n_resumed else ""
     over = "all" if all(run == len(pool.rows) for run in credited) else " and ".join(f"{run:,}" for run in credited)
     credits = f" and {plural(len(credited), 'training run')} over {over} rows for credits" if credited else ""
     say(
         f"update: {plural(len(joined.labels), 'new row')}, {joined.n_joined:,} in the clusters there were, "
-        f"{plural(joined.n_new, 'new cluster')}; {plural(n_kept, 'outcome')} kept"
+        f"{plural(joined.n_new, 'new cluster')}; {plural(n_kept, measurement)} kept"
     )
     say(
-        f"bill: at most {plural(n_runs, measurement_of(game.utility))} for a game of {plural(game.n_players, 'player')}"
+        f"bill: at most {plural(n_runs, measurement)} for a game of {plural(game.n_players, 'player')}"
         f"{credits}{resumed}"
     )
 
 
-def _measure(game: Game, coalitions: CoalitionMatrix, n_known: int) -> None:
-    compare_ranks(game)
-    with progress("measuring", max(len(coalitions) + 1 - n_known, 1), "outcome") as shown:
-        game.watch = shown.count
+def _measure(game: Game, coalitions: CoalitionMatrix, n_runs: int, n_resumed: int) -> None:
+    check_ranks_agree(game)
+    with counting("measuring", game, n_runs, n_resumed):
         measure_ends(game, 0)
         measurements_of(game, coalitions, [0] * len(coalitions))
 

@@ -7,7 +7,7 @@ from typing import Any
 from shed_hf.errors import InputError
 from shed_hf.estimators.base import check_budget
 from shed_hf.extension.workers import ledger_path
-from shed_hf.utils.checks import check_flag
+from shed_hf.utils.checks import check_flag, is_one_of
 
 LEAST = 3
 """v(N), and a coalition with its complement."""
@@ -49,6 +49,6 @@ class UpdateRequest:
         """
         check_budget(self.budget, LEAST, "a coalition, its complement and v(N)")
         check_flag(drop_invalid=self.drop_invalid)
-        if self.merit not in (None, "auto"):
+        if not is_one_of(self.merit, None, "auto"):
             raise InputError(f'merit={self.merit!r} is neither "auto", as in the curation, nor None')
         ledger_path(self.ledger)

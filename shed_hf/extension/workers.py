@@ -13,6 +13,7 @@ from shed_hf.extension.problem import Extension
 from shed_hf.game.entry import Entry
 from shed_hf.game.game_worker import GameWorker, gather_outcomes
 from shed_hf.game.ledger import Ledger
+from shed_hf.game.ledger_files import base_of
 from shed_hf.game.players import Players
 from shed_hf.results.wire import RECORDS
 from shed_hf.sampling.row_ranking import features_by
@@ -23,7 +24,7 @@ CODEC = Codec(RECORDS)
 Result = TypeVar("Result")
 
 
-def opened(
+def open_ledger(
     extension: Extension,
     players: Players,
     path: Path | None,
@@ -105,7 +106,8 @@ def ledger_path(ledger: str | os.PathLike[str] | None) -> Path | None:
 
     Raises:
         InputError: For anything else.
+        LedgerError: Where no file can have that name.
     """
     if ledger is not None and not isinstance(ledger, str | os.PathLike):
         raise InputError(f'ledger={ledger!r} is not a path; pass one, such as "run.ledger"')
-    return None if ledger is None else Path(ledger)
+    return None if ledger is None else base_of(ledger)

@@ -35,7 +35,7 @@ from shed_hf.finetuning.trainer_settings import seed_torch
 from shed_hf.finetuning.training_arguments import check_training
 from shed_hf.game.utility import OutcomeCallback
 from shed_hf.types import FloatVector, IntVector, TrainingSequence
-from shed_hf.utils.where_set import where_set
+from shed_hf.utils.setting_hint import setting_hint
 
 _NEVER_STOP = (DefaultFlowCallback, PrinterCallback, ProgressCallback)
 """Callbacks that stop training at its end alone."""
@@ -280,16 +280,16 @@ class ProxyValueCallback(TrainerCallback):  # type: ignore[misc]  # transformers
 
     def _measure(self, sequence: int, block: int, model: PreTrainedModel, learning_rate: float) -> None:
         try:
-            outcome, beside = self.evaluation.measure(model)
+            outcome, extra_metrics = self.evaluation.measure(model)
         except torch.OutOfMemoryError as error:  # smaller steps of training would not help
             raise InputError(
                 f"memory ran out in an evaluation ({str(error).splitlines()[0]}); pass an objective that generates "
                 "fewer tokens, shorter evaluation items, or a smaller model"
             ) from error
         with with_learning_rate_advice(learning_rate):
-            self._record(sequence, block, outcome, beside)
+            self._record(sequence, block, outcome, extra_metrics)
 
-    def _keep(self, sequence: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
+    def _keep(self, sequence: int, block: int, outcome: FloatVector, extra_metrics: Mapping[str, float]) -> None:
         if not np.isfinite(outcome).all():
             raise Diverged(f"row set {sequence} has {int((~np.isfinite(outcome)).sum())} outcomes that are not finite")
         self.outcomes.append(outcome)
@@ -318,5 +318,5 @@ def with_learning_rate_advice(learning_rate: float) -> Iterator[None]:
     try:
         yield
     except Diverged as error:
-        advice = f"lower it, {where_set('learning_rate')}, or set max_grad_norm=1.0"
+        advice = f"lower it, {setting_hint('learning_rate')}, or set max_grad_norm=1.0"
         raise Diverged(f"{error}; training diverged at learning_rate={learning_rate:g}: {advice}") from error

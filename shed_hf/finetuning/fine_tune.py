@@ -32,15 +32,15 @@ from shed_hf.finetuning.known_models import (
     check_reachable,
     init_kwargs_of,
     not_loaded,
-    place_of,
+    resolve_model,
 )
-from shed_hf.finetuning.precision import PRECISIONS, choose, outline_of, recorded
+from shed_hf.finetuning.precision import PRECISIONS, choose, outline_of, precision_in_header
 from shed_hf.finetuning.sft_trainer import LearnedTokensSFTTrainer
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
 from shed_hf.finetuning.trainer_settings import (
+    default_learning_rate,
     default_peft_config,
     measuring,
-    usual_learning_rate,
 )
 from shed_hf.finetuning.trainer_utility import TrainerUtility, warn_of_old_name
 from shed_hf.finetuning.training_arguments import check_fine_tune
@@ -86,7 +86,7 @@ class FineTune:
             files have, or ``"auto"``, the default: the faster of the first two on this device, by a measurement of less
             than a second, or that of the ledger that is gone on with. A loaded model and an `SFTConfig` say it.
         learning_rate: The learning rate where there are no ``args``; by default 3e-3 for models of up to 200 million
-            parameters, and 1e-3 for larger ones: see `shed_hf.finetuning.trainer_settings.usual_learning_rate`.
+            parameters, and 1e-3 for larger ones: see `shed_hf.finetuning.trainer_settings.default_learning_rate`.
     """
 
     model: str | os.PathLike[str] | PreTrainedModel = DEFAULT_MODEL
@@ -152,7 +152,7 @@ class FineTune:
         if not self._leaves_precision_open():
             return None
         if header is not None:
-            return recorded(header)
+            return precision_in_header(header)
         with Isolation(), only_own_output():
             try:
                 outline = outline_of(self._place())
@@ -204,7 +204,7 @@ class FineTune:
         isolation: Isolation,
     ) -> "TrainerUtility":
         folder = TemporaryFolder()
-        rate = usual_learning_rate(model.num_parameters()) if self.learning_rate is None else self.learning_rate
+        rate = default_learning_rate(model.num_parameters()) if self.learning_rate is None else self.learning_rate
         args = measuring(in_full(self.args, rate), folder.name, seed)
         isolation.settle(args)
         torch.manual_seed(args.seed)
@@ -257,7 +257,7 @@ class FineTune:
 
     def _place(self) -> str:
         """Where a model that is not loaded is found."""
-        return place_of(str(self.model))
+        return resolve_model(str(self.model))
 
     def _check_model(self) -> None:
         if not isinstance(self.model, str | os.PathLike | PreTrainedModel | PeftModel):

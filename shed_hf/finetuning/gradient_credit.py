@@ -32,7 +32,7 @@ from shed_hf.finetuning.outcome_gradient import OutcomeGradient, differentiable
 from shed_hf.finetuning.row_gradients import RowGradientCallback, RowGradients, micro_batches
 from shed_hf.finetuning.schedule import NULL_ROW
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
-from shed_hf.utils.where_set import where_set
+from shed_hf.utils.setting_hint import setting_hint
 
 if TYPE_CHECKING:
     from trl import SFTTrainer
@@ -173,7 +173,7 @@ def finite(credits: FloatMatrix, trainer: "SFTTrainer") -> FloatMatrix:
         raise Diverged(
             f"the credits of {wrong} of {len(credits)} rows are not finite; training diverged "
             f"at learning_rate={trainer.args.learning_rate:g}: lower it, "
-            f"{where_set('learning_rate')}"
+            f"{setting_hint('learning_rate')}"
         )
     return credits
 

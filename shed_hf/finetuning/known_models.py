@@ -8,7 +8,7 @@ from typing import Any
 
 from shed_hf.errors import InputError, ShedError
 from shed_hf.utils.hub_problems import hub_problem, refuse_unreachable
-from shed_hf.utils.named_places import is_here
+from shed_hf.utils.local_paths import exists_locally
 from shed_hf.utils.text import first_line
 
 DEFAULT_MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -22,8 +22,8 @@ SHORT_NAMES: Mapping[str, Path] = {"small": SHIPPED_MODEL}
 _INSTEAD = 'a folder with a model, or "small", a small one that comes with shed_hf'
 
 
-def place_of(model: str) -> str:
-    """Where a model is loaded from.
+def resolve_model(model: str) -> str:
+    """What a model is loaded from.
 
     Args:
         model: A word of `SHORT_NAMES`, a Hub id or a path.
@@ -34,7 +34,7 @@ def place_of(model: str) -> str:
     return str(SHORT_NAMES.get(model, model))
 
 
-def name_of_place(model: str) -> str:
+def short_model_name(model: str) -> str:
     """What a model is called wherever the package is installed.
 
     Args:
@@ -59,7 +59,7 @@ def not_loaded(name: str, error: Exception) -> ShedError:
         The error, which names the model that is always there.
     """
     why = first_line(error) or type(error).__name__
-    problem = None if is_here(name, "model") else hub_problem(name, "model", "model", error, _INSTEAD)
+    problem = None if exists_locally(name, "model") else hub_problem(name, "model", "model", error, _INSTEAD)
     return problem or InputError(
         f"model={name!r} could not be loaded ({why}); pass a Hub id that can be reached, or {_INSTEAD}"
     )

@@ -24,8 +24,8 @@ from shed_hf.finetuning.trainer_settings import gc_frozen
 from shed_hf.game.utility import OutcomeCallback
 from shed_hf.types import FloatVector, TrainingSequence
 from shed_hf.utils.console import say
+from shed_hf.utils.setting_hint import setting_hint
 from shed_hf.utils.text import first_line
-from shed_hf.utils.where_set import where_set
 
 OVERHEAD = 1e7
 """What a micro-batch costs a layer on a CPU beside its tokens, in tokens times the layer's parameters."""
@@ -138,9 +138,9 @@ class _Progress:
         sequence: int,
         block: int,
         outcome: FloatVector,
-        beside: Mapping[str, float],
+        extra_metrics: Mapping[str, float],
     ) -> None:
-        self._record(before + sequence, block, outcome, beside)
+        self._record(before + sequence, block, outcome, extra_metrics)
         whole = block + 1 == len(sequences[sequence])
         self.left, self.recorded = list(sequences[sequence + whole :]), 0 if whole else block + 1
 
@@ -159,7 +159,7 @@ def _split_further(
         longest = max(len(rows[int(row)]["input_ids"]) for block in sequence for row in block)
         raise InputError(
             f"memory ran out while training one row at a time ({first_line(error)}); the longest row of the coalition "
-            f"has {longest} tokens of max_length={trainer.args.max_length}; lower {where_set('max_length')}, or "
+            f"has {longest} tokens of max_length={trainer.args.max_length}; lower {setting_hint('max_length')}, or "
             "pass a smaller model"
         ) from error
     steps.split = min(2 * of_split, size)

@@ -122,7 +122,7 @@ def choose(outline: Outline) -> Precision:
     return faster(measured_speeds(outline.layers, device))
 
 
-def recorded(header: Mapping[str, Any]) -> Precision:
+def precision_in_header(header: Mapping[str, Any]) -> Precision:
     """The precision of a ledger's run; runs of earlier versions took weights as they were stored.
 
     Args:

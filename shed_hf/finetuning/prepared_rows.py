@@ -9,7 +9,7 @@ from datasets import Dataset
 from shed_hf.data.tokenization import Tokens
 from shed_hf.errors import InputError
 from shed_hf.types import IntVector
-from shed_hf.utils.where_set import where_set
+from shed_hf.utils.setting_hint import setting_hint
 
 DROPPED = -1
 """The place of a row that the trainer's preparation dropped, since no token of it is learned."""
@@ -68,7 +68,7 @@ class PreparedRows:
         if place == DROPPED:
             raise InputError(
                 f"row {row} was dropped by the trainer's preparation, since no token of it is learned; leave it out "
-                f"or raise {where_set('max_length')}"
+                f"or raise {setting_hint('max_length')}"
             )
         return place
 

@@ -34,7 +34,7 @@ USUAL: Mapping[str, Any] = {
 """Training arguments of `FineTune` where nothing is said, all others being as TRL has them."""
 
 
-def usual_learning_rate(n_parameters: int) -> float:
+def default_learning_rate(n_parameters: int) -> float:
     """The learning rate at which outcomes tell damaged rows best, by examples/benchmarks/README.md (what buys signal).
 
     Of 3e-4, 1e-3, 3e-3 and 1e-2 it is 3e-3 for both models that were measured. Larger ones usually want a lower rate.
@@ -53,7 +53,7 @@ def default_args(**changes: Any) -> SFTConfig:
 
     Args:
         **changes: Fields of `trl.SFTConfig` that are to be otherwise, such as the learning rate; see
-            `usual_learning_rate`.
+            `default_learning_rate`.
 
     Returns:
         New training arguments.

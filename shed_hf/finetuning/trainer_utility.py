@@ -25,7 +25,7 @@ from shed_hf.finetuning.schedule import ByLength
 from shed_hf.finetuning.session import InitialWeights, RowSource
 from shed_hf.finetuning.tokenized_rows import TokenizedRows
 from shed_hf.finetuning.training_arguments import check_training
-from shed_hf.finetuning.training_identity import StartingPoint, described
+from shed_hf.finetuning.training_identity import StartingPoint, header_of
 from shed_hf.game.execution import Execution, Precision
 from shed_hf.game.utility import Concurrency, OutcomeCallback
 from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector, TrainingSequence
@@ -93,7 +93,7 @@ class TrainerUtility(MeasuresRows):
         """
         outcomes = np.full((len(row_sets), len(self.evaluation.items)), np.nan)
 
-        def record(sequence: int, _block: int, outcome: FloatVector, _beside: Mapping[str, float]) -> None:
+        def record(sequence: int, _block: int, outcome: FloatVector, _extra_metrics: Mapping[str, float]) -> None:
             outcomes[sequence] = outcome
 
         self.measure([[np.asarray(rows, dtype=np.int64)] for rows in row_sets], record)
@@ -216,7 +216,7 @@ class TrainerUtility(MeasuresRows):
     def describe(self) -> dict[str, Any]:
         """What determines an outcome besides the rows: for the ledger's header."""
         rows = self.rows.dataset if isinstance(self.rows, PreparedRows) else None
-        header = described(self.trainer, self._start, self._warmed_on, self.evaluation, rows)
+        header = header_of(self.trainer, self._start, self._warmed_on, self.evaluation, rows)
         return {**header, **masks_entry(self.rows, self.evaluation.items)}
 
     def aligned(self, pool: Pool) -> "TrainerUtility":
@@ -252,8 +252,8 @@ class TrainerUtility(MeasuresRows):
     def _measure_untrained(self, sequences: Sequence[TrainingSequence], record: OutcomeCallback) -> None:
         for number, sequence in enumerate(sequences):
             if not len(sequence[0]):
-                outcome, beside = AutocastEvaluation(self.trainer, self.evaluation).measure(self.trainer.model)
-                record(number, 0, outcome, beside)
+                outcome, extra_metrics = AutocastEvaluation(self.trainer, self.evaluation).measure(self.trainer.model)
+                record(number, 0, outcome, extra_metrics)
 
     def _measure_batched(self, sequences: Sequence[TrainingSequence], record: OutcomeCallback) -> set[int]:
         """Measure those sequences that can be trained side by side; returns their numbers."""
@@ -267,8 +267,8 @@ class TrainerUtility(MeasuresRows):
         if not numbers:
             return
 
-        def renumbered(sequence: int, block: int, outcome: FloatVector, beside: Mapping[str, float]) -> None:
-            record(numbers[sequence], block, outcome, beside)
+        def renumbered(sequence: int, block: int, outcome: FloatVector, extra_metrics: Mapping[str, float]) -> None:
+            record(numbers[sequence], block, outcome, extra_metrics)
 
         self.steps.by_length = self.by_length
         measured_within_memory(

@@ -79,7 +79,7 @@ def arguments(args: TrainingArguments) -> dict[str, Any]:
         Numbers as they are, anything else as text, as ledgers of version 0.1 have it.
     """
     names = [field.name for field in dataclasses.fields(args) if field.init]
-    return {name: recorded(getattr(args, name)) for name in names if name not in ARGUMENTS_LEFT_OUT}
+    return {name: header_value(getattr(args, name)) for name in names if name not in ARGUMENTS_LEFT_OUT}
 
 
 def weights_precision(model: Any) -> str:
@@ -106,7 +106,7 @@ def adapters(model: Any) -> dict[str, Any]:
     configs: Mapping[str, Any] = getattr(model, "peft_config", None) or {}
     return {
         str(name): {
-            field.name: recorded(getattr(config, field.name))
+            field.name: header_value(getattr(config, field.name))
             for field in dataclasses.fields(config)
             if field.name not in ADAPTER_LEFT_OUT
         }
@@ -114,7 +114,7 @@ def adapters(model: Any) -> dict[str, Any]:
     }
 
 
-def recorded(value: Any) -> Any:
+def header_value(value: Any) -> Any:
     """A setting as the header has it.
 
     Args:
@@ -245,7 +245,7 @@ def model_parts(model: Any) -> dict[str, Any]:
     return {"class": f"{bare_name(type(base)).split('#')[0]} {readable_digest(type(base))}", "config": config}
 
 
-def described(
+def header_of(
     trainer: Trainer, start: StartingPoint, warmed_on: str, evaluation: Evaluation, rows: Any
 ) -> dict[str, Any]:
     """The whole header of a utility that trains.

@@ -270,16 +270,17 @@ class Game:
         self.ends()
         return self.entry(np.arange(0)).seconds, self.entry(np.arange(self.n_players)).seconds
 
-    def entry(self, players: IntVector) -> Entry:
+    def entry(self, players: IntVector, replicate: int = 0) -> Entry:
         """What the ledger holds of a coalition that was measured.
 
         Args:
             players: The numbers of the players that take part.
+            replicate: The number of the order.
 
         Raises:
-            KeyError: For a coalition that was not measured.
+            KeyError: For a coalition that was not measured in that order.
         """
-        return self.ledger.entry(self._keys([self.rows(players)])[-1])
+        return self.ledger.entry(self._keys([self.rows(players, replicate)])[-1])
 
     def rows(self, players: IntVector, replicate: int = 0, common: bool = False) -> IntVector:
         """The row ids that some players bring together, in their order of training.

@@ -9,11 +9,11 @@ import numpy as np
 
 from shed_hf.distributed.ranks import MultiProcess, Workers
 from shed_hf.errors import InputError
-from shed_hf.game.comparison import probe
 from shed_hf.game.entry import Entry
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.ledger_header import differing
 from shed_hf.game.measurement import Batch, measured
+from shed_hf.game.rank_agreement import probe
 from shed_hf.game.utility import TrainableUtility
 from shed_hf.types import IntVector
 from shed_hf.utils.quiet import silent

@@ -13,6 +13,7 @@ from pathlib import Path
 from shed_hf.errors import InputError, LedgerError
 from shed_hf.game.ledger import Ledger, read_ledger
 from shed_hf.game.ledger_files import unused
+from shed_hf.game.ledger_header import OtherRun
 from shed_hf.utils.console import plural, say
 
 
@@ -29,7 +30,7 @@ _WHOLE_CALL: ContextVar[_WholeCall | None] = ContextVar("whole_call", default=No
 
 @contextmanager
 def step_of_call(ledger: str | os.PathLike[str] | None, step: str) -> Iterator[None]:
-    """Runs inside are steps of a call with a ledger of its own: who goes on repeats that call, not the step.
+    """Within, runs are steps of a call with a ledger of its own: what is said on resuming is about that call.
 
     Args:
         ledger: The ledger of the whole call, to repeat it with; None where it has none, so that only the step can be
@@ -45,7 +46,7 @@ def step_of_call(ledger: str | os.PathLike[str] | None, step: str) -> Iterator[N
 
 @contextmanager
 def outcomes_kept(ledger: Ledger) -> Iterator[None]:
-    """Whatever ends a run early, ctrl-C or an error, its outcomes are in a file, and a line says which.
+    """Within, ctrl-C or an error leaves the outcomes in a file, and a line says in which.
 
     A call that is refused before anything is trained leaves no file.
 
@@ -78,10 +79,10 @@ def _going_on(error: BaseException, path: Path) -> str:
     if whole is not None and whole.ledger is None:
         return f"{whole.step} ledger={str(path)!r}"
     ledger = str(path) if whole is None else whole.ledger
-    return f"{how_to_go_on(error)} ledger={ledger!r}"
+    return f"{how_to_resume(error)} ledger={ledger!r}"
 
 
-def how_to_go_on(error: BaseException | None) -> str:
+def how_to_resume(error: BaseException | None) -> str:
     """What to do after a run that ended early, in words.
 
     Args:
@@ -90,7 +91,7 @@ def how_to_go_on(error: BaseException | None) -> str:
     Returns:
         The words before ``ledger=…``: to repeat the call or, after a refusal, which would come again, to mend it.
     """
-    return "mend the call, and pass" if isinstance(error, InputError) else "repeat the call with"
+    return "mend the call, and pass" if isinstance(error, InputError | OtherRun) else "repeat the call with"
 
 
 def rescue(ledger: Ledger) -> Path:

@@ -36,8 +36,27 @@ def path_of(path: str | os.PathLike[str]) -> Path:
     except (TypeError, ValueError):
         named = False
     if not named or isinstance(path, bytes):
-        raise LedgerError(f"{path!r} is no path of a ledger; pass one such as 'run.ledger'")
+        raise _no_path(path)
     return Path(path)
+
+
+def base_of(path: str | os.PathLike[str]) -> Path:
+    """What the caller passed, as a path that names of files begin with.
+
+    Args:
+        path: Where a ledger is or shall be, or what ledgers are called after.
+
+    Raises:
+        LedgerError: Where no file can have that name, as for ``"."`` and ``".."``.
+    """
+    base = path_of(path)
+    if base.name in ("", ".."):
+        raise _no_path(path)
+    return base
+
+
+def _no_path(path: object) -> LedgerError:
+    return LedgerError(f"{path!r} is no path of a ledger; pass one such as 'run.ledger'")
 
 
 def check_place(path: str | os.PathLike[str]) -> None:
@@ -53,14 +72,17 @@ def check_place(path: str | os.PathLike[str]) -> None:
     named = f"ledger={str(file)!r}"
     try:
         mode = file.stat().st_mode if file.exists() else None
-        above = next(folder for folder in file.absolute().parents if folder.exists())
+        folders = [folder for folder in file.absolute().parents if folder.exists()]
     except OSError as error:
         raise LedgerError(f"{named} cannot be looked at ({error}); pass another path") from error
-    if mode is not None and not stat.S_ISREG(mode):
-        raise LedgerError(f"{named} is not a file but a {_kind(mode)}; pass another path")
-    if mode is None and not above.is_dir():
+    if mode is not None:
+        if not stat.S_ISREG(mode):
+            raise LedgerError(f"{named} is not a file but a {_kind(mode)}; pass another path")
+        return
+    above = folders[0]
+    if not above.is_dir():
         raise LedgerError(f"{named} cannot be made, for {above} is not a folder; pass another path")
-    if mode is None and not os.access(above, os.W_OK | os.X_OK):
+    if not os.access(above, os.W_OK | os.X_OK):
         raise LedgerError(f"{named} cannot be made, for {above} cannot be written to; pass another path")
 
 

@@ -4,6 +4,7 @@ A *walk* is one training sequence: a run that starts from θ₀ and trains on it
 outcome is measured after each block. A walk of one block is a coalition.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,10 +123,26 @@ def _check(blocks: TrainingSequence, outcome: FloatVector, players: Sequence[Int
     if bad or not len(outcome):
         rows = np.concatenate(list(blocks))
         inside = [i for i, player in enumerate(players) if len(rows) and np.isin(player, rows).all()]
+        of_players = f"the coalition of players {shortened(inside)} ({len(rows)} rows: {shortened(rows.tolist())})"
+        measured = of_players if len(rows) else "the outcome of no rows, v(∅),"
         raise Diverged(
-            f"the coalition of players {shortened(inside)} ({len(rows)} rows: {shortened(rows.tolist())}) has "
-            f"{bad} of {len(outcome)} outcomes that are not finite; what was measured before is kept"
+            f"{measured} has {bad} of {len(outcome)} outcomes that are not finite; what was measured before is kept"
         )
+
+
+_OF_ROWS = re.compile(r"^.* has (\d+ of \d+ outcomes) that are not finite; what was measured before is kept")
+
+
+def without_rows(told: str) -> str:
+    """What went wrong with a coalition that diverged, in words that are the same for all coalitions.
+
+    Args:
+        told: The message of a `Diverged`, on one line.
+
+    Returns:
+        How many outcomes are not finite, and what the message advises; another message as it is.
+    """
+    return _OF_ROWS.sub(r"\1 are not finite", told)
 
 
 def shortened(numbers: Sequence[int], most: int = 12) -> str:

@@ -10,6 +10,7 @@ so an outcome does not depend on who asks for it or when.
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -24,6 +25,21 @@ _HALVES = b"halves"
 _OWN = "each coalition's own, seed "
 
 
+@dataclass
+class _DifferentOrders:
+    """The orders of one set of few rows that were found so far.
+
+    Attributes:
+        orders: The row ids in each order, by the order's number.
+        contents: The content of each, by which they differ.
+        attempts: How many orders were drawn to find them.
+    """
+
+    orders: list[IntVector] = field(default_factory=list)
+    contents: set[tuple[bytes, ...]] = field(default_factory=set)
+    attempts: int = 0
+
+
 class TrainingOrders:
     """The training orders of a game's rows.
 
@@ -36,7 +52,7 @@ class TrainingOrders:
         check_whole(0, 2**127, seed=seed)
         self._digests, self._seed = digests, int(seed)
         self._common: dict[int, dict[int, int]] = {}
-        self._of_few: dict[bytes, list[IntVector]] = {}
+        self._of_few: dict[bytes, _DifferentOrders] = {}
 
     def own(self, rows: Iterable[int], replicate: int = 0) -> IntVector:
         """The rows in an order of their own, which no other set of rows shares.
@@ -94,19 +110,15 @@ class TrainingOrders:
     def _different(self, rows: Sequence[int], of_set: bytes, replicate: int) -> IntVector:
         """The order of few rows with this number among orders that all differ; from the first again after the last."""
         n_orders = math.factorial(len({self._digests[row] for row in rows}))  # rows of one content stay together
-        found = self._of_few.setdefault(of_set, [])
-        seen = {self._contents(order) for order in found}
-        attempt = 0
-        while len(found) <= replicate % n_orders:
-            order = self._shuffled(rows, of_set, attempt)
-            attempt += 1
-            if self._contents(order) not in seen:
-                seen.add(self._contents(order))
-                found.append(order)
-        return found[replicate % n_orders]
-
-    def _contents(self, order: IntVector) -> tuple[bytes, ...]:
-        return tuple(self._digests[row] for row in order.tolist())
+        found = self._of_few.setdefault(of_set, _DifferentOrders())
+        while len(found.orders) <= replicate % n_orders:
+            order = self._shuffled(rows, of_set, found.attempts)
+            found.attempts += 1
+            contents = tuple(self._digests[row] for row in order.tolist())
+            if contents not in found.contents:
+                found.contents.add(contents)
+                found.orders.append(order)
+        return found.orders[replicate % n_orders]
 
     def _shuffled(self, rows: Sequence[int], of_set: bytes, replicate: int) -> IntVector:
         key = self._seed.to_bytes(16, "little") + of_set + replicate.to_bytes(8, "little")

@@ -10,7 +10,7 @@ from shed_hf.errors import InputError
 from shed_hf.game.utility import TrainableUtility
 from shed_hf.types import BoolVector, FloatVector, IntVector
 from shed_hf.utils.checks import check_whole
-from shed_hf.utils.where_set import where_set
+from shed_hf.utils.setting_hint import setting_hint
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ def send_players(nearest: Sequence[IntVector], count: int | None, sets: int, uti
     if not players.clusters:
         raise InputError(
             f"none of the {len(nearest)} clusters has a row with a token to learn; look at the rows, or raise "
-            f"{where_set('max_length')}"
+            f"{setting_hint('max_length')}"
         )
     return players
 

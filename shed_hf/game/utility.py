@@ -218,6 +218,7 @@ class PlainUtility(Untrained):
 
     Args:
         utility: The callable.
+        name: The argument that it was passed as.
 
     Raises:
         InputError: For what is not callable.
@@ -225,13 +226,10 @@ class PlainUtility(Untrained):
 
     CHUNK = 16
 
-    def __init__(self, utility: Utility) -> None:
+    def __init__(self, utility: Utility, name: str = "utility") -> None:
         if not callable(utility):
-            raise InputError(
-                f'utility is a {type(utility).__name__}; pass "fine-tune", FineTune(…), or a callable row_sets -> (m, '
-                f"n_items)"
-            )
-        check_takes("utility", utility, "row_sets")
+            raise InputError(f"{name} is a {type(utility).__name__}; pass {_instead_of(name)}")
+        check_takes(name, utility, "row_sets")
         self.utility = utility
 
     def describe(self) -> dict[str, Any]:
@@ -264,16 +262,23 @@ class PlainUtility(Untrained):
                 record(w, b, outcomes[place], {})
 
 
-def as_trainable_utility(utility: Utility | TrainableUtility) -> TrainableUtility:
+def _instead_of(name: str) -> str:
+    """What can be passed under the name of an argument."""
+    tuners = '"fine-tune", FineTune(…), or ' if name == "utility" else ""
+    return f"{tuners}a callable row_sets -> (m, n_items)"
+
+
+def as_trainable_utility(utility: Utility | TrainableUtility, name: str = "utility") -> TrainableUtility:
     """Any utility as a `TrainableUtility`.
 
     Args:
         utility: A `TrainableUtility`, which is returned as it is, or a callable ``row_sets -> (m, n_items)``.
+        name: The argument that it was passed as.
 
     Raises:
         InputError: For what is neither.
     """
-    return utility if isinstance(utility, TrainableUtility) else PlainUtility(utility)
+    return utility if isinstance(utility, TrainableUtility) else PlainUtility(utility, name)
 
 
 def measurement_of(utility: TrainableUtility) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from shed_hf.hub.card_comparison import comparison, headline
+from shed_hf.hub.card_comparison import comparison, headline, verdict_section
 from shed_hf.hub.card_groups import groups_in_words
 from shed_hf.hub.card_metadata import card_metadata
 from shed_hf.hub.card_race import race_section
@@ -31,7 +31,6 @@ from shed_hf.hub.card_text import (
     verdict,
     worth_in_words,
 )
-from shed_hf.hub.card_verdict import verdict_section
 from shed_hf.hub.drawn_arrays import map_drawn, values_drawn
 from shed_hf.hub.markdown import as_code, escaped, fenced, plain_name
 from shed_hf.hub.privacy import without_paths
@@ -141,14 +140,16 @@ def page(curated: "Curation", repo_id: str, pictures: Sequence[str], revision: s
 
 def _of_rows(curated: "Curation") -> dict[str, Any]:
     """What the page says of the rows: how many, from where, and what they were chosen by."""
-    recipe = curated.recipe
+    recipe, shown = curated.recipe, rows_shown(curated)
+    shared = any(row["text"].startswith("…") for row in shown)
     return {
         "n_kept": f"{len(curated):,}",
         "n_rows": f"{n_source_rows(recipe):,}",
         "source": source_in_words(recipe),
         "chosen_by": choice_in_words(recipe),
         "worth": worth_in_words(recipe),
-        "rows_shown": rows_shown(curated),
+        "rows_shown": shown,
+        "row_begins": "a row begins (… is a beginning that rows share)" if shared else "a row begins",
         "left_out": left_out_in_words(recipe),
         "history": [escaped(line) for line in history_lines(recipe)],
         "groups": groups_in_words(recipe),

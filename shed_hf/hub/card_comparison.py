@@ -1,11 +1,12 @@
-"""What a card says first: how the kept rows compare with random ones and with the untuned model."""
+"""The verdict on a card: its headline, the comparison with random rows and the untuned model, and its full text."""
 
+import re
 from typing import TYPE_CHECKING
 
 from shed_hf.hub.markdown import as_code, escaped
 from shed_hf.results.race import RaceResult
 from shed_hf.results.recipe import Recipe
-from shed_hf.results.tuner_again import verify_call
+from shed_hf.results.recorded_tuner import verify_call
 from shed_hf.results.units import measurement, outcome_in_words
 from shed_hf.results.verdict import Difference, Verdict
 from shed_hf.utils.console import plural
@@ -46,6 +47,23 @@ def comparison(curated: "Curation") -> str:
     if curated.race is not None and curated.race.is_current and curated.race.kept_random:
         return _of_race(curated.race, curated.recipe)
     return _of_game(curated) if curated.estimate.played else ""
+
+
+def verdict_section(recipe: Recipe) -> str:
+    """The verdict in full, for a section of the card.
+
+    Args:
+        recipe: The recipe of the curation.
+
+    Returns:
+        Markdown; empty where no verdict was made.
+    """
+    entry = recipe.get("verdict")
+    if entry is None:
+        return ""
+    claim, *lines = str(Verdict.from_json(entry)).split("\n  ")
+    listed = "\n".join(f"- {_whole(line)}" for line in lines)
+    return f"**{_whole(claim[0].upper() + claim[1:])}.**\n\n{listed}"
 
 
 def _sentence(verdict: Verdict) -> str:
@@ -98,3 +116,9 @@ def _head(recipe: Recipe) -> list[str]:
     what = said or "mean outcome on the evaluation items"
     first = "rows" if measurement(recipe) == "outcome" else "tuned on"
     return [f"| {first} | {what}, higher is better |", "|---|---:|"]
+
+
+def _whole(line: str) -> str:
+    """A line escaped in parts, none of which is long enough to be cut."""
+    parts = re.split(r"([;:] )", line)
+    return "".join(part if part in ("; ", ": ") else escaped(part) for part in parts if part)

@@ -53,8 +53,8 @@ def race_section(curated: "Curation") -> str:
         *(_line(each, race) for each in (*race.candidates, race.random)),
         f"| not tuned | {race.untuned:.4f} | | | |",
         "",
-        "± is one standard error over training orders, of random rows over draws. Candidates that were dropped early "
-        "were measured less often.",
+        "± is one standard error over training orders, of random rows over draws, with these items; intervals count "
+        "what items leave open as well. Candidates that were dropped early were measured less often.",
         "",
         f"On {judged_by} that had no say, {as_code(race.best.name)} is {_escaped(race.verdict.claim)}.",
     ]

@@ -31,7 +31,7 @@ def rows_shown(curated: "Curation") -> list[dict[str, str]]:
 
 def _kept(curated: "Curation", lines: dict[int, dict[str, Any]]) -> list[dict[str, str]]:
     read_as, rows = curated.valued.format, curated.dataset.with_format(None)
-    texts = (read_as.text_of(read_as.read(rows[place])) for place in _places(curated))
+    texts = (read_as.preambles.shown(read_as.read(rows[place])) for place in _places(curated))
     clusters = [curated.dataset["shed_cluster"][place] for place in _places(curated)]
     return [
         _line("kept", text, lines[number], f"{lines[number]['selected']:,} of its {lines[number]['size']:,} rows kept")

@@ -194,7 +194,7 @@ def settling_figure(measured: FloatVector, means: FloatMatrix, unit: str) -> "Fi
         _lines(axes, measured, worst, "worst", color=WORST, marker="s")
         axes.locator_params("x", integer=True)
         axes.set_xlabel("outcomes measured")
-        axes.set_ylabel(f"worth{f' in {unit}' if unit else ''}, higher is better")
+        axes.set_ylabel(f"worth{f' in {unit}' if unit else ''},\nhigher is better")
         _legend(axes, linewidth=4.5)
 
     note = f"worth by what was measured so far; {min(n, DRAWN)} of {plural(n, 'cluster')} drawn"

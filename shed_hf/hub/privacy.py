@@ -14,8 +14,9 @@ from shed_hf.hub.client import client
 from shed_hf.hub.retry import with_retries
 from shed_hf.results.curation import Curation
 from shed_hf.results.map_columns import with_places
-from shed_hf.results.recipe import HubEntry
+from shed_hf.results.recipe import HubEntry, Recipe
 from shed_hf.results.tables import clusters_table
+from shed_hf.utils.checks import is_one_of
 from shed_hf.utils.console import say
 
 
@@ -42,6 +43,17 @@ class SourceAccess:
         """
         return self.public if excerpts == "auto" else bool(excerpts)
 
+    def makes_private(self, private: bool | None) -> bool:
+        """Whether a new repository is private: as was asked, or else unless the source is public.
+
+        Args:
+            private: What was asked; None for nothing.
+
+        Returns:
+            Whether it is.
+        """
+        return not self.public if private is None else bool(private)
+
 
 def check_excerpts(excerpts: object) -> None:
     """Raise for what says nothing of whether texts of rows are shown.
@@ -52,7 +64,7 @@ def check_excerpts(excerpts: object) -> None:
     Raises:
         InputError: For anything but ``"auto"``, True and False.
     """
-    if excerpts not in ("auto", True, False):
+    if not is_one_of(excerpts, "auto", True, False):
         raise InputError(f'excerpts={excerpts!r} is unknown; pass "auto", True or False')
 
 
@@ -71,12 +83,36 @@ def source_access(curated: Curation, token: str | None) -> SourceAccess:
     return access_of(curated.recipe["source"]["hub"], token)
 
 
-def access_of(hub: HubEntry | None, token: str | None) -> SourceAccess:
+def items_are_public(curated: Curation, source: SourceAccess, token: str | None) -> bool:
+    """Whether anybody may read the evaluation items, so that digests of their texts tell nothing new.
+
+    Args:
+        curated: The result.
+        source: What the Hub says of its source, whose rows items are that were held out.
+        token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+
+    Returns:
+        False also where it is not known what the items are.
+    """
+    entry = curated.recipe["evaluation"]
+    if entry is None:
+        return False
+    if entry["held_out"]:
+        return source.public
+    return access_of(entry["hub"], token, "the digests of its items are left out").public
+
+
+def access_of(
+    hub: HubEntry | None,
+    token: str | None,
+    otherwise: str = "its licence is not inherited and it counts as private",
+) -> SourceAccess:
     """What the Hub says of a dataset; nothing where it came from elsewhere or can't be seen.
 
     Args:
         hub: Where its rows came from; None where that is unknown.
         token: An access token; None for the one of ``HF_TOKEN`` or of ``hf auth login``.
+        otherwise: What follows where it can't be seen, in words.
 
     Returns:
         Whether anybody may read the rows, and its card's metadata.
@@ -88,14 +124,14 @@ def access_of(hub: HubEntry | None, token: str | None) -> SourceAccess:
             lambda: client(token).dataset_info(hub["repo"], revision=hub["revision"]), f"reading {hub['repo']}"
         )
     except HubError as error:
-        say(f"the source's card can't be read, so its licence is not inherited and it counts as private: {error}")
+        say(f"the card of {hub['repo']} can't be read, so {otherwise}: {error}")
         return SourceAccess()
     open_to_all = not info.private and not getattr(info, "gated", False)
     card: dict[str, Any] = info.card_data.to_dict() if info.card_data is not None else {}  # type: ignore[no-untyped-call]
     return SourceAccess(open_to_all and hub["untouched"], card)
 
 
-def as_published(curated: Curation, excerpts: bool) -> Curation:
+def as_published(curated: Curation, excerpts: bool, item_keys: bool = False) -> Curation:
     """The result without paths of this machine, its rows with their places on the map and, unless excerpts are shown,
     without a word of rows that were not kept.
 
@@ -105,6 +141,7 @@ def as_published(curated: Curation, excerpts: bool) -> Curation:
     Args:
         curated: The result.
         excerpts: Whether the beginnings of rows are shown.
+        item_keys: Whether digests of evaluation items go along, by which whoever has a text can tell whether it is one.
 
     Returns:
         The result to publish.
@@ -118,9 +155,26 @@ def as_published(curated: Curation, excerpts: bool) -> Curation:
             terms=_terms_of_kept(curated),
             encoder=None if isinstance(valued.encoder, FittedLexical) else valued.encoder,
         )
-    recipe = without_paths(curated.recipe)
+    recipe = without_paths(curated.recipe if item_keys else without_item_keys(curated.recipe))
     clusters = clusters_table(valued, curated.rows)
     return replace(curated, dataset=with_places(curated), valued=valued, recipe=recipe, clusters=clusters)
+
+
+def without_item_keys(recipe: Recipe) -> Recipe:
+    """The recipe without the digests of single evaluation items.
+
+    Args:
+        recipe: The recipe, which stays as it is.
+
+    Returns:
+        The same but for these.
+    """
+    entry = recipe["evaluation"]
+    if entry is None or "keys" not in entry:
+        return recipe
+    shown = entry.copy()
+    del shown["keys"]
+    return {**recipe, "evaluation": shown}
 
 
 def _terms_of_kept(curated: Curation) -> list[list[str]]:

@@ -10,7 +10,7 @@ from typing import Any
 from shed_hf.errors import InputError, ShedError
 from shed_hf.errors.safe_text import safe
 from shed_hf.hub.client import check_push, fetch
-from shed_hf.hub.privacy import Excerpts, SourceAccess, as_published, check_excerpts, source_access
+from shed_hf.hub.privacy import Excerpts, SourceAccess, as_published, check_excerpts, items_are_public, source_access
 from shed_hf.hub.upload import CardBuilder, Contents, PushSettings, publish
 from shed_hf.results.curation import Curation
 from shed_hf.storage.curated_folder import CONFIGS, MANIFEST, read, write
@@ -58,9 +58,9 @@ def push(
         check_excerpts(excerpts)
         check_push(repo_id, token)
         access = source_access(curated, token)
-        published = as_published(curated, access.shows(excerpts))
+        published = as_published(curated, access.shows(excerpts), items_are_public(curated, access, token))
         settings = PushSettings(
-            private=not access.public if private is None else private,
+            private=access.makes_private(private),
             revision=revision,
             message=message or f"{len(curated):,} rows curated with shed_hf",
             token=token,
@@ -125,7 +125,7 @@ def write_repository(
 
 @contextmanager
 def _saved_on_failure(curated: Curation, repo_id: str, given: dict[str, Any]) -> Iterator[None]:
-    """Whatever ends a push, the result is in a folder afterwards, and the user knows how to push it from there."""
+    """Within, a push that fails leaves the result in a folder, and the error says how to push it from there."""
     try:
         yield
     except BaseException as error:

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from shed_hf.clustering.clusterers import CLUSTERERS
-from shed_hf.config.of_recipe import tuning_settings
+from shed_hf.config.recipe_settings import tuning_settings
 from shed_hf.config.shed_config import SETTINGS_BY_NAME
 from shed_hf.embedding.encoders import Lexical
 from shed_hf.estimators.no_game import NoGame
 from shed_hf.estimators.registry import ESTIMATORS
 from shed_hf.evaluation.item_groups import GROUPED_NAMES
 from shed_hf.evaluation.registry import OBJECTIVES
-from shed_hf.results.race import USUAL_LEVEL
+from shed_hf.results.race import USUAL_LEVEL, candidates_of
 from shed_hf.results.recipe import PART_FIELDS, EvaluationEntry, Recipe, SourceEntry
-from shed_hf.results.tuner_again import tuner_entry_of
+from shed_hf.results.recorded_tuner import tuner_entry_of
 from shed_hf.sampling.registry import SAMPLERS, SELECTORS
 from shed_hf.sampling.row_ranking import KINDS
 from shed_hf.utils.old_entries import with_old_defaults
@@ -173,14 +173,22 @@ def _enter_race(recipe: Recipe, known: dict[str, str], unknown: dict[str, str]) 
         known["sampler"] = sampler
     else:
         unknown["sampler"] = _IN_WORDS.get(plan["sampler"]["name"]) or str(plan["sampler"]["name"])
-    candidates = [] if plan["candidates"] is None else [_part(each) for each in plan["candidates"]]
-    if not all(candidates):
-        unknown["method"] = f"shed_hf.Race([…]) with {', '.join(each['name'] for each in plan['candidates'] or [])}"
+    described, is_named = candidates_of(recipe["race"]), plan["candidates"] is not None
+    candidates = [part for each in described if (part := _part(each))]
+    if is_named and len(candidates) < len(described):
+        unknown["method"] = f"shed_hf.Race([…]) with {', '.join(str(each['name']) for each in described)}"
         return
-    fields = [f"[{', '.join(filter(None, candidates))}]"] if candidates else []
+    fields = [_listed(candidates)] if len(candidates) == len(described) else []
     fields += [f"budget={plan['budget']!r}"] if plan["budget"] is not None else []
     fields += [f"level={plan['level']!r}"] if plan["level"] != USUAL_LEVEL else []
     known["method"] = f"shed_hf.Race({', '.join(fields)})" if fields else repr("race")
+
+
+def _listed(parts: list[str]) -> str:
+    if len(parts) == 1:
+        return f"[{parts[0]}]"
+    lines = "".join(f"\n        {part}," for part in parts)
+    return f"[{lines}\n    ]"
 
 
 def _constraints(recipe: Recipe) -> str:

@@ -28,7 +28,7 @@ from shed_hf.results.cluster_scores import VERSION, ClusterScores
 from shed_hf.results.recipe import FormatEntry
 from shed_hf.storage.files import WORDS, encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.storage.schema import check_typed
-from shed_hf.utils.checks import require
+from shed_hf.utils.checks import check_new_path, check_path, require
 from shed_hf.utils.redaction import without_secrets
 
 CONFIG, ARRAYS = "config.json", "model.safetensors"
@@ -61,13 +61,19 @@ def save(scorer: ClusterScores, folder: str | os.PathLike[str]) -> None:
     Args:
         scorer: What to save.
         folder: Where; it is created where it does not exist.
+
+    Raises:
+        InputError: For what is no path, and where nothing can be written.
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    target = check_new_path(folder, "a folder", "folder")
     arrays: dict[str, Any] = {"centroids": scorer.centroids, "values": scorer.values, "stderr": scorer.stderr}
-    write_arrays(target / ARRAYS, arrays, scorer.encoder)
-    write_json(target / CONFIG, _config(scorer))
-    (target / "README.md").write_text(_card(scorer, target.name, None), encoding="utf-8")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        write_arrays(target / ARRAYS, arrays, scorer.encoder)
+        write_json(target / CONFIG, _config(scorer))
+        (target / "README.md").write_text(_card(scorer, target.name, None), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"folder={str(folder)!r} cannot be written ({error}); pass another") from error
 
 
 @without_secrets
@@ -89,7 +95,7 @@ def load(
         InputError: For files that are missing, damaged or of a newer version.
         HubError: When the Hub refuses, or can't be reached and the cache lacks the files.
     """
-    folder = Path(name)
+    folder = check_path(name, "a folder, or a name on the Hub", "name")
     if not folder.is_dir():
         _check_is_name(str(name))
         folder = fetch(str(name), "model", revision, token, [CONFIG, ARRAYS, WORDS], CONFIG)
@@ -148,7 +154,7 @@ def push(
     check_push(repo_id, token)
     lexical = isinstance(scorer.encoder, FittedLexical)
     settings = PushSettings(
-        private=(True if lexical else None) if private is None else private,
+        private=(True if lexical else None) if private is None else bool(private),
         revision=revision,
         message=message or f"Values of {len(scorer.values)} clusters",
         token=token,

@@ -9,6 +9,7 @@ from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import redacted
 from shed_hf.hub.client import Kind, client
 from shed_hf.hub.retry import with_retries
+from shed_hf.utils.checks import is_one_of
 from shed_hf.utils.console import say
 from shed_hf.utils.progress import progress
 from shed_hf.utils.quiet import only_own_output
@@ -71,7 +72,7 @@ class PushSettings:
                 raise InputError(f"{name}={given!r} is a {type(given).__name__}; pass a string")
             if given is not None and redacted(given) != given:
                 raise InputError(f"{name}={given!r} holds an access token, which would be published; leave it out")
-        if self.private not in (None, True, False):
+        if not is_one_of(self.private, None, True, False):
             raise InputError(f"private={self.private!r} is neither True, False nor None; pass one of them")
 
 

@@ -11,7 +11,7 @@ from shed_hf.utils.text import excerpt
 
 
 @dataclass(frozen=True)
-class Line:
+class MeasuredLine:
     """A line of a comparison.
 
     Attributes:
@@ -30,7 +30,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MeasuredComparison:
     """Numbers on one axis.
 
     Attributes:
@@ -44,11 +44,11 @@ class Comparison:
     title: str
     unit: str
     zero: bool
-    lines: tuple[Line, ...]
+    lines: tuple[MeasuredLine, ...]
     note: str
 
 
-def comparisons_of(curated: Curation) -> list[Comparison]:
+def comparisons_of(curated: Curation) -> list[MeasuredComparison]:
     """What was measured of the kept rows as a whole, of candidates in a race, and of the game's ends.
 
     Args:
@@ -67,7 +67,7 @@ def comparisons_of(curated: Curation) -> list[Comparison]:
     return found
 
 
-def _of_verdict(verdict: Verdict) -> Comparison:
+def _of_verdict(verdict: Verdict) -> MeasuredComparison:
     """Differences on test items; the intervals are those of the differences."""
     others = [("random rows", verdict.over_random), ("the untuned model", verdict.over_untuned)]
     if verdict.over_full is not None:
@@ -77,18 +77,18 @@ def _of_verdict(verdict: Verdict) -> Comparison:
         f"{plural(verdict.n_items, 'test item')}, {plural(verdict.n_seeds, 'tuning')} on the kept rows, "
         f"{plural(verdict.n_draws, 'draw')} of random rows"
     )
-    return Comparison(
+    return MeasuredComparison(
         "How much better the kept rows are than …",
         _unit(verdict.unit),
         True,
-        tuple(Line(name, over.gain, over.low, over.high, kept=True) for name, over in others),
+        tuple(MeasuredLine(name, over.gain, over.low, over.high, kept=True) for name, over in others),
         f"With {verdict.level:.0%} intervals{corrected}. {measured}.",
     )
 
 
-def _of_race(race: RaceResult) -> Comparison:
+def _of_race(race: RaceResult) -> MeasuredComparison:
     lines = [
-        Line(
+        MeasuredLine(
             excerpt(each.name),
             each.mean,
             None if each.stderr is None else each.mean - 2 * each.stderr,
@@ -97,18 +97,18 @@ def _of_race(race: RaceResult) -> Comparison:
         )
         for each in (*race.candidates, race.random)
     ]
-    return Comparison(
+    return MeasuredComparison(
         "The race: candidates, random rows and the untuned model",
         _unit(race.verdict.unit),
         False,
-        (*lines, Line("the untuned model", race.untuned)),
+        (*lines, MeasuredLine("the untuned model", race.untuned)),
         f"On the {plural(len(race.ranked_by), 'evaluation item')} that the candidates were ranked by; intervals are "
         f"± 2 standard errors over training orders, of {RANDOM} over draws."
         + ("" if race.is_current else " The rows were sampled anew since; no line is of those kept now."),
     )
 
 
-def _of_ends(curated: Curation) -> Comparison:
+def _of_ends(curated: Curation) -> MeasuredComparison:
     estimate, recipe = curated.estimate, curated.recipe
     said = outcome_in_words(recipe["utility"]) or "mean result on the evaluation items"
     tunes = measurement(recipe) == "fine-tuning"
@@ -118,13 +118,13 @@ def _of_ends(curated: Curation) -> Comparison:
     sent = "all rows of a cluster" if proxies is None else f"{plural(proxies, 'row')} of a cluster"
     gain = estimate.gain_stderr
     spread = (None, None) if gain != gain else (estimate.v_grand - 2 * gain, estimate.v_grand + 2 * gain)
-    return Comparison(
+    return MeasuredComparison(
         "What the clusters' worth adds up to",
         f"{said}, higher is better",
         False,
         (
-            Line(f"{empty} (v(∅))", estimate.v_empty),
-            Line(f"{grand} (v(N))", estimate.v_grand, *spread),
+            MeasuredLine(f"{empty} (v(∅))", estimate.v_empty),
+            MeasuredLine(f"{grand} (v(N))", estimate.v_grand, *spread),
         ),
         f"A sample is {sent}. What the clusters are worth shares out the difference."
         + ("" if spread[0] is None else " The interval is ± 2 standard errors."),

@@ -12,6 +12,7 @@ from shed_hf.hub.figures import map_figure, settling_figure, values_figure
 from shed_hf.report.convergence import convergence_of
 from shed_hf.results.curation import Curation
 from shed_hf.results.units import scale_of
+from shed_hf.utils.checks import is_one_of
 from shed_hf.utils.console import plural
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def figure_of(curated: Curation, kind: PlotKind) -> "Figure":
     Raises:
         InputError: For another kind, and where the result has nothing to draw.
     """
-    if kind not in get_args(PlotKind):
+    if not is_one_of(kind, *get_args(PlotKind)):
         kinds = list(get_args(PlotKind))
         if isinstance(kind, str | os.PathLike) and Path(kind).suffix:
             path = str(kind)
@@ -47,7 +48,9 @@ def figure_of(curated: Curation, kind: PlotKind) -> "Figure":
     if kind == "map":
         return map_figure(*map_drawn(curated))
     if not curated.estimate.played:
-        raise InputError('no game was played, so clusters have no values to plot; plot "map", or pass estimator=')
+        raise InputError(
+            'no game was played, so clusters have no values to plot; plot "map", or curate again with an estimator'
+        )
     return values_figure(*values_drawn(curated)) if kind == "values" else _convergence(curated)
 
 

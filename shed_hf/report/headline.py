@@ -8,12 +8,11 @@ import numpy as np
 from shed_hf.estimators.base import ValueEstimate
 from shed_hf.estimators.significance import RankingVerdict, verdict_of
 from shed_hf.results.curation import Curation
-from shed_hf.results.group_outcomes import signed
 from shed_hf.results.history import n_source_rows
 from shed_hf.results.race import RaceResult
-from shed_hf.results.tuner_again import verify_call
+from shed_hf.results.recorded_tuner import verify_call
 from shed_hf.results.units import unit_of
-from shed_hf.results.verdict import Difference, Verdict
+from shed_hf.results.verdict import Difference, Verdict, figures_of
 from shed_hf.utils.console import plural
 from shed_hf.utils.text import excerpt
 
@@ -172,9 +171,9 @@ def _of_no_game(curated: Curation) -> Headline:
 
 def _difference(label: str, over: Difference, verdict: Verdict) -> Figure:
     unit = f" {excerpt(verdict.unit)}" if verdict.unit else ""
-    low, high = signed(over.low), signed(over.high)
+    gain, low, high = figures_of(over, "+")
     words = f"{verdict.level:.0%} interval {low} to {high}; higher is better, 0 is no difference"
-    return Figure(label, f"{signed(over.gain)}{unit}", words)
+    return Figure(label, f"{gain}{unit}", words)
 
 
 def _evidence(verdict: Verdict) -> Figure:

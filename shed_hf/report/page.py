@@ -4,15 +4,20 @@ import base64
 import hashlib
 import json
 import os
+import re
 from functools import cache
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
 from shed_hf.report.content import content_of
-from shed_hf.report.told import minus, told_of
+from shed_hf.report.page_text import minus, page_text_of
 from shed_hf.results.curation import Curation
+from shed_hf.utils.checks import check_new_path
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -49,11 +54,12 @@ def report_page(curated: Curation, title: str, shown: bool = True) -> str:
         .get_template("report.html.jinja")
         .render(
             mark=MARK,
+            result=_identity(curated),
             title=title,
             policy=_policy(scripts, style),
             style=style,
             scripts=scripts,
-            told=told_of(curated),
+            told=page_text_of(curated),
             content=as_script_data(content_of(curated, shown)),
         )
     )
@@ -85,9 +91,7 @@ def write_report(curated: Curation, path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: For a path that is not one, a file that is no report, and where nothing can be written.
     """
-    if not isinstance(path, str | os.PathLike) or not str(path).isprintable() or str(path) == "":
-        raise InputError(f'path={path!r} is not a path; pass that of a new file, such as "report.html"')
-    target = Path(path).resolve()
+    target = check_new_path(path, 'a new file, such as "report.html"').resolve()
     try:
         if target.is_dir() or (target.exists() and MARK not in target.read_text("utf-8", "replace")[:200]):
             raise InputError(f"{target} exists already and is no report; pass another path")
@@ -98,6 +102,36 @@ def write_report(curated: Curation, path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise InputError(f"{target} cannot be written ({error}); pass another path") from error
     return target
+
+
+def free_path(curated: Curation) -> Path:
+    """Where a report goes whose path nobody named: to no file but an earlier report of the same result.
+
+    Args:
+        curated: The result.
+
+    Returns:
+        ``report.html`` of the working directory; where that is something else, a name after the result.
+    """
+    named = re.sub(r"[^\w.-]+", "-", curated.place or "").strip("-.") or "other"
+    further = (Path(f"report-{named}-{number}.html") for number in count(2))
+    candidates = chain([Path("report.html"), Path(f"report-{named}.html")], further)
+    return next(path for path in candidates if not os.path.lexists(path) or _is_report_of(curated, path))
+
+
+def _is_report_of(curated: Curation, path: Path) -> bool:
+    if not path.is_file():
+        return False
+    begun = path.read_bytes()[:4096].decode("utf-8", "replace")
+    return MARK in begun and f'content="{_identity(curated)}"' in begun
+
+
+def _identity(curated: Curation) -> str:
+    """A digest of the pool, its clusters' values and the rows chosen, but not of what is found out later."""
+    content = hashlib.sha256()
+    for part, kind in ((curated.valued.digests, np.uint8), (curated.rows, np.int64), (curated.valued.values, float)):
+        content.update(np.ascontiguousarray(part, dtype=kind).tobytes())
+    return content.hexdigest()[:16]
 
 
 def as_script_data(content: Any) -> str:

@@ -40,4 +40,4 @@ def push_report(
     access = source_access(curated, token)
     shown = access.shows(excerpts)
     page = report_page(as_published(curated, shown), title, shown)
-    return publish_page(page, repo_id, title, not access.public if private is None else private, message, token)
+    return publish_page(page, repo_id, title, access.makes_private(private), message, token)

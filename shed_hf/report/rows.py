@@ -90,4 +90,4 @@ def _read(dataset: "Dataset", read_as: RowFormat, places: IntVector) -> list[str
     columns = [column for column in read_as.read_columns if column in dataset.column_names]
     cells = dataset.select_columns(columns).with_format(None)[places]
     rows = (dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True))
-    return [passage(read_as.text_of(read_as.read(row)), MOST_CHARACTERS) for row in rows]
+    return [passage(read_as.preambles.shown(read_as.read(row)), MOST_CHARACTERS) for row in rows]

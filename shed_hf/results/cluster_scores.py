@@ -67,6 +67,7 @@ class ClusterScores:
             UserWarning: For rows whose vector is zero, with how many and which; and for a column that the pool's rows
                 may be without, where the rows lack it altogether: in the same words for every batch of a dataset.
         """
+        _check_is_batch(batch)
         present = {part: column for part, column in self.format.columns.items() if column in batch}
         missing = [column for part, column in self.format.columns.items() if part not in OPTIONAL | set(present)]
         if missing:
@@ -156,6 +157,14 @@ class ClusterScores:
         if isinstance(column, str | Mapping) or not hasattr(column, "__len__"):
             return False
         return not (len(column) and isinstance(column[0], Mapping))
+
+
+def _check_is_batch(batch: Any) -> None:
+    if not isinstance(batch, Mapping) and not hasattr(batch, "keys"):  # a DataFrame has keys, a Dataset has none
+        raise InputError(
+            f"a {type(batch).__name__} is no batch of rows by column; pass one, or a dataset through its map, as in "
+            "rows.map(scorer, batched=True)"
+        )
 
 
 def _warn_of_unknown(rows: IntVector, n_rows: int) -> None:

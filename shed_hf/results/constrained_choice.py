@@ -174,7 +174,7 @@ def _as_code(tolerance: Tolerance) -> str:
     return f'Tolerance({tolerance.amount:g}, against="random")'
 
 
-def constraints_again(curated: Curation, constraints: Constraints | None) -> tuple[GroupConstraint, ...]:
+def resolve_constraints(curated: Curation, constraints: Constraints | None) -> tuple[GroupConstraint, ...]:
     """The constraints for another choice from a result.
 
     Args:

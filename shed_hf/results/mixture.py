@@ -180,12 +180,12 @@ def _gain(group: MixtureGroup) -> str:
 
 def _labels(curated: Curation, by: str) -> tuple[Any, Any]:
     """The group of every kept row, and of every row of the pool where those are at hand, as text."""
+    columns = curated.dataset.column_names
+    if not isinstance(by, str) or by not in (CLUSTER, *columns):
+        raise InputError(f'by={by!r} is neither "cluster" nor a column of the rows; pass one of {columns}')
     if by == CLUSTER:
         labels = curated.clustering.labels
         return labels[np.searchsorted(curated.pool_rows, curated.rows)].astype(str), labels.astype(str)
-    columns = curated.dataset.column_names
-    if not isinstance(by, str) or by not in columns:
-        raise InputError(f'by={by!r} is neither "cluster" nor a column of the rows; pass one of {columns}')
     kept = _as_text(curated.dataset[by], by)
     source = curated.valued.source
     pool = None if source is None or by not in source.column_names else _as_text(source[by], by, fewest=False)

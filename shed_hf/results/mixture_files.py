@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Any, Literal, TypeAlias
 from shed_hf.data.examples import Example
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
-from shed_hf.finetuning.known_models import place_of
+from shed_hf.finetuning.known_models import resolve_model
 from shed_hf.results.curation import Curation
-from shed_hf.results.tuner_again import tuner_entry_of
+from shed_hf.results.recorded_tuner import tuner_entry_of
 from shed_hf.types import IntVector
+from shed_hf.utils.checks import is_one_of
 
 Framework: TypeAlias = Literal["trl", "axolotl"]
 """What reads the configuration."""
@@ -38,6 +40,10 @@ _COPIED = (
     "fp16",
 )
 """The training settings in a ledger's header that a `trl.SFTConfig` takes."""
+
+
+_UNREADABLE = ("Cc", "Cs")
+"""Control characters and halves of surrogate pairs, which no file and no repository is called by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +85,10 @@ def write_mixture(
     Raises:
         InputError: For what cannot be used or written.
     """
-    if framework not in ("trl", "axolotl"):
+    if not is_one_of(framework, "trl", "axolotl"):
         raise InputError(f'framework={framework!r} is unknown; pass "trl" or "axolotl"')
     name = _model(curated, model)
-    if not isinstance(path, str | os.PathLike) or not str(path):
+    if not isinstance(path, str | os.PathLike) or Path(path).name in ("", ".."):
         raise InputError(f'path={path!r} is no path; pass that of a new file, such as "mixture.yaml"')
     target = Path(path).absolute()
     folder = target.with_name(f"{target.stem}_rows")
@@ -206,24 +212,27 @@ _LAYOUTS_OF_AXOLOTL: dict[Layout, dict[str, Any]] = {
 }
 
 
+_SETTINGS_OF_AXOLOTL = {
+    "learning_rate": "learning_rate",
+    "num_train_epochs": "num_epochs",
+    "per_device_train_batch_size": "micro_batch_size",
+    "gradient_accumulation_steps": "gradient_accumulation_steps",
+    "lr_scheduler_type": "lr_scheduler",
+    "warmup_steps": "warmup_steps",
+    "weight_decay": "weight_decay",
+    "max_grad_norm": "max_grad_norm",
+    "optim": "optimizer",
+    "max_length": "sequence_len",
+    "bf16": "bf16",
+    "fp16": "fp16",
+}
+"""What axolotl calls fields of `trl.SFTConfig`."""
+
+
 def _axolotl(
     curated: Curation, model: str, layout: Layout, groups: Sequence[tuple[Path, GroupRows]], output: str
 ) -> dict[str, Any]:
     how = _LAYOUTS_OF_AXOLOTL["prompt" if layout == "messages" else layout]
-    names = {
-        "learning_rate": "learning_rate",
-        "num_train_epochs": "num_epochs",
-        "per_device_train_batch_size": "micro_batch_size",
-        "gradient_accumulation_steps": "gradient_accumulation_steps",
-        "lr_scheduler_type": "lr_scheduler",
-        "warmup_steps": "warmup_steps",
-        "weight_decay": "weight_decay",
-        "max_grad_norm": "max_grad_norm",
-        "optim": "optimizer",
-        "max_length": "sequence_len",
-        "bf16": "bf16",
-        "fp16": "fp16",
-    }
     adapter = _adapter(curated)
     lora: dict[str, Any] = {}
     if adapter is not None:
@@ -235,7 +244,7 @@ def _axolotl(
     return {
         "base_model": model,
         "datasets": [{"path": str(file), "ds_type": "json", **copy.deepcopy(how)} for file, _ in groups],
-        **{names[name]: value for name, value in _training(curated).items()},
+        **{_SETTINGS_OF_AXOLOTL[name]: value for name, value in _training(curated).items()},
         **lora,
         "val_set_size": 0.0,
         "output_dir": f"{output}-sft",
@@ -278,7 +287,9 @@ def _model(curated: Curation, model: str | None) -> str:
     name = (None if entry is None else entry["model"]) if model is None else model
     if not isinstance(name, str) or not name:
         raise InputError("no model is known that was fine-tuned here; pass model= with a Hub id or a path")
-    return place_of(name)
+    if not name.strip() or any(unicodedata.category(character) in _UNREADABLE for character in name):
+        raise InputError(f"model={name!r} is no name of a model; pass a Hub id or a path")
+    return resolve_model(name)
 
 
 def _slug(name: str) -> str:

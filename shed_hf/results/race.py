@@ -3,14 +3,16 @@
 import itertools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from shed_hf.errors.safe_text import one_line
 from shed_hf.results.recipe import ContenderEntry, RaceEntry, RacePlanEntry
-from shed_hf.results.verdict import LEAST_ITEMS, Verdict
+from shed_hf.results.verdict import LEAST_ITEMS, Verdict, gain_in_words
 from shed_hf.utils.console import plural
+from shed_hf.utils.decimals import decimals_of
+from shed_hf.utils.old_entries import with_old_defaults
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,8 +49,16 @@ class Contender:
     key: str = field(repr=False)
 
     def __str__(self) -> str:
-        spread = "" if self.stderr is None else f" ± {self.stderr:.4f}"
-        return f"{one_line(self.name, 60)} {self.mean:.4f}{spread} ({self.orders})"
+        return self.in_words(_decimals([self]))
+
+    def in_words(self, decimals: int) -> str:
+        """Its name, its mean with the standard error, and in how many orders it was measured.
+
+        Args:
+            decimals: How many decimals the figures have.
+        """
+        spread = "" if self.stderr is None else f" ± {self.stderr:.{decimals}f}"
+        return f"{one_line(self.name, 60)} {self.mean:.{decimals}f}{spread} ({self.orders})"
 
 
 @dataclass(frozen=True)
@@ -108,12 +118,14 @@ class RaceResult:
         Returns:
             What was kept, the means of all, and both comparisons with random rows.
         """
-        judged = self.verdict.n_items
+        judged, contenders = self.verdict.n_items, [*self.candidates, self.random]
+        decimals = _decimals(contenders)
+        means = ", ".join(one.in_words(decimals) for one in contenders)
         return [
             f"race of {plural(len(self.candidates), 'candidate')} and random rows, "
             f"{plural(self.fine_tunings, one_line(self.measurement, 40))}{self._credit_runs}: {self.claim}",
-            f"means ± se on {plural(len(self.ranked_by), 'item')} (training orders): "
-            f"{', '.join(map(str, [*self.candidates, self.random]))}; {UNTUNED} {self.untuned:.4f}",
+            f"means on {plural(len(self.ranked_by), 'item')} ± s.e. over training orders (how many): {means}; "
+            f"{UNTUNED} {self.untuned:.{decimals}f}",
             f"{one_line(self.best.name, 60)} on {plural(judged, 'item')} that had no say: {self.verdict.claim}",
             *(f"not in the race: {', '.join(names)}, since {_of(names, why)}" for why, names in self._left_out.items()),
         ]
@@ -145,8 +157,7 @@ class RaceResult:
         """How the best candidate compares with random rows on the items that rank, in words; fewer items than a verdict
         takes never tell that it is better.
         """
-        over = self.evidence.over_random
-        figures = f"{over.gain:.4f} ({over.low:.4f} to {over.high:.4f})"
+        figures = gain_in_words(self.evidence.over_random)
         if self.kept_random:
             return f"not shown to be better: by {figures}"
         judged = self.evidence.n_items if self.evidence.n_deciding is None else self.evidence.n_deciding
@@ -218,6 +229,28 @@ class RaceResult:
             credit_runs=entry.get("credit_runs", 0),
             measurement=entry.get("measurement", "fine-tuning"),
         )
+
+
+def candidates_of(race: RaceEntry) -> list[dict[str, Any]]:
+    """The candidates that make a race again, whatever the usual ones are by then, and with however many rows.
+
+    Args:
+        race: The race in a recipe.
+
+    Returns:
+        Samplers, each as its class under ``"name"`` with its fields: those that were named, else the usual ones that
+        could take part; of races that did not note these, those that were measured.
+    """
+    plan = race["plan"]
+    asked = plan["candidates"] or plan.get("usual") or [contender["sampler"] for contender in race["candidates"]]
+    return [with_old_defaults(each) for each in asked]
+
+
+def _decimals(contenders: Sequence[Contender]) -> int:
+    """The decimals of figures that stand beside one another."""
+    errors = [one.stderr for one in contenders if one.stderr is not None]
+    known = decimals_of(errors, [one.mean for one in contenders])
+    return 4 if known is None else known
 
 
 _EACH = "each "

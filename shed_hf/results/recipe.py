@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from shed_hf.results.learned_signal_entry import LearnedSignalEntry, SignalWeightEntry
+from shed_hf.results.verdict_entry import VerdictEntry
 
 PartEntry: TypeAlias = dict[str, Any]
 """An embedder, clusterer, estimator or sampler: its class as ``name``, and its fields."""
@@ -32,12 +33,15 @@ class SourceEntry(TypedDict):
 
 
 class EvaluationEntry(TypedDict):
-    """The evaluation items; ``held_out`` where they are rows of the dataset itself, ``digest`` of their content."""
+    """The evaluation items; ``held_out`` where they are rows of the dataset itself, ``digest`` of their content,
+    ``keys`` of each: see `shed_hf.verification.item_keys`.
+    """
 
     items: int
     held_out: bool
     hub: HubEntry | None
     digest: NotRequired[str]
+    keys: NotRequired[str]
 
 
 class FormatEntry(TypedDict):
@@ -186,52 +190,6 @@ class HistoryEntry(TypedDict):
     seconds: float
 
 
-class DifferenceEntry(TypedDict):
-    """How much better the chosen rows are than something else; see `shed_hf.results.verdict.Difference`."""
-
-    gain: float
-    low: float
-    high: float
-    stderr: float
-
-
-class VerdictCostEntry(TypedDict):
-    """What the choice, the tunings and the verdict cost; see `shed_hf.results.verdict.VerdictCost`."""
-
-    choosing_fine_tunings: int
-    choosing_seconds: float
-    verifying_fine_tunings: int
-    verifying_seconds: float
-    tuning_seconds: float
-    full_seconds: float | None
-    full_is_measured: bool
-    chosen_by: NotRequired[str]
-    verified_by: NotRequired[str]
-
-
-class VerdictEntry(TypedDict):
-    """Whether the chosen rows are better than random ones; see `shed_hf.results.verdict.Verdict`."""
-
-    kind: Literal["better", "no worse", "worse", "not shown"]
-    over_random: DifferenceEntry
-    over_untuned: DifferenceEntry
-    over_full: DifferenceEntry | None
-    level: float
-    margin: float
-    n_items: int
-    n_seeds: int
-    n_draws: int
-    ways_tried: int
-    seeds_needed: int | None
-    items_needed: int | None
-    unit: str
-    dropped: dict[str, int | None]
-    notes: list[str]
-    cost: VerdictCostEntry | None
-    beyond_draws: NotRequired[bool]
-    n_deciding: NotRequired[int | None]
-
-
 class ContenderEntry(TypedDict):
     """A candidate of a race, or random rows; see `shed_hf.results.race.Contender`."""
 
@@ -245,13 +203,16 @@ class ContenderEntry(TypedDict):
 
 
 class RacePlanEntry(TypedDict):
-    """The arguments of a race: its own candidates, None for the usual ones, and the curation's size and sampler."""
+    """The arguments of a race: its own candidates, None for the usual ones, which ``usual`` has as far as they could
+    take part, and the curation's size and sampler.
+    """
 
     candidates: list[PartEntry] | None
     budget: int | None
     level: float
     size: int
     sampler: PartEntry
+    usual: NotRequired[list[PartEntry]]
 
 
 class RaceEntry(TypedDict):

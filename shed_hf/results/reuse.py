@@ -10,10 +10,12 @@ from shed_hf.clustering.clusterers import Given
 from shed_hf.errors import InputError
 from shed_hf.estimators import Estimator, ValueEstimate
 from shed_hf.estimators.base import FromLedger
+from shed_hf.estimators.in_run import InRun
 from shed_hf.estimators.no_game import plays
 from shed_hf.estimators.registry import estimator_from
-from shed_hf.estimators.row_spread import left_of
-from shed_hf.evaluation.constraints import Constraints
+from shed_hf.estimators.regression_adjusted import RegressionAdjusted
+from shed_hf.estimators.row_spread import budget_left
+from shed_hf.evaluation.constraints import Constraints, GroupConstraint
 from shed_hf.evaluation.item_groups import OverGroups
 from shed_hf.evaluation.item_halves import OnItems
 from shed_hf.game.entry import Entry
@@ -21,7 +23,7 @@ from shed_hf.game.game import Aggregate, Game
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.orders import seed_of_entry
 from shed_hf.game.utility import OutcomeCallback, Untrained
-from shed_hf.results.constrained_choice import check_can_constrain, constraint_entries, constraints_again
+from shed_hf.results.constrained_choice import check_can_constrain, constraint_entries, resolve_constraints
 from shed_hf.results.cost import unmeasured
 from shed_hf.results.curation import Curation
 from shed_hf.results.history import n_source_rows
@@ -37,8 +39,11 @@ from shed_hf.utils.naming import plain, to_recipe_entry
 from shed_hf.utils.random_streams import Streams
 from shed_hf.utils.warn import warn
 
+_INSTEAD = 'pass estimator="least-squares" or "banzhaf", which use whatever was measured'
+"""What errors say where an estimator asks for more than the outcomes that there are."""
 
-def choose_again(
+
+def choose_subset(
     curated: Curation,
     size: int | float | str,
     sampler: str | AnySampler | Given | None,
@@ -64,7 +69,7 @@ def choose_again(
             missing or lacks rows.
     """
     chosen = sampler_of(curated.recipe["sampler"]) if sampler is None else sampler_from(sampler)
-    groups = constraints_again(curated, constraints)
+    groups = resolve_constraints(curated, constraints)
     if groups:
         check_can_constrain(chosen)
     recipe = curated.recipe
@@ -80,21 +85,29 @@ def choose_again(
     taken = _taken_again(curated, chosen, wanted, of_chance) if isinstance(chosen, RowSelector) else None
     found = with_source(curated, source)
     changed = {"size": wanted, "sampler": to_recipe_entry(chosen), "sampling_seed": plain(of_chance)}
+    new = _recipe_of_choice(recipe, changed, groups, same_notes=taken is not None)
+    again = choose_rows(replace(found.valued, taken=taken), new, chosen, streams.for_rows)
+    return again if np.array_equal(np.sort(again.rows), np.sort(curated.rows)) else _without_verdicts(again)
+
+
+def _recipe_of_choice(
+    recipe: Recipe, changed: dict[str, Any], constraints: Sequence[GroupConstraint], same_notes: bool
+) -> Recipe:
+    """The recipe for another choice, without what it says of the choice before."""
     new = updated(recipe, changed)
-    if taken is None or new["sampler"] != _as_written_now(recipe["sampler"]):
+    if not same_notes or new["sampler"] != _as_written_now(recipe["sampler"]):
         new.pop("selection_notes", None)
         new.pop("learned_signal", None)
     new.pop("groups", None)
     new.pop("constraints", None)
-    if groups:
-        new["constraints"] = constraint_entries(groups)
-    if "transfers" in new:  # what they say of the choice is of the choice before
+    if constraints:
+        new["constraints"] = constraint_entries(constraints)
+    if "transfers" in new:
         new["transfers"] = [
             {**entry, "kept": None, "kept_by_chance": None, "kept_unknown": "were sampled anew since"}
             for entry in new["transfers"]
         ]
-    again = choose_rows(replace(found.valued, taken=taken), new, chosen, streams.for_rows)
-    return again if np.array_equal(np.sort(again.rows), np.sort(curated.rows)) else _without_verdicts(again)
+    return new
 
 
 def resample(
@@ -109,19 +122,19 @@ def resample(
 
     Args:
         curated: The result.
-        size: As in `choose_again`.
+        size: As in `choose_subset`.
         sampler: A sampler or its short name.
         seed: The seed of the draw; None for that of the last choice.
-        source: As in `choose_again`.
+        source: As in `choose_subset`.
         constraints: As in `curate`; None for those of the last choice.
 
     Returns:
         The new result.
 
     Raises:
-        InputError: As in `choose_again`.
+        InputError: As in `choose_subset`.
     """
-    again = choose_again(curated, size, sampler, seed, source, constraints)
+    again = choose_subset(curated, size, sampler, seed, source, constraints)
     return replace(again, recipe=updated(again.recipe, {"bill": unmeasured(curated.recipe["bill"])}))
 
 
@@ -193,6 +206,11 @@ def reestimate(
     found, chosen = with_source(curated, source), estimator_from(estimator)
     if not plays(chosen):
         raise InputError(f"estimator={estimator!r} values nothing; pass one that does, such as 'banzhaf'")
+    if isinstance(chosen, InRun) or (isinstance(chosen, RegressionAdjusted) and isinstance(chosen.surrogate, InRun)):
+        raise InputError(
+            f"estimator={estimator!r} takes a training run that credits rows, and nothing is measured here; "
+            f"{_INSTEAD}, or call curate again with it"
+        )
     if isinstance(chosen, FromLedger) and budget is not None:
         raise InputError(f"budget={budget!r} goes with estimators that ask for coalitions; {chosen} uses all there are")
     estimate = _estimated_again(found, chosen, budget)
@@ -201,7 +219,7 @@ def reestimate(
     again = replace(found, valued=replace(found.valued, estimate=estimate), recipe=updated(found.recipe, changed))
     taken = found.valued.taken
     if sampler is not None or taken is None:
-        return choose_again(again, found.recipe["size"], sampler, None, None)
+        return choose_subset(again, found.recipe["size"], sampler, None, None)
     if found.recipe["sampler"]["name"] == RowValues.__name__:
         warn(
             'rows, and what they are worth, stay as the game\'s first values left them; pass sampler="qocs" to '
@@ -214,7 +232,7 @@ def _estimated_again(curated: Curation, estimator: Estimator, budget: int | None
     """What an estimator makes of the ledger; what only the game itself could measure stays as it was."""
     before, (game, recorded) = curated.estimate, game_of_ledger(curated)
     rng = Streams(curated.recipe["seed"]).for_values
-    left = left_of(estimator, game, budget) if before.row_pairs else budget
+    left = budget_left(estimator, game, budget) if before.row_pairs else budget
     estimate = estimator.from_ledger(game) if isinstance(estimator, FromLedger) else estimator(game, rng, left)
     estimate = replace(
         estimate,
@@ -316,8 +334,7 @@ class LedgerOnly(Untrained):
             return
         raise InputError(
             f"the ledger lacks {plural(lacking, 'coalition')} (sets of clusters) that this estimator asks for, and "
-            'nothing is measured here; pass estimator="least-squares" or "banzhaf", which use whatever was measured, '
-            "or measure them with curate(…, estimator=…, ledger=…)"
+            f"nothing is measured here; {_INSTEAD}, or measure them with curate(…, estimator=…, ledger=…)"
         )
 
     def describe(self) -> dict[str, Any]:

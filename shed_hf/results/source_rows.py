@@ -41,7 +41,7 @@ def attach_source(curated: Curation, source: Any) -> Curation:
     Raises:
         InputError: When the source can't be loaded, lacks rows of the pool, or lacks columns of the curated rows.
     """
-    dataset = load_again(curated, source)
+    dataset = reload_source(curated, source)
     columns = [column for column in curated.dataset.column_names if column not in COLUMNS]
     lacking = [column for column in columns if column not in dataset.column_names]
     if lacking:
@@ -51,7 +51,7 @@ def attach_source(curated: Curation, source: Any) -> Curation:
     return replace(curated, valued=replace(curated.valued, source=rows, whole_source=dataset))
 
 
-def load_again(curated: Curation, source: Any) -> "Dataset":
+def reload_source(curated: Curation, source: Any) -> "Dataset":
     """The dataset that a result was made from, as its recipe read it.
 
     Args:

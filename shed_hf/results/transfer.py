@@ -85,14 +85,19 @@ class Transfer:
     @property
     def figures(self) -> str:
         """The correlation and what it means for the choice, with intervals."""
-        said = f"rank correlation of {plural(self.n_clusters, 'cluster')} {self.correlation:.2f} ({_span(self)})"
+        return "; ".join(self._parts)
+
+    @property
+    def _parts(self) -> list[str]:
+        correlation = f"rank correlation of {plural(self.n_clusters, 'cluster')} {self.correlation:.2f} ({_span(self)})"
         if self.kept is None or self.kept_low is None or self.kept_high is None or self.kept_by_chance is None:
             unknown = one_line(self.kept_unknown, 300)
-            return f"{said}; the {plural(self.n_rows, 'chosen row')} {unknown}" if unknown else said
-        return (
-            f"{said}; of the {plural(self.n_rows, 'chosen row')} {self.kept:.0%} would also be chosen "
+            return [correlation, *([f"the {plural(self.n_rows, 'chosen row')} {unknown}"] if unknown else [])]
+        kept = (
+            f"of the {plural(self.n_rows, 'chosen row')} {self.kept:.0%} would also be chosen "
             f"({self.kept_low:.0%} to {self.kept_high:.0%}; {self.kept_by_chance:.0%} by chance)"
         )
+        return [correlation, kept]
 
     @property
     def shown_name(self) -> str:
@@ -101,7 +106,8 @@ class Transfer:
 
     def __str__(self) -> str:
         cost = f"{plural(self.fine_tunings, measurement_by(self.utility))}, {duration(self.seconds)}"
-        return f"{self.claim}: {self.figures}\n  {plural(self.coalitions, 'coalition')} measured again, cost {cost}"
+        measured = f"{plural(self.coalitions, 'coalition')} measured again, cost {cost}"
+        return "\n  ".join([self.claim, *self._parts, measured])
 
     def as_json(self) -> TransferEntry:
         """The record as plain JSON, for the recipe."""

@@ -22,6 +22,16 @@ _IN_WORDS = {
     "NormalisedAccuracy(": "the share of right answers",
 }
 
+_FIGURES = {
+    "loss": "minus the loss, in nats a token",
+    "choice": "log-likelihood of the right option, in nats",
+    "contrast": "log-likelihood of the own answer among others', in nats",
+    "accuracy": "share of right answers",
+    "normalised-accuracy": "share of right answers",
+    "normalisedaccuracy": "share of right answers",
+}
+"""What the figures of a comparison are, by the name of their objective."""
+
 
 def unit_of(utility: Mapping[str, Any]) -> str:
     """The unit of a utility's outcomes.
@@ -81,6 +91,19 @@ def measurement_by(utility: Mapping[str, Any]) -> str:
         ``"fine-tuning"``, or ``"outcome"`` for a callable.
     """
     return "fine-tuning" if "objective" in utility else "outcome"
+
+
+def figure_in_words(name: str) -> str:
+    """What a figure of a comparison is, in words; higher is better, whatever it is.
+
+    Args:
+        name: The figure's name, such as ``loss`` or ``macro accuracy``.
+
+    Returns:
+        A phrase; empty for a measure of the user's own.
+    """
+    objective = name.removeprefix("macro ").removeprefix("worst-group ")
+    return _FIGURES.get(objective.partition("(")[0].lower(), "")
 
 
 def _of(utility: Mapping[str, Any], words: Mapping[str, str]) -> str:

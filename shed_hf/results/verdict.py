@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias, cast
 
 from shed_hf.errors.safe_text import one_line
-from shed_hf.results.recipe import VerdictEntry
+from shed_hf.results.verdict_entry import VerdictEntry
 from shed_hf.utils.console import duration, plural
+from shed_hf.utils.decimals import decimals_of
 
 Kind: TypeAlias = Literal["better", "no worse", "worse", "not shown"]
 
@@ -227,13 +228,13 @@ def _claim(verdict: Verdict) -> str:
         return f"worse than not tuning at all by {_loss(verdict.over_untuned, verdict.unit)}{beside and '; '}{beside}"
     if verdict.kind == "better":
         untuned = "" if verdict.over_untuned.is_better else "; not shown to be better than not tuning at all"
-        return f"better than random rows by {_gain(over, verdict.unit)}{untuned}"
+        return f"better than random rows by {gain_in_words(over, verdict.unit)}{untuned}"
     if verdict.kind == "worse":
         return f"worse than random rows by {_loss(over, verdict.unit)}"
     if verdict.kind == "no worse":
-        most = f"{_number(max(-over.low, 0.0))}{_unit(verdict.unit)}"
-        return f"no worse than random rows by more than {most}, and not shown to be better: {_gain(over)}"
-    return f"not shown to be better than random rows: {_gain(over, verdict.unit)}; {_what_would_show(verdict)}"
+        most = f"{_end(max(-over.low, 0.0), over)}{_unit(verdict.unit)}"
+        return f"no worse than random rows by more than {most}, and not shown to be better: {gain_in_words(over)}"
+    return f"not shown to be better than random rows: {gain_in_words(over, verdict.unit)}; {_what_would_show(verdict)}"
 
 
 def _what_would_show(verdict: Verdict) -> str:
@@ -264,7 +265,7 @@ def _lines(verdict: Verdict) -> list[str]:
     )
     full = verdict.over_full
     others = [("not tuning", verdict.over_untuned), *([("all candidate rows", full)] if full else [])]
-    beside = "; ".join(f"over {name} {_gain(over, verdict.unit)}" for name, over in others)
+    beside = "; ".join(f"over {name} {gain_in_words(over, verdict.unit)}" for name, over in others)
     dropped = ", ".join(f"{count} {one_line(what, 60)}" for what, count in verdict.dropped.items() if count)
     lines = [verdict.claim, beside, measured, *([f"test items left out: {dropped}"] if dropped else [])]
     lines += [one_line(note) for note in verdict.notes]
@@ -285,21 +286,53 @@ def _cost_line(cost: VerdictCost) -> str:
     return "; ".join([*parts, f"this verdict took {verifying}, {duration(cost.verifying_seconds)}"])
 
 
-def _gain(over: Difference, unit: str = "") -> str:
-    return f"{_number(over.gain)}{_unit(unit)} ({_number(over.low)} to {_number(over.high)})"
+def gain_in_words(over: Difference, unit: str = "") -> str:
+    """A gain with its interval, such as ``0.44 nats (0.30 to 0.58)``.
+
+    Args:
+        over: The gain.
+        unit: Its unit; empty where unknown.
+
+    Returns:
+        The numbers with as many decimals as show two digits of half the interval's width; an end that would read as 0
+        with more.
+    """
+    gain, low, high = figures_of(over)
+    return f"{gain}{_unit(unit)} ({low} to {high})"
+
+
+def figures_of(over: Difference, sign: str = "") -> tuple[str, str, str]:
+    """A gain and both ends of its interval, with the digits that `gain_in_words` gives them.
+
+    Args:
+        over: The gain.
+        sign: ``"+"`` for a sign also of what is positive.
+
+    Returns:
+        The gain, the lower end and the upper end.
+    """
+    return _rounded(over.gain, _decimals(over), sign), _end(over.low, over, sign), _end(over.high, over, sign)
 
 
 def _loss(over: Difference, unit: str = "") -> str:
-    return _gain(Difference(-over.gain, -over.high, -over.low, over.stderr), unit)
+    return gain_in_words(Difference(-over.gain, -over.high, -over.low, over.stderr), unit)
 
 
 def _unit(unit: str) -> str:
     return f" {one_line(unit, 40)}" if unit else ""
 
 
-def _number(number: float) -> str:
-    """Two digits behind the point, or two that say something."""
-    if number == 0 or not math.isfinite(number):
-        return f"{abs(number):.2f}" if number == 0 else str(number)
-    digits = max(2, 1 - math.floor(math.log10(abs(number))))
-    return f"{number:.{min(digits, 12)}f}"
+def _decimals(over: Difference) -> int:
+    """How many decimals an interval leaves its figures."""
+    decimals = decimals_of([(over.high - over.low) / 2], [over.gain])
+    return 2 if decimals is None else decimals
+
+
+def _end(end: float, over: Difference, sign: str = "") -> str:
+    """An end of an interval, which is on one side of 0 also where it is told."""
+    usual = _decimals(over)
+    return _rounded(end, (decimals_of([abs(end)]) or usual) if end and round(end, usual) == 0 else usual, sign)
+
+
+def _rounded(number: float, decimals: int, sign: str = "") -> str:
+    return f"{round(number, decimals) or 0.0:{sign}.{decimals}f}" if math.isfinite(number) else str(number)

@@ -9,12 +9,12 @@ from shed_hf.data.preambles import Preambles
 from shed_hf.distributed.messages import RecordType, record
 from shed_hf.embedding.encoders import FittedLexical
 from shed_hf.estimators import ValueEstimate
-from shed_hf.game.comparison import Probe
 from shed_hf.game.entry import Entry
 from shed_hf.game.execution import Execution, Precision
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.measurement import Batch
 from shed_hf.game.players import Players
+from shed_hf.game.rank_agreement import Probe
 from shed_hf.results.curation import Curation
 from shed_hf.results.embedding_map import EmbeddingMap
 from shed_hf.results.recipe import Recipe

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from shed_hf.sampling.turns import in_proportion, rows_in_turn
+from shed_hf.sampling.interleaving import in_proportion, rows_in_turn
 from shed_hf.types import BoolVector, FloatMatrix, FloatVector, IntVector
 
 SLACK = 1e-6

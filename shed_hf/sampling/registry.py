@@ -237,7 +237,7 @@ def rows_to_choose(
             raise InputError(
                 f"size={size} asks for {asked} rows, and sampler={as_passed(sampler)} "
                 f"takes {fixed} of the {available} that can "
-                "be chosen; leave size out, or pass another sampler="
+                'be chosen; pass size="auto", or another sampler='
             )
         return fixed
     wanted = resolve_size(DEFAULT_SIZE, n_rows) if asked is None else asked

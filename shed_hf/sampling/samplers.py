@@ -15,7 +15,7 @@ import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.sampling.gumbel_noise import GumbelNoise
-from shed_hf.sampling.turns import best_under_cap, rows_in_turn
+from shed_hf.sampling.interleaving import best_under_cap, rows_in_turn
 from shed_hf.sampling.weighted_draws import draws_in_turn, gumbel_draws
 from shed_hf.types import FloatMatrix, FloatVector, IntMatrix, IntVector
 from shed_hf.utils.checks import check_flag, is_finite_number

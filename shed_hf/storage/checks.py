@@ -10,12 +10,11 @@ from shed_hf.clustering.clusters import NOISE
 from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
 from shed_hf.errors.safe_text import one_line
-from shed_hf.estimators.no_game import NO_SEMIVALUE
 from shed_hf.game.orders import hashed, keys_of
-from shed_hf.results.curation import Curation
+from shed_hf.results.curation import RANK, Curation
 from shed_hf.results.recipe import FIELDS, OPTIONAL_FIELDS, Recipe
 from shed_hf.results.valued_pool import ValuedPool
-from shed_hf.storage.order_checks import check_order
+from shed_hf.storage.estimate_checks import FIGURES, LATER_FIGURES, check_estimate
 from shed_hf.storage.schema import check_typed, digest_of, repr_of
 from shed_hf.types import IntVector
 from shed_hf.utils.checks import require
@@ -25,23 +24,6 @@ if TYPE_CHECKING:
 
 _TYPES = {"ledger": dict[str, Any], "outcomes": int, "files": dict[str, str]}
 _PARTS = {"version", "recipe", "estimate", "ledger", "outcomes", "files"}
-
-
-FIGURES = ("semivalue", "v_empty", "v_grand", "n_evaluations", "p_value", "noise_floor", "stopped")
-"""What the manifest has of an estimate; the rest are arrays."""
-
-
-LATER_FIGURES = (
-    "noise_freedom",
-    "agreement",
-    "gain_stderr",
-    "shared_orders",
-    "starts_untrained",
-    "row_spread",
-    "row_pairs",
-    "n_groups",
-)
-"""Further ones, which earlier versions did not write: their coalitions all trained in one order."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +139,7 @@ def check_curated(curated: Curation, n_outcomes: int) -> None:
     _check_recipe(curated.recipe, len(curated))
     _check_race(curated)
     _check_arrays(curated.valued)
-    _check_estimate(curated.valued)
+    check_estimate(curated.estimate, len(curated.valued.players.clusters))
     raced = curated.race is not None
     require(curated.estimate.played or raced or not len(curated.ledger), "outcomes of a game that was not played")
     _check_worth(curated.valued)
@@ -220,51 +202,6 @@ def _check_arrays(valued: ValuedPool) -> None:
     require(bool(np.isin(plane.rows, valued.pool_rows).all()), "the map has rows that are not of the pool")
 
 
-def _check_estimate(valued: ValuedPool) -> None:
-    estimate, n_players = valued.estimate, len(valued.players.clusters)
-    require(len(estimate.values) == n_players, f"{len(estimate.values)} values for {n_players} valued clusters")
-    require(len(estimate.stderr) == len(estimate.counts) == n_players, "standard errors or counts of other clusters")
-    if estimate.semivalue == NO_SEMIVALUE:
-        _check_unplayed(valued)
-    else:
-        bad = np.flatnonzero(~np.isfinite(estimate.values))
-        require(not len(bad), f"the values of {len(bad)} clusters are not finite, the first is cluster {bad[:1]}")
-        require(bool(np.isfinite([estimate.v_empty, estimate.v_grand]).all()), "v(∅) or v(N) is not finite")
-        require(type(estimate.n_evaluations) is int and estimate.played, f"{estimate.n_evaluations!r} outcomes")
-    require(
-        not (estimate.stderr < 0).any() and not np.isinf(estimate.stderr).any(),
-        "standard errors are negative or infinite",
-    )
-    require(not (estimate.counts < 0).any(), "counts below 0")
-    require(isinstance(estimate.semivalue, str), f"the semivalue {estimate.semivalue!r}")
-    require(isinstance(estimate.stopped, str), f"a reason to stop {estimate.stopped!r}")
-    for name in ("p_value", "noise_floor", "gain_stderr", "row_spread"):
-        figure = getattr(estimate, name)
-        require(isinstance(figure, float) and not figure < 0 and not np.isinf(figure), f"a {name} of {figure!r}")
-    for name in ("noise_freedom", "shared_orders", "row_pairs", "n_groups"):
-        count = getattr(estimate, name)
-        require(type(count) is int and count >= 0, f"a {name} of {count!r}")
-    agreement, untrained = estimate.agreement, estimate.starts_untrained
-    require(isinstance(agreement, float) and not agreement > 1 and not np.isinf(agreement), f"agreement {agreement!r}")
-    require(isinstance(untrained, bool), f"starts_untrained of {untrained!r}")
-    for name in ("replicates", "halves"):
-        lines = getattr(estimate, name)
-        require(bool(np.isfinite(lines).all()) and lines.ndim == 2, f"{name} that are not finite")
-        require(lines.shape[1] in (0, n_players), f"{name} of {lines.shape[1]} clusters")
-    per_item = estimate.per_item
-    require(bool(np.isfinite(per_item).all()) and per_item.ndim == 2, "values per item that are not finite")
-    require(len(per_item) in (0, n_players), f"values per item of {len(per_item)} clusters")
-    require(len(estimate.halves) % 2 == 0, "an odd number of halves")
-
-
-def _check_unplayed(valued: ValuedPool) -> None:
-    """Without a game nothing is known."""
-    estimate = valued.estimate
-    known = np.isfinite(np.concatenate([estimate.values, estimate.stderr, [estimate.v_empty, estimate.v_grand]])).any()
-    counted = estimate.n_evaluations != 0 or estimate.counts.any()
-    require(not known and not counted, "values, or outcomes, of a game that was not played")
-
-
 def _check_worth(valued: ValuedPool) -> None:
     worth, m = valued.worth, len(valued.pool_rows)
     if worth is None:
@@ -287,7 +224,7 @@ def _check_rows(curated: Curation) -> None:
     valued, rows = curated.valued, curated.rows
     require(bool((np.diff(valued.pool_rows) > 0).all()), "rows of the pool that are not ascending")
     require(bool(np.isin(rows, valued.pool_rows).all()), "chosen rows that are not of the pool")
-    check_order(curated)
+    _check_order(curated)
     require(bool(np.isfinite(valued.clustering.centroids).all()), "centroids that are not finite")
     labels = valued.clustering.labels[np.searchsorted(valued.pool_rows, rows)]
     of_rows = np.array(curated.dataset["shed_cluster"][:])
@@ -300,6 +237,21 @@ def _check_rows(curated: Curation) -> None:
     stored = np.array([np.nan if value is None else value for value in curated.dataset["shed_value"][:]])
     expected = np.append(valued.values, np.nan)[labels]
     require(np.array_equal(stored, expected, equal_nan=True), "values of rows that are not their clusters'")
+
+
+def _check_order(curated: Curation) -> None:
+    """Rows are different ones, in the order of their ranks; those of earlier versions are ascending."""
+    rows = curated.rows
+    taken = rows if curated.valued.taken is None else curated.valued.taken
+    require(len(np.unique(rows)) == len(rows), "chosen rows that are not different ones")
+    require(taken.dtype.kind == "i" and taken.ndim == 1, "an order of the chosen rows that is no list of rows")
+    if not curated.is_ranked:
+        require(bool((np.diff(rows) > 0).all()), "chosen rows that are neither ranked nor ascending")
+        require(np.array_equal(np.sort(taken), rows), "an order of other rows than were chosen")
+        return
+    ranks = list(range(1, len(rows) + 1))
+    require(curated.dataset[RANK][:] == ranks, "rows that are not in the order of their ranks")
+    require(np.array_equal(taken, rows), "rows in another order than they were taken in")
 
 
 def _check_content(curated: Curation) -> None:

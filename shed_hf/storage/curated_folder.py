@@ -37,19 +37,19 @@ from shed_hf.results.merits import worth_from
 from shed_hf.results.source_rows import attach_source
 from shed_hf.results.valued_pool import ValuedPool
 from shed_hf.storage.checks import (
-    FIGURES,
-    LATER_FIGURES,
     check_curated,
     check_files,
     check_manifest,
     clusters_of,
     manifest_digest,
 )
+from shed_hf.storage.estimate_checks import FIGURES, LATER_FIGURES
 from shed_hf.storage.files import encoder_of, read_arrays, read_json, write_arrays, write_json
 from shed_hf.storage.outcomes_table import ledger_from, utilities_table
 from shed_hf.storage.parquet import check_extent, extent_of, read_parquet
 from shed_hf.storage.partial_folders import AddPages, new_partial, put_in_place, try_writing
 from shed_hf.storage.schema import check_recipe
+from shed_hf.utils.checks import check_new_path, check_path
 from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def load(path: str | os.PathLike[str], source: Any = None) -> Curation:
     Raises:
         InputError: For any other folder, one that was altered, and a source that lacks rows.
     """
-    folder = Path(path)
+    folder = check_path(path, "a folder that save_to_disk wrote")
     if not (folder / MANIFEST).is_file():
         raise InputError(
             f"{folder} holds no curated dataset ({MANIFEST} is missing); pass a folder that save_to_disk wrote"
@@ -259,9 +259,7 @@ def check_free(path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: Where something is already, or nothing can be written.
     """
-    if not isinstance(path, str | os.PathLike) or not str(path).isprintable() or str(path) == "":
-        raise InputError(f"path={path!r} is not a path; pass that of a new folder")
-    target = Path(path).resolve()
+    target = check_new_path(path, "a new folder").resolve()
     try:
         if target.exists() and any(target.iterdir() if target.is_dir() else [target]):
             raise InputError(f"{target} exists already; pass another path or remove it")

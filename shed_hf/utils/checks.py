@@ -2,13 +2,22 @@
 
 import inspect
 import math
+import os
+import unicodedata
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from shed_hf.errors import InputError
 from shed_hf.utils.nearest import did_you_mean
+
+_NO_TEXT = ("Cc", "Cs")
+"""The categories of Unicode of control characters, and of halves of characters, as bytes that are not UTF-8 give."""
+
+LONGEST_NAME = 255
+"""How many bytes the name of a file has at most, on all usual file systems."""
 
 
 def check_whole(least: int = 1, most: int | None = None, /, *, otherwise: str = "", **numbers: object) -> None:
@@ -61,6 +70,91 @@ def check_flag(**flags: object) -> None:
     for name, flag in flags.items():
         if not isinstance(flag, bool | np.bool_):
             raise InputError(f"{name}={flag!r} is neither True nor False; pass one of them")
+
+
+def check_path(path: object, what: str, name: str = "path") -> Path:
+    """Checks that an argument can be the path of a file or folder.
+
+    Args:
+        path: The argument.
+        what: What its path is asked for, for the error.
+        name: The argument's name.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: For anything but text and paths, and for text that is empty or that nothing can be called.
+    """
+    found = _as_path(path)
+    if found is None or any(len(os.fsencode(part)) > LONGEST_NAME for part in found.parts):
+        raise _no_path(path, what, name)
+    return found
+
+
+def check_new_path(path: object, what: str, name: str = "path") -> Path:
+    """Checks that an argument is a path to write something new to; what is there already may be called anything.
+
+    Args:
+        path: The argument.
+        what: What its path is asked for, for the error.
+        name: The argument's name.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: As `check_path`, but for names that are too long, which writing tells of; and for signs that control
+            a terminal or are no text, such as a line break.
+    """
+    found = _as_path(path)
+    if found is None or (
+        any(unicodedata.category(sign) in _NO_TEXT for sign in str(found)) and not os.path.lexists(found)
+    ):
+        raise _no_path(path, what, name)
+    return found
+
+
+def _as_path(path: object) -> Path | None:
+    """The path that an argument is; None where the file system can have none of this name."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    try:
+        return Path(text) if isinstance(text, str) and text and b"\0" not in os.fsencode(text) else None
+    except UnicodeEncodeError:
+        return None
+
+
+def _no_path(path: object, what: str, name: str) -> InputError:
+    return InputError(f"{name}={path!r} is not a path; pass that of {what}")
+
+
+def is_one_of(value: object, *choices: object) -> bool:
+    """Whether a value is one of a few, where any object may come in: arrays can't be looked for in a tuple.
+
+    Args:
+        value: Any object.
+        *choices: Words, True, False and None.
+
+    Returns:
+        False also for 1, which equals True, and 0; NumPy's truth values count as Python's.
+    """
+    known = bool(value) if isinstance(value, np.bool_) else value
+    return any(known is choice or (isinstance(known, str) and known == choice) for choice in choices)
+
+
+def is_listed(value: object) -> bool:
+    """Whether a value can be gone through, as lists can.
+
+    Args:
+        value: Any object.
+
+    Returns:
+        False also for arrays without a dimension, which are iterable by their class alone.
+    """
+    try:
+        return isinstance(value, Iterable) and iter(value) is not None
+    except TypeError:
+        return False
 
 
 def is_finite_number(number: object) -> bool:

@@ -47,9 +47,14 @@ class Progress:
         """The part of the work that is done; None where that is not known."""
         return None if not self.total else min(self.done / self.total, 1.0)
 
-    def count(self, _: float) -> None:
-        """One more part is done, whatever was measured: for `Game.watch`."""
-        self.advance()
+    def reach(self, done: int) -> None:
+        """Say how many parts are done in all.
+
+        Args:
+            done: How many; nothing changes where as many were.
+        """
+        if done != self.done:
+            self.advance(done - self.done)
 
     def advance(self, parts: int = 1) -> None:
         """More parts are done.

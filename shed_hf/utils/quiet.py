@@ -70,7 +70,7 @@ def quiet() -> bool:
 
 @contextmanager
 def only_own_output() -> Iterator[None]:
-    """Without bars, log lines and warnings that other libraries make for their own sake; inside, nothing changes.
+    """Within, other libraries show no bars, log lines or warnings of their own; nested uses change nothing.
 
     Errors are logged as ever, but for what is wrong with a file, which is raised too. A library that the user has set
     to tell more, or less, is left as it is. Afterwards everything is as it was.

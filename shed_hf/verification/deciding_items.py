@@ -1,6 +1,7 @@
 """The evaluation items that decided a choice, as far as a verdict can have them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,39 @@ from shed_hf.errors import InputError
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import EvaluationEntry
-from shed_hf.results.tuner_again import tuner_entry_of
+from shed_hf.results.recorded_tuner import tuner_entry_of
 from shed_hf.utils.console import plural
 from shed_hf.utils.text import first_line
 from shed_hf.utils.warn import warn
-from shed_hf.verification.items import items_again
-from shed_hf.verification.tuners import rebuilt
+from shed_hf.verification.item_keys import ItemKeys
+from shed_hf.verification.items import recover_items
+from shed_hf.verification.tuners import rebuild_tuner
 
 _NOT_COMPARED = "test items were not compared with the evaluation items that decided the choice"
+_BY_DIGESTS = (
+    "test items were compared with the evaluation items that decided the choice by digests alone, by which equal ones "
+    "are found and near repeats are not"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DecidingItems:
+    """The evaluation items that decided a choice, as far as they are known.
+
+    Attributes:
+        examples: The items that are at hand; None where none are known.
+        keys: Digests of the texts of those that are not at hand; None where there are none.
+        notes: What is to be known of them.
+    """
+
+    examples: Sequence[Example] | None
+    keys: ItemKeys | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def are_known(self) -> bool:
+        """Whether test items can be compared with them."""
+        return self.examples is not None or self.keys is not None
 
 
 def decided_by(
@@ -29,7 +55,7 @@ def decided_by(
     eval_dataset: Any,
     tuner: UtilityFactory | None,
     screened: Callable[[Pool, bool], Pool],
-) -> tuple[Sequence[Example] | None, tuple[str, ...]]:
+) -> DecidingItems:
     """The evaluation items that decided the choice: those passed, those in memory, or those found again.
 
     Args:
@@ -40,7 +66,7 @@ def decided_by(
         screened: Leaves out of ``eval_dataset`` what the model cannot be shown, or raises.
 
     Returns:
-        The items, None where they are not at hand; and what is to be known of them.
+        The items; where they are not at hand, what the recipe has of them.
 
     Raises:
         InputError: For an ``eval_dataset`` that did not decide the choice.
@@ -50,29 +76,36 @@ def decided_by(
         columns, drop = recipe.get("eval_columns", recipe["columns"]), recipe["drop_invalid"]
         rng = np.random.default_rng(0)  # nothing is held out
         given = items_from(eval_dataset, pool, columns, drop, rng, lambda rows: screened(rows, drop))
-        return given.examples, _notes_of_items(given, recipe["evaluation"])
+        return DecidingItems(given.examples, notes=_notes_of_items(given, recipe["evaluation"]))
     held, entry = curation.valued.measured_by, recipe["evaluation"]
     if held is not None and held.items is not None:
-        return held.items.examples, ()
+        return DecidingItems(held.items.examples)
     if entry is None:
-        return None, (f"{_NOT_COMPARED}: they are not known, its utility brought its own",)
+        return DecidingItems(None, notes=(f"{_NOT_COMPARED}: they are not known, its utility brought its own",))
     try:
-        found = items_again(curation, _tuner_of_choice(curation, tuner), None, None)
+        found = recover_items(curation, _tuner_of_choice(curation, tuner), None, None)
     except InputError as error:
-        return None, (f"{_NOT_COMPARED}: {first_line(error)}",)
+        return _by_keys(entry, first_line(error))
     if entry.get("digest", found.digest) != found.digest:
         what = "source=" if entry["held_out"] else "eval_dataset="
-        return None, (f"{_NOT_COMPARED}: those found have other content; pass {what} as it was passed to curate",)
-    return found.examples, ()
+        return _by_keys(entry, f"those found have other content; pass {what} as it was passed to curate")
+    return DecidingItems(found.examples)
+
+
+def _by_keys(entry: EvaluationEntry, why_not_at_hand: str) -> DecidingItems:
+    """What the recipe has of items that are not at hand: since keys are kept, which test items are equal to one."""
+    if "keys" not in entry:
+        return DecidingItems(None, notes=(f"{_NOT_COMPARED}: {why_not_at_hand}",))
+    return DecidingItems(None, ItemKeys.from_text(entry["keys"]), (f"{_BY_DIGESTS}: {why_not_at_hand}",))
 
 
 def tell_uncompared(recorded: EvaluationEntry | None, test_digest: str, notes: Sequence[str]) -> None:
-    """Warn, before anything is tuned, that test items are not compared with those that decided the choice.
+    """Warn, before anything is tuned, that test items are not, or not fully, compared with those that decided.
 
     Args:
         recorded: What the recipe tells of the evaluation items, which are not at hand.
         test_digest: The digest of the test items.
-        notes: Why they are not compared.
+        notes: Why they are not.
 
     Raises:
         InputError: Where the test items are, by their digest, the very evaluation items.
@@ -93,7 +126,7 @@ def _tuner_of_choice(curation: Curation, tuner: UtilityFactory | None) -> Utilit
     if held is not None and held.tuner is not None:
         return held.tuner
     try:
-        return tuner if entry is None else rebuilt(entry)
+        return tuner if entry is None else rebuild_tuner(entry)
     except InputError:  # such as an objective that the recipe only names
         return tuner
 

@@ -11,16 +11,16 @@ from shed_hf.errors import InputError
 from shed_hf.game.utility import UtilityFactory
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import HubEntry
-from shed_hf.results.source_rows import load_again, load_hub_entry, source_in_words
+from shed_hf.results.source_rows import load_hub_entry, reload_source, source_in_words
 from shed_hf.utils.console import plural
 from shed_hf.utils.random_streams import Streams
-from shed_hf.verification.tuners import screened
+from shed_hf.verification.tuners import screen_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 
-def items_again(curated: Curation, tuner: UtilityFactory | None, eval_dataset: Any, source: Any) -> EvaluationItems:
+def recover_items(curated: Curation, tuner: UtilityFactory | None, eval_dataset: Any, source: Any) -> EvaluationItems:
     """The items that a curation was evaluated on.
 
     They are those in memory, else those of ``eval_dataset``, else those of the recipe's dataset on the Hub, else the
@@ -54,12 +54,27 @@ def items_again(curated: Curation, tuner: UtilityFactory | None, eval_dataset: A
     return items
 
 
+def refuse_unread(eval_dataset: Any) -> None:
+    """Raise for evaluation items where a callable measures, so that nothing would read them.
+
+    Args:
+        eval_dataset: What was passed.
+
+    Raises:
+        InputError: For anything but None.
+    """
+    if eval_dataset is not None:
+        raise InputError(
+            "eval_dataset= is for what fine-tunes, and here a callable measures on items of its own; leave it out"
+        )
+
+
 def _of_dataset(curated: Curation, tuner: UtilityFactory | None, dataset: Any) -> EvaluationItems:
     recipe = curated.recipe
     pool = _empty_pool(curated)
 
     def shown(items: Pool) -> Pool:
-        return screened(tuner, items, recipe["drop_invalid"], "eval_dataset")
+        return screen_rows(tuner, items, recipe["drop_invalid"], "eval_dataset")
 
     rng = Streams(recipe["seed"]).for_items
     eval_columns = recipe.get("eval_columns")
@@ -88,7 +103,7 @@ def _from_hub(hub: HubEntry) -> "Dataset":
 
 def _held_out(curated: Curation, tuner: UtilityFactory | None, source: Any) -> EvaluationItems:
     recipe, hub = curated.recipe, curated.recipe["source"]["hub"]
-    whole = curated.valued.whole_source if source is None else load_again(curated, source)
+    whole = curated.valued.whole_source if source is None else reload_source(curated, source)
     if whole is None and hub is None:
         raise InputError(
             "the evaluation items were held out of the curated dataset, which is not at hand; pass source= with the "
@@ -104,7 +119,7 @@ def _held_out(curated: Curation, tuner: UtilityFactory | None, source: Any) -> E
             "another order; pass the very dataset, or eval_dataset= with the items"
         )
     if int(pool.invalid.sum()) != n_invalid:
-        pool = screened(tuner, pool, True, "source")
+        pool = screen_rows(tuner, pool, True, "source")
     return items_from(None, pool, recipe["columns"], True, Streams(recipe["seed"]).for_items)
 
 

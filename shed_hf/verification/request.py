@@ -8,7 +8,10 @@ from typing import Any, Literal
 import numpy as np
 
 from shed_hf.errors import InputError
-from shed_hf.utils.checks import check_flag, check_whole
+from shed_hf.utils.checks import check_flag, check_whole, is_one_of
+
+MOST_TUNINGS = 10_000
+"""The most tunings of one choice of rows: luck is then a hundredth of that of one."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,15 +56,16 @@ class VerdictRequest:
             InputError: Naming the first that cannot be used.
         """
         check_flag(drop_invalid=self.drop_invalid)
-        check_whole(seeds=self.seeds, ways_tried=self.ways_tried)
+        check_whole(ways_tried=self.ways_tried)
+        check_whole(1, MOST_TUNINGS, seeds=self.seeds)
         if self.draws is not None:
-            check_whole(draws=self.draws, otherwise="None for as many as seeds")
+            check_whole(1, MOST_TUNINGS, draws=self.draws, otherwise="None for as many as seeds")
         for name, count in (("seeds", self.seeds), ("draws", self.n_draws)):
             if count < 2:
                 raise InputError(f"{name}={count} does not show how far tunings differ by luck; pass 2 or more")
         if self.seed is not None:
             check_whole(0, seed=self.seed)
-        if not (isinstance(self.full, bool) or self.full == "auto"):
+        if not is_one_of(self.full, True, False, "auto"):
             raise InputError(f'full={self.full!r} is neither True, False nor "auto"; pass one of them')
         if self.ledger is not None and not isinstance(self.ledger, str | os.PathLike):
             raise InputError(f'ledger={self.ledger!r} is not a path; pass one, such as "verdict.ledger"')

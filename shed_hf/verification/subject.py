@@ -29,7 +29,7 @@ from shed_hf.utils.naming import plain
 from shed_hf.verification.deciding_items import decided_by, tell_uncompared
 from shed_hf.verification.request import VerdictRequest, VerdictStreams
 from shed_hf.verification.trials import Trial, Trials
-from shed_hf.verification.tuners import screened, tuner_of
+from shed_hf.verification.tuners import screen_rows, tuner_of
 from shed_hf.verification.unseen_items import UnseenItems, unseen
 
 CHOSEN, DRAW, FULL = "chosen", "random draw", "candidate"
@@ -199,7 +199,7 @@ def _test_items(tuner: UtilityFactory | None, pool: Pool, curation: Curation, re
     def shown(rows: Pool, drop_invalid: bool, name: str) -> Pool:
         if tuner is not None:
             refuse_media(rows, request.columns, name)
-        return screened(tuner, rows, drop_invalid, name)
+        return screen_rows(tuner, rows, drop_invalid, name)
 
     items = items_from(
         request.test_dataset,
@@ -215,14 +215,14 @@ def _test_items(tuner: UtilityFactory | None, pool: Pool, curation: Curation, re
     if grouped is not None:
         grouped.check_labels(items, "test_dataset")
     pool = shown(pool, False, "source").with_preambles(items.preambles)
-    evaluation, notes = decided_by(
+    deciding = decided_by(
         curation, pool, request.eval_dataset, tuner, lambda rows, drop: shown(rows, drop, "eval_dataset")
     )
-    if evaluation is None:
-        tell_uncompared(recipe["evaluation"], items.digest, notes)
-    left = unseen(items.examples, pool, evaluation or [], curation.valued.encoder)
-    dropped = {**left.dropped, **({OF_ITEMS: None} if evaluation is None else {})}
-    return _TestItems(items, left, pool, grouped, dropped, notes)
+    if deciding.examples is None:
+        tell_uncompared(recipe["evaluation"], items.digest, deciding.notes)
+    left = unseen(items.examples, pool, deciding, curation.valued.encoder)
+    dropped = {**left.dropped, **({} if deciding.are_known else {OF_ITEMS: None})}
+    return _TestItems(items, left, pool, grouped, dropped, deciding.notes)
 
 
 def _grouped(entry: GroupingEntry | None) -> Grouped | None:

@@ -13,7 +13,7 @@ import numpy as np
 from shed_hf.distributed.messages import Codec, record
 from shed_hf.distributed.ranks import Workers
 from shed_hf.errors import InputError
-from shed_hf.game.comparison import Probe, compare_ranks
+from shed_hf.game.counting import n_known
 from shed_hf.game.entry import Entry
 from shed_hf.game.execution import Precision
 from shed_hf.game.game import Game
@@ -21,8 +21,9 @@ from shed_hf.game.game_worker import gather_outcomes
 from shed_hf.game.ledger import Ledger
 from shed_hf.game.measurement import Batch
 from shed_hf.game.orders import order_entry
+from shed_hf.game.rank_agreement import Probe, check_ranks_agree
 from shed_hf.game.utility import TrainableUtility
-from shed_hf.types import FloatMatrix, IntVector
+from shed_hf.types import CoalitionMatrix, FloatMatrix, IntVector
 
 CODEC = Codec([record(kind) for kind in (Batch, Entry, Probe, Precision)])
 """What the ranks of trials read and write messages with."""
@@ -115,7 +116,7 @@ class Trials:
         """
         gather_outcomes(ledger, self.header(), self.players, workers)
         game = Game(self.players, self.utility, ledger, self._digests, self.seed, workers=workers)
-        compare_ranks(game)
+        check_ranks_agree(game)
         return game
 
     def untuned(self, game: Game) -> Entry:
@@ -132,6 +133,20 @@ class Trials:
         """
         return game.measurements(np.zeros((1, game.n_players), dtype=np.bool_))[0]
 
+    def n_known(self, game: Game) -> int:
+        """How many of the tunings the game's ledger holds already.
+
+        Args:
+            game: The game of these trials.
+        """
+        return n_known(game, *self._asked())
+
+    def _asked(self) -> tuple[CoalitionMatrix, list[int]]:
+        """Every subset alone, as often as it is tuned on, and the numbers of the training orders."""
+        runs = list(self._runs.values())
+        alone = np.repeat(np.eye(len(runs), dtype=np.bool_), runs, axis=0)
+        return alone, [number for count in runs for number in range(count)]
+
     def measure(self, game: Game) -> tuple[dict[str, TrialOutcomes], Entry]:
         """Measure every trial, and the model before tuning.
 
@@ -145,8 +160,7 @@ class Trials:
             Diverged: When an outcome is not finite; what was measured before is in the ledger.
         """
         untuned, runs = self.untuned(game), list(self._runs.values())
-        alone = np.repeat(np.eye(game.n_players, dtype=np.bool_), runs, axis=0)
-        entries = game.measurements(alone, [number for count in runs for number in range(count)])
+        entries = game.measurements(*self._asked())
         parts = np.split(np.arange(len(entries)), np.cumsum(runs)[:-1])
         found = {
             name: _outcomes([entries[place] for place in part]) for name, part in zip(self._runs, parts, strict=True)

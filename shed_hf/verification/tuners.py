@@ -11,7 +11,7 @@ from shed_hf.game.execution import Precision
 from shed_hf.game.utility import ScreensRows, TrainableUtility, Utility, UtilityFactory, as_trainable_utility
 from shed_hf.results.curation import Curation
 from shed_hf.results.recipe import TunerEntry
-from shed_hf.results.tuner_again import tuner_entry_of
+from shed_hf.results.recorded_tuner import tuner_entry_of
 from shed_hf.utils.text import first_line
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def tuner_of(curation: Curation, utility: Any, model: Any) -> "UtilityFactory | 
         return utility if isinstance(utility, UtilityFactory) else _brought(utility)
     held = curation.valued.measured_by
     entry = tuner_entry_of(curation.recipe) if model is None else curation.recipe["tuner"]
-    tuner = held.tuner if held is not None else None if entry is None else rebuilt(entry)
+    tuner = held.tuner if held is not None else None if entry is None else rebuild_tuner(entry)
     if tuner is None:
         beside = (
             "without test_dataset=" if curation.recipe["grouping"] is None else "and test_dataset= for their groups"
@@ -73,7 +73,7 @@ def _with_model(tuner: UtilityFactory, model: Any) -> "FineTune":
     return dataclasses.replace(tuner, model=model, tokenizer=None, precision=precision)
 
 
-def rebuilt(entry: TunerEntry) -> "FineTune":
+def rebuild_tuner(entry: TunerEntry) -> "FineTune":
     """The `FineTune` that a recipe describes. Nothing in a recipe makes code run.
 
     Args:
@@ -127,8 +127,8 @@ def _settings(kind: str, given: Mapping[str, Any]) -> Any:
         raise InputError(f"the recipe's {kind} can't be made here ({first_line(error)}); {_INSTEAD}") from error
 
 
-def screened(tuner: UtilityFactory | None, pool: Pool, drop_invalid: bool, name: str) -> Pool:
-    """The pool without what the model that is fine-tuned cannot be shown.
+def screen_rows(tuner: UtilityFactory | None, pool: Pool, drop_invalid: bool, name: str) -> Pool:
+    """The pool without rows that the model cannot be shown.
 
     Args:
         tuner: The fine-tuning, or None.

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shed_hf.data.content import key_of
 from shed_hf.data.evaluation_items import repeats_earlier
 from shed_hf.data.formats import Example
 from shed_hf.data.pool import Pool
@@ -16,6 +15,9 @@ from shed_hf.embedding.near_repeats import in_blocks, near_texts, near_vectors
 from shed_hf.errors import InputError
 from shed_hf.results.verdict import OF_ITEMS
 from shed_hf.types import BoolVector, IntVector
+from shed_hf.verification.deciding_items import DecidingItems
+from shed_hf.verification.item_keys import ItemKeys
+from shed_hf.verification.seen_texts import SeenTexts
 
 OF_POOL = "repeating rows of the pool"
 OF_TEST = "repeating an earlier test item"
@@ -36,18 +38,17 @@ class UnseenItems:
     places: IntVector
 
 
-def unseen(
-    examples: Sequence[Example], pool: Pool, evaluation: Sequence[Example], encoder: Encoder | None
-) -> UnseenItems:
+def unseen(examples: Sequence[Example], pool: Pool, deciding: DecidingItems, encoder: Encoder | None) -> UnseenItems:
     """The test items without those that repeat what had a part in the choice, or an earlier test item.
 
     An item repeats another text when the two are equal but for case and blanks, or when the cosine of their vectors is
     at least 0.95. Vectors are those of the curation's encoder; where it is not at hand, TF-IDF vectors of the words.
+    Of evaluation items of which only digests are at hand, those that are equal are found.
 
     Args:
         examples: The test items.
         pool: The rows that could be chosen.
-        evaluation: The evaluation items that decided the choice.
+        deciding: The evaluation items that decided the choice.
         encoder: What embedded the rows; None where it is not at hand.
 
     Returns:
@@ -56,8 +57,11 @@ def unseen(
     Raises:
         InputError: Where fewer than two are left.
     """
+    evaluation, keys = deciding.examples or [], deciding.keys or ItemKeys()
     in_rows, in_items = equal_to(examples, pool, evaluation)
     texts = [pool.format.text_of(example) for example in examples]
+    pairs = zip(examples, texts, strict=True)
+    in_items |= np.array([example.text in keys or text in keys for example, text in pairs], dtype=np.bool_)
     of_rows = pool.texts(np.flatnonzero(~pool.invalid))
     by = Lexical().fit(of_rows) if encoder is None else encoder
     in_items |= near_texts(texts, in_blocks([pool.format.text_of(item) for item in evaluation]), by)
@@ -143,19 +147,5 @@ def equal_to(examples: Sequence[Example], pool: Pool, evaluation: Sequence[Examp
     Returns:
         Two masks ``(n_items,)``.
     """
-    texts, whole = [pool.format.text_of(example) for example in examples], [example.text for example in examples]
-    keys = [key.tobytes().hex() for key in pool.keys[~pool.invalid]]
-    in_rows = np.isin(_keys(whole), keys)
-    if pool.format.preambles:
-        in_rows |= _equal(texts, pool.texts(np.flatnonzero(~pool.invalid)))
-    of_items = [pool.format.text_of(item) for item in evaluation]
-    return in_rows, _equal(texts, of_items) | _equal(whole, [item.text for item in evaluation])
-
-
-def _keys(texts: Sequence[str]) -> list[str]:
-    return [key_of(text).hex() for text in texts]
-
-
-def _equal(texts: Sequence[str], others: Sequence[str]) -> BoolVector:
-    known = set(_keys(others))
-    return np.array([key in known for key in _keys(texts)], dtype=np.bool_)
+    rows, items = SeenTexts.of_rows(pool), SeenTexts.of_items(evaluation, pool.format)
+    return rows.repeated_by(examples), items.repeated_by(examples)

@@ -9,6 +9,7 @@ from shed_hf.config.ledger_refusal import telling_what_changed
 from shed_hf.distributed.launch import workers_of_launch
 from shed_hf.distributed.ranks import MultiProcess
 from shed_hf.errors import RankError
+from shed_hf.game.counting import counting
 from shed_hf.game.entry import Entry
 from shed_hf.game.game import Game
 from shed_hf.game.interruption import outcomes_kept
@@ -16,11 +17,11 @@ from shed_hf.game.ledger import Ledger
 from shed_hf.game.utility import concurrency_of, measurement_of
 from shed_hf.results.cost import choosing_seconds
 from shed_hf.results.curation import Curation
-from shed_hf.results.recipe import Recipe, VerdictEntry
+from shed_hf.results.recipe import Recipe
 from shed_hf.results.units import measurement
 from shed_hf.results.verdict import LEAST_ITEMS, Verdict, VerdictCost
+from shed_hf.results.verdict_entry import VerdictEntry
 from shed_hf.utils.console import plural, say
-from shed_hf.utils.progress import progress
 from shed_hf.verification.judge import check_two_items, judge
 from shed_hf.verification.request import VerdictRequest, VerdictStreams
 from shed_hf.verification.subject import CHOSEN, DRAW, FULL, Subject, subject_of
@@ -63,8 +64,7 @@ def _measured(
     trials = subject.trials
     for line in _bill_lines(subject, game, request):
         say(line)
-    with progress("verifying", max(trials.n_runs + 1 - len(game.ledger), 1), "outcome") as shown:
-        game.watch = shown.count
+    with counting("verifying", game, trials.n_runs, trials.n_known(game)):
         _check_items(subject, trials.untuned(game))  # other items are refused before rows are tuned on
         found, untuned = trials.measure(game)
     verdict = _judged(subject, found, untuned, ways_tried=request.ways_tried, rng=streams.for_judging)
@@ -96,7 +96,8 @@ def _judged(subject: Subject, found: dict[str, TrialOutcomes], untuned: Entry, *
 
 
 def _bill_lines(subject: Subject, game: Game, request: VerdictRequest) -> list[str]:
-    trials, n_known = subject.trials, sum(any(entry.blocks) for entry in game.ledger)
+    trials = subject.trials
+    n_known = trials.n_known(game)
     full = f", 1 on all {subject.n_candidates:,} candidates" if FULL in trials.names else ""
     known = f"; {n_known} in the ledger already" if n_known else ""
     left_out = ", ".join(f"{count} {reason}" for reason, count in subject.dropped.items() if count)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from shed_hf import QOCS, CuratedDataset, InputError, Tolerance
 from shed_hf.cli import app
 from shed_hf.config.ledger_note import write_note
-from shed_hf.config.recipe_file import Written
+from shed_hf.config.recipe_file import WrittenSettings
 from tests.helpers.curations import curated_of
 from tests.helpers.rows import make_rows
 
@@ -119,7 +119,7 @@ def test_a_comparison_is_told_what_the_note_says(
         raise InputError("seen")
 
     monkeypatch.setattr("shed_hf.comparison.compare.compare", compared)
-    write_note("compared.ledger", Written({**SETTINGS, "test_dataset": "replaced.jsonl"}, {"utility": "mine"}))
+    write_note("compared.ledger", WrittenSettings({**SETTINGS, "test_dataset": "replaced.jsonl"}, {"utility": "mine"}))
     noted = Path("compared.ledger.yaml")
     content = {**yaml.safe_load(noted.read_text()), "test_dataset": test_dataset, "seeds": 3, "sizes": [5, "10%"]}
     noted.write_text(yaml.safe_dump(content))

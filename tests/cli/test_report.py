@@ -45,6 +45,30 @@ def test_a_saved_folder_and_a_repository_become_a_page_and_a_space(
     assert "index.html" in hub.files("me/run-report", "spaces")
 
 
+def test_no_report_of_another_result_is_written_over_unless_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    curated = curated_of(Dataset.from_list(make_rows(40)), 10)
+    for folder, result in (("first", curated), ("other/second", curated.resample(5)), ("second", curated.resample(7))):
+        result.save_to_disk(folder, pages=False)
+
+    def written(*arguments: str) -> dict[str, int]:
+        done = CliRunner().invoke(app, ["report", *arguments])
+        assert done.exit_code == 0, done.output
+        return {path.name: Page(path.read_text("utf-8")).content["kept"] for path in Path().glob("*.html")}
+
+    assert written("first") == written("first") == {"report.html": 10}
+    kept = {"report.html": 10, "report-second.html": 5}
+    assert written("other/second") == written("other/second") == written("first") == kept
+    assert written("second") == kept | {"report-second-2.html": 7}
+    assert written("second", "--output", "report.html") == kept | {"report.html": 7, "report-second-2.html": 7}
+    Path("report.html").write_text("mine")
+    curated.save_to_disk("me", pages=False)
+    CliRunner().invoke(app, ["report", "me"])
+    assert (Path("report.html").read_text(), Path("report-me.html").is_file()) == ("mine", True)
+
+
 def test_what_cannot_be_reported_ends_in_one_line(tmp_path: Path) -> None:
     for arguments in (["report", str(tmp_path)], ["report", "me/x", "--private"]):
         told = CliRunner().invoke(app, arguments)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import shed_hf
 from shed_hf.cli import app
 from shed_hf.cli.shell import errors_in_one_line
-from shed_hf.cli.words import in_shell_words
+from shed_hf.cli.shell_words import in_shell_words
 from shed_hf.sampling.registry import PRESETS, SAMPLERS, SELECTORS
 from shed_hf.utils.console import say
 from shed_hf.utils.warn import warn
@@ -87,6 +87,13 @@ def test_every_way_to_choose_is_listed_where_one_can_be_passed(command: str) -> 
         ("verify nosuch --test-dataset no.jsonl", "nosuch does not exist"),
         ("score nosuch no.jsonl --output x.txt", "nosuch does not exist"),
         ("report nosuch --private", "nosuch does not exist"),
+        ("report . --no-private", "--no-private is of a repository"),
+        ("curate rows.jsonl --output out --private", "--private is of a repository; pass its name as --push-to-hub"),
+        ("resample . --size 1 --private --output out", "--private is of a repository"),
+        ("reestimate . --estimator banzhaf --no-private --output out", "--no-private is of a repository"),
+        ("transfer . --private", "--private is of a repository"),
+        ("update . rows.jsonl --private --output out", "--private is of a repository"),
+        ("compare rows.jsonl --test-dataset rows.jsonl --private --output out", "--private is of a repository"),
         ("score nosuch no.jsonl", "nosuch does not exist"),
         ("score . rows.jsonl", "there is no --output"),
         ("verify nosuch", "nosuch does not exist"),
@@ -105,6 +112,7 @@ def test_every_way_to_choose_is_listed_where_one_can_be_passed(command: str) -> 
         ),
         ("curate rows.jsonl --sampler qocs", "pass a folder as --output"),
         ("resume nosuch.ledger", "ledger 'nosuch.ledger' does not exist"),
+        ("resume .", "ledger '.' is a folder"),
         ("resume rows.jsonl", "rows.jsonl is not a ledger"),
         ("compare no.jsonl --test-dataset no2.jsonl --output .", "DATASET 'no.jsonl' does not exist"),
     ],
@@ -172,9 +180,11 @@ def test_hf_finds_it_as_an_extension(tmp_path: Path) -> None:
         ("size=0 is not in 1 … 20; pass size <= 20", "--size 0 is not in 1 … 20; pass --size 20 or less"),
         ("pass eval_dataset= with one", "pass --eval-dataset with one"),
         ("pass another path as ledger= or repeat", "pass another path as --ledger or repeat"),
-        ("leave size out, or pass another sampler=", "leave size out, or pass another --sampler"),
+        ('pass size="auto", or another sampler=', 'pass --size "auto", or another --sampler'),
         ("dataset='x' could not be loaded", "DATASET 'x' could not be loaded"),
         ("a race has its own: Race(budget=20)", "a race has its own: Race(budget=20)"),
+        ("pass utility= with a callable",
+         "pass utility= with a callable (utility= is an argument in Python; a shell has no option for it)"),
         ("pass FineTune(model, seed=3)", "pass FineTune(model, seed=3)"),
         ("leave it out, or pass clusterer=KMeans(4)", "leave it out, or pass --n-clusters 4"),
         ("clusterer=KMeans(n_clusters=8) asks for more", "--n-clusters 8 asks for more"),

@@ -1,7 +1,6 @@
 """`compare`: what is tuned on, what is charged, and what happens to what fails."""
 
 import re
-import string
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,6 @@ from datasets import Dataset
 
 import shed_hf
 from shed_hf import InputError
-from shed_hf.curation import rows_read
-from shed_hf.data.pool import Pool, read_pool
 from shed_hf.game.orders import TrainingOrders, hashed
 from tests.helpers.bars import shown
 from tests.helpers.comparisons import DEV, ITEMS, POOL, TOPIC, Worths, compared, line_of
@@ -112,8 +109,16 @@ def test_a_method_that_fails_on_one_size_or_seed_is_named_and_the_rest_is_kept()
             raise ValueError("not today")
         return rng.choice(len(rows), size, replace=False) if rng.random() < 2 else None
 
-    found = compared({"moody": moody, "no items": "retrieval"}, eval_dataset=None, sizes=[8, 16])
+    def once_moody(rows: Dataset, size: int, rng: np.random.Generator) -> Any:
+        seen.append(size)
+        return list(range(size)) if seen != [8, 8] else [0] * size
+
+    seen: list[int] = []
+    methods = {"moody": moody, "once": once_moody, "no items": "retrieval"}
+    found = compared(methods, eval_dataset=None, sizes=[8, 16])
     assert line_of(found, "moody").seeds == 4
+    assert line_of(found, "once").seeds == 3
+    assert "\n  once (3 seeds)  " in str(found) and "\n  once  " in str(found) and "\n  moody  " in str(found)
     assert {failure.size for failure in found.failures if failure.method == "moody"} == {16}
     assert "moody failed in choosing (model, 16 rows): ValueError: not today (4 seeds)" in str(found)
     assert "no items failed in choosing (model)" in str(found)
@@ -156,7 +161,17 @@ def test_a_comparison_on_no_rows_says_so_whatever_the_sizes(rows: Any, sizes: li
         ({"test_dataset": {"a": DEV, "b": "no.csv"}, "test_utility": None}, r"no\.csv' does not exist"),
         ({"test_dataset": {"a": DEV, "b": None}, "test_utility": None}, r"test_dataset\['b'\] is a NoneType"),
         ({"split": "train"}, "split='train' picks one of several splits"),
+        ({"split": np.array([])}, r"split=array\(.* is not the name of a split"),
         ({"method": "race"}, "a comparison takes methods="),
+        ({"test_utility": 5}, r"test_utility is a int; pass a callable row_sets -> \(m, n_items\)$"),
+        ({"test_utility": "fine-tune"}, "test_utility is a str; pass a callable"),
+        ({"test_utility": shed_hf.FineTune()}, "test_utility is a FineTune; pass a callable"),
+        ({"test_utility": lambda rows, seed: rows}, r"test_utility=.* cannot be called with \(row_sets\)"),
+        ({"test_objective": 5}, "test_objective= is about test_dataset=, and test_utility= measures"),
+        ({"ledger": 5}, "5 is no path of a ledger"),
+        ({"ledger": "."}, "is no path of a ledger"),
+        ({"ledger": Path(__file__).parent}, r"ledger='.*comparison' is not a file but a folder; pass another path"),
+        ({"ledger": f"{__file__}/run.ledger"}, r"cannot be made, for .*test_compare\.py is not a folder"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_anything_is_measured(
@@ -165,7 +180,7 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_measured(
     monkeypatch.chdir(tmp_path)
     measured = Counting()
     utilities = {"utility": shed_hf.Named("choosing", measured), "test_utility": shed_hf.Named("tests", measured)}
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(shed_hf.ShedError, match=message):
         compared(**({"methods": ["shed"], "ledger": "cmp.ledger"} | utilities | arguments))
     assert not measured.asked
     assert not list(tmp_path.iterdir())
@@ -190,7 +205,21 @@ def test_a_tuning_that_diverges_is_left_out_and_named() -> None:
     assert not [line for line in found.lines if line.method == "full"]
 
 
-def test_it_resumes_from_its_ledgers(tmp_path: Path) -> None:
+def test_seeds_that_diverge_alike_are_told_of_together_without_the_rows_of_each() -> None:
+    found = compared(["retrieval"], test_utility=Worths(10, diverges_on=3), sizes=[24], seeds=8)
+    told = [line for line in str(found).splitlines() if line.startswith("failed: ")]
+    assert len(told) == len({failure.method for failure in found.failures}) > 1
+    assert "failed: retrieval failed in tuning (model, 24 rows): 10 of 10 outcomes are not finite (8 seeds)" in told
+
+
+def test_its_ledgers_are_in_a_folder_of_their_own_where_they_shall_be(tmp_path: Path) -> None:
+    first, again = (compared(["retrieval"], sizes=[8], ledger=tmp_path / "new" / "folder" / "c.ledger") for _ in "12")
+    assert {file.name.split(".")[-1] for file in (tmp_path / "new" / "folder").iterdir()} == {"json", "tunings"}
+    assert str(again) == str(first)
+
+
+def test_it_resumes_from_its_ledgers(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
     tests, choosing = Counting(), Counting()
     arguments = {
         "test_utility": shed_hf.Named("tests", tests), "utility": shed_hf.Named("choosing", choosing),
@@ -202,9 +231,13 @@ def test_it_resumes_from_its_ledgers(tmp_path: Path) -> None:
     assert (tests.tunings, choosing.tunings) == spent
     assert [line.mean for line in again.lines] == [line.mean for line in first.lines]
     assert str(again) == str(first)
+    caplog.clear()
     more = compared(["shed", "random", cooking], **arguments)
+    assert re.search(r"bill: 25 tunings of model on \d+ rows .* 4 methods; 17 in the ledger already", caplog.text)
     assert tests.tunings == spent[0] + 2 * 4
     assert line_of(more, "shed").mean == line_of(first, "shed").mean
+    compared(["random", "longest"], **arguments, sizes=[8], seeds=2)
+    assert re.search(r"bill: 5 tunings of .*; 3 in the ledger already", caplog.text)
 
 
 def test_a_run_that_is_stopped_keeps_what_it_measured(
@@ -250,56 +283,6 @@ def test_a_result_of_curate_is_resampled_to_every_size() -> None:
 
 def curated_sampler(curated: shed_hf.CuratedDataset) -> shed_hf.QOCS:
     return shed_hf.QOCS(most=curated.recipe["sampler"]["most"])
-
-
-def test_several_models_have_tables_of_their_own() -> None:
-    weak, strong = Bound(0.5), Bound(2.0)
-    found = shed_hf.compare(
-        POOL, methods=[cooking], models={"weak": weak, "strong": strong}, sizes=[8], seeds=2, embedder="lexical",
-        eval_dataset=DEV, test_utility=Worths(),
-    )  # fmt: skip
-    assert {line.model for line in found.lines} == {"weak", "strong"}
-    assert list(found.recipe["models"]) == ["weak", "strong"]
-
-
-def test_rows_are_read_and_embedded_once_for_all_models_and_games(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, embedded = [], Letters()
-
-    def noted(*arguments: Any) -> Pool:
-        read.append(arguments)
-        return read_pool(*arguments)
-
-    monkeypatch.setattr(rows_read, "read_pool", noted)
-    shed_hf.compare(
-        POOL, methods={"shed": "shed", "one": {"proxies_per_cluster": 1}}, sizes=[8], seeds=2, embedder=embedded,
-        models={"weak": Bound(0.5), "strong": Bound(2.0)}, eval_dataset=DEV, clusterer="topic", estimator="exact",
-        test_utility=Worths(),
-    )  # fmt: skip
-    assert len(read) == 1
-    assert len(embedded.seen) == len(set(embedded.seen)) > len(POOL)
-
-
-class Letters:
-    """How often a text has each letter; notes what it embeds."""
-
-    def __init__(self) -> None:
-        self.seen: list[str] = []
-
-    def encode(self, sentences: list[str], /) -> np.ndarray:
-        self.seen += sentences
-        return np.array([[text.count(letter) for letter in string.ascii_lowercase] for text in sentences])
-
-
-class Bound:
-    """A tuner of the caller's own."""
-
-    def __init__(self, factor: float) -> None:
-        self.factor = factor
-
-    def bind(self, pool: Any, items: Any, seed: int) -> Any:
-        from shed_hf.game.utility import as_trainable_utility
-
-        return as_trainable_utility(Worths())
 
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from shed_hf import DSIR, QOCS, QWCS, CreditCoverage, DatasetQuantization, Full, Given, Random, Retrieval
-from shed_hf.cli.words import in_shell_words
+from shed_hf.cli.shell_words import in_shell_words
 from shed_hf.comparison.methods import ByCallable, ByGame, BySelector, BySize, RandomRows, methods_from
+from shed_hf.comparison.models import models_from
 from shed_hf.errors import InputError
 
 
@@ -55,6 +58,19 @@ def test_a_dict_of_arguments_plays_a_game_of_its_own() -> None:
     found = methods_from({"banzhaf": {"estimator": "banzhaf", "sampler": "qwcs"}, "chosen": {"sampler": "longest"}})
     assert found["banzhaf"] == ByGame(QWCS(), {"estimator": "banzhaf"})
     assert found["chosen"] == BySize({"sampler": "longest"})
+
+
+@pytest.mark.parametrize("asked", [np.array(["shed", "dsir"]), iter(["shed", "dsir"]), ("shed", "dsir")])
+def test_whatever_can_be_gone_through_names_several(asked: Any) -> None:
+    assert list(methods_from(asked)) == ["shed", "dsir", "random", "full"]
+
+
+@pytest.mark.parametrize("one", [np.array("shed"), np.array(3), np.array(None), torch.tensor(3)], ids=repr)
+def test_an_array_without_a_dimension_is_one_thing(one: Any) -> None:
+    """Its class can be gone through, and it can't."""
+    with pytest.raises(InputError, match=rf"methods= has '.*', a {type(one).__name__}; pass one of"):
+        methods_from(one)
+    assert models_from(one, "fine-tune") == {"model": {"model": one, "utility": "fine-tune"}}
 
 
 @pytest.mark.parametrize("asked", [3, [QOCS], {"": "shed"}, {3: "shed"}, [lambda rows: rows], [None]])

@@ -171,14 +171,20 @@ def test_what_cannot_be_compared_is_refused(case: str, tiny_model: Path) -> None
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_result_whose_evaluation_items_are_not_at_hand_is_said_to_be_uncompared_with_them(
+def test_test_items_are_compared_with_the_evaluation_items_of_a_result_as_far_as_these_are_known(
     tiny_model: Path, tmp_path: Path
 ) -> None:
     arguments = {"estimator": None, "sampler": "longest", "embedder": "lexical", "clusterer": "topic"}
-    mine = shed_hf.curate(Dataset.from_list(ROWS), 4, eval_dataset=DEV, model=str(tiny_model), **arguments)
+    other = make_rows(20, seed=123)
+    mine = shed_hf.curate(
+        Dataset.from_list(ROWS), 4, eval_dataset=Dataset.from_list(other), model=str(tiny_model), **arguments
+    )
     mine.save_to_disk(tmp_path / "mine", pages=False)
-    loaded = shed_hf.CuratedDataset.load_from_disk(tmp_path / "mine")
-    said = "mine: test items were not compared with the evaluation items that decided the choice"
-    for result, told in ((mine, False), (loaded, True)):
-        found = tuned(tiny_model, methods={"mine": result}, seeds=1, test_dataset={"talk": TALK})
-        assert (said in str(found)) == told
+    loaded, before_keys = (shed_hf.CuratedDataset.load_from_disk(tmp_path / "mine") for _ in range(2))
+    del before_keys.recipe["evaluation"]["keys"]
+    test = {"talk": Dataset.from_list([*TALK, *other[:3]])}
+    for result, told, left_out in ((mine, "", 3), (loaded, "by digests alone", 3), (before_keys, "not compared", 0)):
+        found = tuned(tiny_model, methods={"mine": result}, seeds=1, test_dataset=test)
+        of_items = [note for note in found.notes if note.startswith("mine: test items were ")]
+        assert [told in note for note in of_items] == ([True] if told else [])
+        assert any(note.startswith(f"talk: test items left out: {left_out} ") for note in found.notes) == (left_out > 0)

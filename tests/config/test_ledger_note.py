@@ -9,7 +9,7 @@ from datasets import Dataset
 
 from shed_hf import InputError, LedgerError, curate
 from shed_hf.config.ledger_note import note_of, read_note, write_note
-from shed_hf.config.recipe_file import Written
+from shed_hf.config.recipe_file import WrittenSettings
 from tests.helpers.comparisons import compared
 from tests.helpers.curations import ByTopic
 from tests.helpers.rows import make_rows
@@ -33,7 +33,7 @@ def test_only_what_is_there_becomes_a_whole_path(pool: Dataset) -> None:
         "clusterer": "topic", "embedder": {"name": "SentenceTransformerEncoder", "model": "topic"}, "output": "out",
         "sft_config": {"chat_template_path": "own.jinja", "run_name": "topic"},
     }  # fmt: skip
-    write_note("run.ledger", Written(values))
+    write_note("run.ledger", WrittenSettings(values))
     here = str(Path.cwd())
     assert read_note("run.ledger").values == {
         "dataset": {"path": f"{here}/pool.jsonl", "split": "train"}, "eval_dataset": "me/items",
@@ -64,14 +64,14 @@ def test_settings_that_cannot_be_written_leave_the_earlier_ones_whole(
     pool: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the disk is full, or the process killed, before all of them are there."""
-    write_note("run.ledger", Written({"size": 4}))
+    write_note("run.ledger", WrittenSettings({"size": 4}))
     before = note_of("run.ledger").read_bytes()
 
     def full(_: int) -> None:
         raise OSError("no space left")
 
     monkeypatch.setattr(os, "fsync", full)
-    write_note("run.ledger", Written({"size": 5}))
+    write_note("run.ledger", WrittenSettings({"size": 5}))
     assert note_of("run.ledger").read_bytes() == before
     assert sorted(path.name for path in Path().iterdir()) == ["pool.jsonl", "run.ledger.yaml"]
 
@@ -86,7 +86,7 @@ def test_the_games_of_a_comparison_have_no_settings_beside_them(pool: Dataset) -
 @pytest.mark.parametrize("model", ["me/model", "small"])
 def test_a_name_stays_a_name(model: str, pool: Dataset) -> None:
     Path("small").mkdir()
-    write_note("run.ledger", Written({"model": model}))
+    write_note("run.ledger", WrittenSettings({"model": model}))
     assert read_note("run.ledger").values["model"] == model
 
 

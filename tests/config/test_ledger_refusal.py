@@ -8,7 +8,7 @@ import pytest
 from shed_hf import Ledger, LedgerError
 from shed_hf.config.ledger_note import write_note
 from shed_hf.config.ledger_refusal import telling_what_changed
-from shed_hf.config.recipe_file import Written
+from shed_hf.config.recipe_file import WrittenSettings
 from tests.helpers.ledgers import an_entry
 
 HEADER: dict[str, Any] = {
@@ -26,8 +26,8 @@ def refused(tmp_path: Path, changes: dict[str, Any], noted: dict[str, Any] | Non
     with Ledger(path, HEADER) as ledger:
         ledger.put(an_entry(1))
     if noted is not None:
-        write_note(path, Written(noted))
-    with pytest.raises(LedgerError) as error, telling_what_changed(None if now is None else Written(now)):
+        write_note(path, WrittenSettings(noted))
+    with pytest.raises(LedgerError) as error, telling_what_changed(None if now is None else WrittenSettings(now)):
         Ledger(path, {**HEADER, **changes})
     start, _, told = str(error.value).partition(" holds the outcomes of another run: ")
     assert start == str(path)
@@ -95,7 +95,7 @@ def test_a_refusal_says_what_differs_where_that_is_only_how_the_model_is_called(
     path, header = tmp_path / "run.ledger", {name: part for name, part in HEADER.items() if name != "parameters"}
     with Ledger(path, {**header, "model": before}) as ledger:
         ledger.put(an_entry(1))
-    with pytest.raises(LedgerError) as error, telling_what_changed(Written({"model": now})):
+    with pytest.raises(LedgerError) as error, telling_what_changed(WrittenSettings({"model": now})):
         Ledger(path, {**header, "model": now})
     assert f"another run (model: ledger has {before!r}, this run has {now!r}); pass another" in str(error.value)
 

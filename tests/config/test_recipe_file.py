@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from shed_hf import InputError
-from shed_hf.config.recipe_file import as_yaml, meant, parse_recipe, read_recipe_file
+from shed_hf.config.recipe_file import as_yaml, name_hint, parse_recipe, read_recipe_file
 from shed_hf.config.shed_config import SETTINGS_BY_NAME
 
 GOOD = """\
@@ -145,4 +145,4 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
      ("model_name_or_path", "model"), ("num_clusters", "n_clusters")],
 )  # fmt: skip
 def test_the_nearest_name_is_proposed(name: str, near: str) -> None:
-    assert meant(name, list(SETTINGS_BY_NAME)) == f"did you mean {near}?"
+    assert name_hint(name, list(SETTINGS_BY_NAME)) == f"did you mean {near}?"

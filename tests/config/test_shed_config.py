@@ -110,6 +110,13 @@ def test_a_value_of_another_kind_is_named(name: str) -> None:
         ShedConfig(**{name: 1j})
 
 
+@pytest.mark.parametrize("name", ["max_length", "num_train_epochs", "budget"])
+@pytest.mark.parametrize("number", [2**63, 10**30])
+def test_a_whole_number_that_nothing_counts_up_to_is_told_the_bound(name: str, number: int) -> None:
+    with pytest.raises(InputError, match=rf"^{name}={number} is not a whole number of at most {2**63 - 1};"):
+        ShedConfig(**{name: number})
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [

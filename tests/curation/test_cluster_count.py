@@ -9,7 +9,7 @@ from datasets import Dataset
 
 from shed_hf import Lexical, Named, Shed, curate, plan, read_ledger
 from shed_hf.clustering.clusterers import HDBSCAN, Agglomerative, KMeans
-from shed_hf.curation.cluster_count import FEWEST, MOST, usual_count, with_usual_count
+from shed_hf.curation.cluster_count import FEWEST, MOST, default_cluster_count, with_default_cluster_count
 from shed_hf.estimators import Exact, Hierarchical, InRun, LeastSquares, Permutation
 from shed_hf.estimators.budget import FineTunings, Seconds
 from shed_hf.estimators.registry import estimator_from
@@ -46,31 +46,33 @@ from tests.helpers.rows import make_rows
 def test_it_follows_from_the_rows_and_from_what_can_be_told_apart(
     n_rows: int, estimator: Any, budget: Any, count: int, limit: str
 ) -> None:
-    found = usual_count(n_rows, estimator, budget, proxy_sets=1)
+    found = default_cluster_count(n_rows, estimator, budget, proxy_sets=1)
     assert (found.count, found.limit) == (count, limit)
 
 
 def test_every_set_of_proxies_is_a_player() -> None:
-    assert usual_count(1000, LeastSquares(), FineTunings(48), proxy_sets=2).count == 7
+    assert default_cluster_count(1000, LeastSquares(), FineTunings(48), proxy_sets=2).count == 7
 
 
 def test_the_line_says_what_raises_it() -> None:
-    assert usual_count(360, LeastSquares(), None, 1).in_words() == (
+    assert default_cluster_count(360, LeastSquares(), None, 1).in_words() == (
         "18 clusters, of 360 rows (about 20 rows each; n_clusters=36 asks for more)"
     )
-    limited = usual_count(1000, LeastSquares(), FineTunings(45), 1).in_words()
+    limited = default_cluster_count(1000, LeastSquares(), FineTunings(45), 1).in_words()
     assert "as many as budget=45 can tell apart, with 3 fine-tunings for each; a larger budget= or" in limited
-    starved = usual_count(1000, LeastSquares(), FineTunings(3), 1).in_words()
+    starved = default_cluster_count(1000, LeastSquares(), FineTunings(3), 1).in_words()
     assert starved.endswith("about 250 rows each; budget=3 can hardly tell them apart, a larger budget= can)")
-    assert "64 at most, since each costs 3 fine-tunings" in usual_count(5000, LeastSquares(), None, 1).in_words()
-    finer = usual_count(5000, Hierarchical(), FineTunings(45), 1).in_words()
+    assert (
+        "64 at most, since each costs 3 fine-tunings" in default_cluster_count(5000, LeastSquares(), None, 1).in_words()
+    )
+    finer = default_cluster_count(5000, Hierarchical(), FineTunings(45), 1).in_words()
     assert "4 times as many as budget=45 can tell apart, with 3 fine-tunings for each; a larger budget= or" in finer
-    rooted = usual_count(4000, Hierarchical(), None, 1).in_words()
+    rooted = default_cluster_count(4000, Hierarchical(), None, 1).in_words()
     assert rooted == (
         "190 clusters, of 4,000 rows (three times the square root of the rows, about 21 rows each; n_clusters=380 asks "
         "for more)"
     )
-    finest = usual_count(100_000, Hierarchical(), None, 1).in_words()
+    finest = default_cluster_count(100_000, Hierarchical(), None, 1).in_words()
     assert "256 at most, since each told apart costs 3 fine-tunings" in finest
 
 
@@ -87,7 +89,7 @@ def test_the_line_says_what_raises_it() -> None:
     ],
 )
 def test_of_few_rows_the_line_says_how_few_each_cluster_has(n_rows: int, words: str) -> None:
-    assert usual_count(n_rows, LeastSquares(), None, 1).in_words() == words
+    assert default_cluster_count(n_rows, LeastSquares(), None, 1).in_words() == words
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_of_few_rows_the_line_says_how_few_each_cluster_has(n_rows: int, words: 
     ids=["kmeans", "agglomerative", "hdbscan", "the paper's", "a number", "the paper's estimator"],
 )
 def test_only_a_word_leaves_it_open(asked: Any, clusterer: Any, estimator: Any, expected: Any) -> None:
-    assert with_usual_count(asked, clusterer, 360, estimator, None, 1)[0] == expected
+    assert with_default_cluster_count(asked, clusterer, 360, estimator, None, 1)[0] == expected
 
 
 def test_a_curation_says_how_many_and_its_recipe_keeps_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,14 +164,14 @@ def test_what_a_plan_measured_counts_for_the_run_with_a_budget(tmp_path: Path, m
 def test_a_ledger_without_a_number_that_can_be_used_gives_the_usual_one(note: Any, tmp_path: Path) -> None:
     header = {} if note is None else {BEGUN_WITH: note}
     Ledger.of(header, []).dump(tmp_path / "run.ledger")
-    found = with_usual_count("kmeans", KMeans(), 360, LeastSquares(), None, 1, tmp_path / "run.ledger")
+    found = with_default_cluster_count("kmeans", KMeans(), 360, LeastSquares(), None, 1, tmp_path / "run.ledger")
     assert found[0] == KMeans(18)
 
 
 def test_a_number_that_the_estimator_cannot_value_is_not_kept(tmp_path: Path) -> None:
     Ledger.of({BEGUN_WITH: 18}, []).dump(tmp_path / "run.ledger")
     kept = [
-        with_usual_count("kmeans", KMeans(), 360, estimator, FineTunings(24), 1, tmp_path / "run.ledger")[0]
+        with_default_cluster_count("kmeans", KMeans(), 360, estimator, FineTunings(24), 1, tmp_path / "run.ledger")[0]
         for estimator in (LeastSquares(), Exact(), estimator_from(None))
     ]
     assert kept == [KMeans(18), KMeans(4), KMeans(18)]

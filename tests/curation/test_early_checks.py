@@ -7,7 +7,7 @@ import pytest
 from datasets import Dataset
 
 from shed_hf import Agglomerative, FineTune, HubError, InputError, KMeans, LedgerError, curate, plan
-from shed_hf.curation.rows_read import RowsRead
+from shed_hf.curation.loaded_pool import LoadedPool
 from shed_hf.embedding.encoders import SentenceTransformerEncoder
 from tests.helpers.rows import make_rows
 
@@ -83,6 +83,7 @@ def test_a_ledger_where_none_can_be_is_refused_at_once(tmp_path: Any) -> None:
     (tmp_path / "file").touch()
     for path, told in (
         (tmp_path, "is not a file but a folder"),
+        ("/", "is not a file but a folder"),
         (tmp_path / "file" / "run.ledger", "file is not a folder"),
     ):
         with pytest.raises(LedgerError) as error:
@@ -110,6 +111,6 @@ def test_items_of_a_file_that_is_empty_or_gone_are_refused_before_the_dataset_is
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_a: Any, name: str, file: str, told: str
 ) -> None:
     (tmp_path / "none.jsonl").touch()
-    monkeypatch.setattr(RowsRead, "of", lambda *_: pytest.fail("the dataset was read"))
+    monkeypatch.setattr(LoadedPool, "load", lambda *_: pytest.fail("the dataset was read"))
     with pytest.raises(InputError, match=told):
         curate(make_rows(40), 5, embedder="lexical", **{name: as_a(tmp_path / file)})

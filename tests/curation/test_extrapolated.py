@@ -9,6 +9,7 @@ import pytest
 from datasets import Dataset
 
 from shed_hf import CuratedDataset, Extrapolated, FineTune, InputError, Race, curate
+from shed_hf.config.recipe_settings import settings_of_recipe
 from shed_hf.results.summary import summary
 from shed_hf.sampling.extrapolation import Extrapolation, rank_correlation
 from shed_hf.sampling.registry import sampler_from
@@ -79,9 +80,9 @@ def test_new_rows_are_chosen_by_it_too(curated: CuratedDataset) -> None:
 
 @pytest.mark.parametrize("signal", ["nearness", "credit"])
 def test_new_rows_are_chosen_by_embeddings_where_nothing_is_learned(
-    signal: Any, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    signal: Any, curated: CuratedDataset, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = chosen(tiny_model, Extrapolated(signal, 60))
+    before = curated if signal == "nearness" else chosen(tiny_model, Extrapolated(signal, 60))
     monkeypatch.setattr(Extrapolation, "usable", False)
     grown = before.update(Dataset.from_list(make_rows(40, seed=5)), size=25)
     assert "so rows were chosen by their embeddings' nearness" in grown.recipe["selection_notes"][0]
@@ -94,8 +95,15 @@ def test_in_a_race_among_rows_of_a_large_pool_it_stands_for_what_the_model_says_
     most: int, by_model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shed_hf.sampling.row_ranking.MOST_ROWS", most)
-    race = raced().race
-    assert race is not None and set(race.left_out) == {by_model, "credit-coverage", "ifd"}
+    curated = raced()
+    race = curated.race
+    usual = {"QOCS", "Retrieval", "DSIR", "DatasetQuantization", "Longest"}
+    assert race is not None and {entry["name"] for entry in race.plan["usual"]} == usual
+    written = settings_of_recipe(curated.recipe, "the result").values["method"]
+    again = raced(method=written).race
+    assert again is not None and "usual" not in again.plan
+    assert (again.candidates, again.kept, again.verdict.gain) == (race.candidates, race.kept, race.verdict.gain)
+    assert set(race.left_out) == {by_model, "credit-coverage", "ifd"}
     assert "this utility has no model" in race.left_out[by_model]
     named = Race().named(sampler_from("rds"), large=most == 159)  # a sampler that is asked for takes part anyway
     assert set(named) >= {"rds", by_model, "credit-coverage", "retrieval"}

@@ -113,7 +113,7 @@ def test_credit_that_all_items_decide_is_refused_before_anything_is_measured(mer
     assert not utility.measured
 
 
-def told_of(curated: CuratedDataset) -> list[str]:
+def page_text_of(curated: CuratedDataset) -> list[str]:
     """The summary, the card's sentence on the choice, and the report's."""
     return [summary(curated), html.unescape(choice_in_words(curated.recipe)), str(content_of(curated, False))]
 
@@ -134,7 +134,7 @@ def test_how_well_the_order_was_learned_stays_with_the_order_that_later_choices_
     again = CuratedDataset.load_from_disk(tmp_path / "kept", POOL)
     for each in (curated, again, again.resample(20), again.resample(20, "qwcs", seed=3)):
         assert each.recipe["learned_merit"] == learned
-        assert all(f"rows of a cluster by credit; {told}" in place for place in told_of(each))
+        assert all(f"rows of a cluster by credit; {told}" in place for place in page_text_of(each))
     assert told not in summary(again.resample(POOL.num_rows, "full", source=POOL))
 
 
@@ -146,7 +146,7 @@ def test_an_order_that_could_not_be_learned_is_told_of() -> None:
         curated = ordered(by_chance)
     assert curated.valued.merit is None and not curated.recipe["learned_merit"]["used"]
     told = "rows of a cluster at random: credit was learned on 80 of 120 rows: rank correlation"
-    assert all(told in place for place in told_of(curated))
+    assert all(told in place for place in page_text_of(curated))
 
 
 @pytest.mark.parametrize("merit", [None, "credit", "learned-credit"])
@@ -158,7 +158,7 @@ def test_an_order_that_could_not_be_learned_is_told_of() -> None:
 def test_the_plan_of_a_race_has_every_training_run_for_credits(
     merit: str | None, candidates: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shed_hf.sampling.rows_passed.SAMPLE", 70)
+    monkeypatch.setattr("shed_hf.sampling.row_passes.SAMPLE", 70)
     without = planned(merit=None, method=Race(["qocs", "longest", "dsir"][: len(candidates)], budget=20))
     found = planned(merit=merit, method=Race(candidates, budget=20))
     shared = 120 * ("credit-coverage" in candidates or merit == "credit")
@@ -181,7 +181,7 @@ def test_the_plan_of_a_race_has_every_training_run_for_credits(
 def test_the_plan_has_the_rows_of_training_runs_for_credits(
     changes: dict[str, Any], rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shed_hf.sampling.rows_passed.SAMPLE", 70)
+    monkeypatch.setattr("shed_hf.sampling.row_passes.SAMPLE", 70)
     monkeypatch.setattr("shed_hf.sampling.row_ranking.SAMPLE", 70)
     found = planned(**changes)
     assert found.rows_trained - planned(merit=None).rows_trained == rows
@@ -199,7 +199,7 @@ def planned(**changes: Any) -> Plan:
 def test_a_grown_pool_has_figures_of_its_own_order(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shed_hf.sampling.rows_passed.SAMPLE", 80)
+    monkeypatch.setattr("shed_hf.sampling.row_passes.SAMPLE", 80)
     utility = OfEveryItem()
     curated = ordered(utility, embedder="lexical")
     utility.ran.clear()

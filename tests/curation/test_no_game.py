@@ -47,6 +47,12 @@ def test_nothing_is_measured_and_the_choice_is_the_selectors_own(curated: Curate
     assert set(curated.dataset["shed_value"]) == set(curated.merits["value"]) == {None}
 
 
+@pytest.mark.parametrize("use", [lambda of: of.scorer, lambda of: of.plot("values")], ids=["scorer", "plot"])
+def test_what_needs_values_names_the_verb_that_gives_them(curated: CuratedDataset, use: Any) -> None:
+    with pytest.raises(InputError, match=r"^no game was played, so .*; .*curate again with an estimator$"):
+        use(curated)
+
+
 def test_it_is_saved_loaded_and_resampled(curated: CuratedDataset, tmp_path: Path) -> None:
     curated.save_to_disk(tmp_path / "saved", pages=False)
     loaded = CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL)

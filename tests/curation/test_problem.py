@@ -45,9 +45,7 @@ def test_a_row_that_the_chat_template_refuses_is_named_before_anything_is_traine
     monkeypatch.setattr(FineTune, "bind", lambda *_: pytest.fail("the model was loaded"))
     rows = conversations(30, 7 if name == "dataset" else None)
     items = conversations(8, 7 if name == "eval_dataset" else None, seed=9)
-    told = (
-        rf"{name} has 1 rows .*the first is row 7: the chat template of .* \(System role not supported\).*drop_invalid"
-    )
+    told = rf"{name} has 1 row .*it is row 7: the chat template of .* \(System role not supported\).*drop_invalid"
     with pytest.raises(InputError, match=told):
         curated(tiny_model, rows, items)
 

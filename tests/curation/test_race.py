@@ -1,6 +1,6 @@
-"""`curate(…, method="race")`: who takes part, what decides, and what is kept of it."""
+"""`curate(…, method="race")`: what decides, what it costs, and what is kept of it."""
 
-import functools
+import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -15,82 +15,25 @@ from shed_hf import (
     DSIR,
     QOCS,
     CuratedDataset,
+    DatasetQuantization,
     FineTune,
-    Given,
     Longest,
     Race,
     Retrieval,
     plan,
 )
 from shed_hf.hub.card import page
+from shed_hf.hub.privacy import without_item_keys
 from shed_hf.results.race import RANDOM
 from shed_hf.sampling.successive_halving import schedule
 from tests.helpers.curations import _assert_equal
 from tests.helpers.loopback_hub import LoopbackHub
-from tests.helpers.races import ITEMS, N_ITEMS, POOL, Lucky, OnHalf, raced
+from tests.helpers.races import ITEMS, N_ITEMS, NAMES, POOL, Lucky, OnHalf, alike, race_of, raced, usual
 from tests.helpers.rows import make_rows
-
-NAMES = ["qocs", "retrieval", "dsir", "dataset-quantization", "longest"]
-"""The usual candidates that a callable can feed."""
-
-
-@functools.cache
-def usual() -> CuratedDataset:
-    return raced()
-
-
-@functools.cache
-def alike() -> CuratedDataset:
-    """A race in which no row is better than another."""
-    return raced(utility=Lucky(scale=0.0))
-
-
-def race_of(curated: CuratedDataset) -> shed_hf.RaceResult:
-    assert curated.race is not None
-    return curated.race
 
 
 def halves(race: shed_hf.RaceResult) -> tuple[list[int], list[int]]:
     return list(race.ranked_by), sorted(set(range(N_ITEMS)) - set(race.ranked_by))
-
-
-# ---- who takes part
-
-
-def test_all_selectors_that_can_be_fed_take_part_and_the_others_are_named_with_the_reason() -> None:
-    race = race_of(usual())
-    assert sorted(candidate.name for candidate in race.candidates) == sorted(NAMES)
-    assert sorted(usual().ledger.entry(race.best.key).blocks[0]) == sorted(usual().rows.tolist())
-    assert set(race.left_out) == {"rds", "credit-coverage", "ifd"}
-    assert "training run, which this utility does not make" in race.left_out["credit-coverage"]
-    assert all(why in str(usual()) for why in ("credit-coverage", "this utility has no model"))
-
-
-def test_subsets_that_coincide_count_once() -> None:
-    rows = POOL.filter(lambda row: row["topic"] == "cooking")
-    first = np.flatnonzero(np.array(POOL["topic"]) == "cooking")[:16]
-    given = Race([Given(first), Given(rows.select(range(16))), "longest"], budget=14)
-    race = race_of(raced(method=given))
-    assert [candidate.name for candidate in race.candidates] == ["GivenRows(source='rows')", "longest"]
-    assert race.left_out == {"GivenRows(source='rows') 2": "the same rows as GivenRows(source='rows')"}
-
-
-def test_a_candidate_of_another_size_is_left_out_and_named() -> None:
-    race = race_of(raced(method=Race([Given(range(9)), "longest"], budget=6)))
-    assert [candidate.name for candidate in race.candidates] == ["longest"]
-    assert "takes 9 of the 160" in race.left_out["GivenRows(source='rows')"]
-
-
-def test_the_curations_own_sampler_takes_part_beside_the_default() -> None:
-    race = race_of(raced(sampler=Retrieval("mean"), method=Race(budget=60)))
-    names = {candidate.name for candidate in race.candidates} | set(race.left_out)
-    assert {"Retrieval(by='mean', near=None, vectors='embedder')", "retrieval", "qocs"} <= names
-
-
-def test_candidates_that_are_named_twice_take_part_once() -> None:
-    race = race_of(raced(method=Race(["longest", Longest(), "longest"], budget=6)))
-    assert [candidate.name for candidate in race.candidates] == ["longest"]
-    assert not race.left_out
 
 
 # ---- what decides
@@ -107,8 +50,8 @@ def test_the_best_candidate_is_kept_with_the_rows_that_it_would_choose_alone() -
     assert curated.recipe["sampler"] == alone.recipe["sampler"]
 
 
-@pytest.mark.parametrize("n_items", [20, 30])
-def test_of_fewer_items_than_a_verdict_takes_none_says_better(n_items: int) -> None:
+def test_of_fewer_items_than_a_verdict_takes_none_says_better() -> None:
+    n_items = 30
     arguments = {"eval_dataset": ITEMS.select(range(n_items)), "utility": OnHalf(range(n_items))}
     made = raced(method=Race(["longest", "qocs"], budget=40), **arguments)
     race = race_of(made)
@@ -225,28 +168,17 @@ def test_the_outcomes_of_a_callable_are_called_no_fine_tunings() -> None:
     assert shed_hf.RaceResult.from_json(entry).measurement == "fine-tuning"
 
 
-def test_candidates_that_are_left_out_have_a_short_reason_each() -> None:
-    why = "credits are not to be had of this utility; pass one that trains, or name others " + "x" * 400
-    race = replace(race_of(usual()), left_out={"rds": why, "ifd": why, "dsir": "all rows are the same"})
-    assert race.lines()[3:] == [
-        "not in the race: rds, ifd, since credits are not to be had of this utility",
-        "not in the race: dsir, since all rows are the same",
-    ]
-
-
-def test_candidates_left_out_for_one_reason_share_a_line_though_each_is_named_in_its_own() -> None:
-    usual_words = "compares rows with evaluation items, and the utility brings none that are known; pass eval_dataset="
-    before = f"sampler=Retrieval(by='item', near=None, vectors='embedder') {usual_words}"  # as earlier versions told it
-    left_out = {"retrieval": before, "rds": f"sampler='rds' {usual_words}", "dsir": f"sampler='dsir' {usual_words}"}
-    shared = replace(race_of(usual()), left_out=left_out).lines()[3:]
-    said = "compares rows with evaluation items, and the utility brings none that are known"
-    assert shared == [f"not in the race: retrieval, rds, dsir, since each {said}"]
-    alone = replace(race_of(usual()), left_out={"rds": left_out["rds"]}).lines()[3:]
-    assert alone == [f"not in the race: rds, since it {said}"]
-
-
-def test_the_same_call_with_the_ledger_measures_nothing_anew_and_ends_the_same(tmp_path: Path) -> None:
+def test_the_same_call_with_the_ledger_measures_nothing_anew_and_ends_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
     first, second = (raced(ledger=tmp_path / "run.ledger") for _ in range(2))
+    third = raced(ledger=tmp_path / "run.ledger", method=Race(NAMES[2:]))
+    counts = re.findall(r"random rows, (\d+) outcomes(?: \((\d+) in the ledger already\))? on", caplog.text)
+    spent, fewer = (race_of(curated).fine_tunings for curated in (first, third))
+    told = [tuple(map(int, filter(None, found))) for found in counts]
+    assert told[:2] == [(spent,), (spent, spent)] and told[2][0] == fewer
+    assert 0 < told[2][1] <= fewer - third.recipe["bill"]["fine_tunings"]  # later rounds depend on what is measured now
     assert second.recipe["bill"]["fine_tunings"] == 0
     assert (second.race, second.rows.tolist()) == (first.race, first.rows.tolist())
     assert (first.race, first.rows.tolist()) == (usual().race, usual().rows.tolist())
@@ -268,11 +200,12 @@ def test_a_race_survives_saving_pushing_and_reading_back(
     made: CuratedDataset = curated()
     made.save_to_disk(tmp_path / "saved", pages=False)
     made.push_to_hub("alice/raced", excerpts=True)
-    for again in (
-        CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL),
-        CuratedDataset.from_hub("alice/raced", source=POOL),
+    published = replace(made, recipe=without_item_keys(made.recipe))  # its items are no public ones
+    for expected, again in (
+        (made, CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL)),
+        (published, CuratedDataset.from_hub("alice/raced", source=POOL)),
     ):
-        _assert_equal(made, again)
+        _assert_equal(expected, again)
         assert again.race == made.race
         assert race_of(again).to_dataset().to_list() == race_of(made).to_dataset().to_list()
 
@@ -283,7 +216,9 @@ def test_the_card_has_the_candidates_and_the_code_that_repeats_the_race() -> Non
     for candidate in race.candidates:
         assert f"| `{candidate.name}` | {candidate.mean:.4f}" in shown
     assert f"| random rows | {race.random.mean:.4f} ± {race.random.stderr:.4f} | {race.random.orders} |" in shown
-    assert "method='race'," in shown
+    took_part = (QOCS(most=None), Retrieval(), DSIR(), DatasetQuantization(), Longest())
+    listed = "".join(f"\n        shed_hf.{each}," for each in took_part)
+    assert f"method=shed_hf.Race([{listed}\n    ])," in shown
     assert "sampler=shed_hf.QOCS(most=None)," in shown
     first = shown.split("<details>")[0]
     assert f"**{race.verdict.over_untuned.gain:+.4f}** (95%: " in first and "**Better than random rows by " in first
@@ -298,7 +233,8 @@ def test_the_card_has_the_candidates_and_the_code_that_repeats_the_race() -> Non
 def test_a_race_with_candidates_of_its_own_is_written_as_code() -> None:
     method = Race([Longest(), DSIR(), QOCS(most=0.5)], budget=11, level=0.9)
     shown = page(raced(method=method), "me/raced", [])
-    assert f"method=shed_hf.Race([shed_hf.Longest(), shed_hf.{DSIR()}, shed_hf.QOCS(most=0.5)], budget=11, " in shown
+    listed = "".join(f"\n        shed_hf.{each}," for each in ("Longest()", DSIR(), "QOCS(most=0.5)"))
+    assert f"method=shed_hf.Race([{listed}\n    ], budget=11, " in shown
     assert "level=0.9)," in shown
 
 

@@ -11,6 +11,7 @@ from datasets import Dataset
 from shed_hf import CreditCoverage, CuratedDataset, Exact, InputError, RowValues
 from shed_hf.cli.shell import app
 from shed_hf.hub.card_text import choice_in_words
+from shed_hf.sampling import signal_test
 from tests.helpers.credited import Crediting
 from tests.helpers.curations import ByTopic, curated_of
 from tests.helpers.loopback_hub import LoopbackHub
@@ -71,10 +72,10 @@ def test_any_size_can_be_had_later_and_is_what_would_have_been_chosen(curated: C
     loaded = CuratedDataset.load_from_disk(tmp_path / "saved", source=POOL)
     assert loaded.merits.to_list() == curated.merits.to_list()
     assert (repr(loaded), loaded.recipe) == (repr(curated), curated.recipe)
-    for size in (5, 60, 120):
+    for size in (5, 60):
         assert loaded.resample(size, "row-values").rows.tolist() == valued(size).rows.tolist()
     by_value = loaded.resample(7, "qocs")
-    assert by_value.resample(9, "row-values").rows.tolist() == valued(9).rows.tolist()
+    assert by_value.resample(60, "row-values").rows.tolist() == loaded.resample(60, "row-values").rows.tolist()
     for sampler, seed in ((RowValues("credit"), None), ("row-values", 4)):
         with pytest.raises(InputError, match="chooses by the rows' outcomes, which a result does not"):
             loaded.resample(5, sampler, seed=seed)
@@ -122,7 +123,8 @@ def test_training_that_harms_leaves_the_choice_to_credit() -> None:
     ],
     ids=["one cluster", "two coalitions", "other items", "banzhaf", "orders", "blocks", "two sets"],
 )
-def test_every_game_leads_to_a_choice(changes: dict[str, Any]) -> None:
+def test_every_game_leads_to_a_choice(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal_test, "ROTATIONS", 19)
     assert len(valued(**changes).rows) == 12
 
 

@@ -1,5 +1,6 @@
 """What is shown and logged while a game is measured."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from shed_hf.curation import running_values
 from shed_hf.curation.running_values import RunningValues, estimate_so_far, figures, standing
 from shed_hf.curation.trackers import Trackers
-from shed_hf.estimators import BanzhafMSR, Exact, LeastSquares, Permutation
+from shed_hf.estimators import BanzhafMSR, Exact, LeastSquares, Permutation, ValueEstimate
 from shed_hf.game.game import Game
 from shed_hf.testing import AdditiveGame, TableGame
 from shed_hf.utils.progress import Progress
@@ -50,6 +51,24 @@ def test_the_leaders_are_named_whatever_estimates_them(estimator: Any, monkeypat
     assert [name for name in ("cluster 2", "cluster 5", "cluster 0") if name in where.lines[-1]] == [
         "cluster 2", "cluster 5", "cluster 0"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "stderr", "reliability", "said"),
+    [((0.301, 0.301, -0.1), 0.01, 0.8, "reliability 0.80; no difference yet between the first 2: a +0.301 ± 0.01, b"),
+     ((0.3, 0.28, 0.27, 0.29, -0.5), 0.05, np.nan, "no difference yet between the first 4: a +0.3 ± 0.05, d +0.29"),
+     ((0.3, 0.1, 0.0), 0.2, np.nan, "no difference between clusters yet"),
+     ((0.3, 0.1, 0.0), 0.01, -1.0, "reliability -1.00; no difference between clusters yet"),
+     ((0.1, 0.3, 0.0), 0.01, 0.9, "reliability 0.90; best so far: b +0.3 ± 0.01, a +0.1"),
+     ((0.1, 0.3, 0.3), np.nan, np.nan, "no difference yet between the first 2: b +0.3")],
+)  # fmt: skip
+def test_nobody_is_called_the_best_who_does_not_differ_from_others(
+    values: tuple[float, ...], stderr: float, reliability: float, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ValueEstimate, "reliability", reliability)
+    estimate = played(Exact(), 64, Trackers())
+    found = replace(estimate, values=np.array(values), stderr=np.full(len(values), stderr))
+    assert standing(found, list("abcde")).startswith(said)
 
 
 def test_estimates_for_the_display_take_a_small_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:

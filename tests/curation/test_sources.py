@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from datasets import Dataset
+from datasets import Dataset, Split
 from peft import LoraConfig
 from trl import SFTConfig
 from typer.testing import CliRunner
@@ -31,11 +31,11 @@ from shed_hf import (
     curate,
 )  # fmt: skip
 from shed_hf.cli import app
-from shed_hf.config.of_recipe import settings_of_recipe
 from shed_hf.config.parts import part_from
+from shed_hf.config.recipe_settings import settings_of_recipe
 from shed_hf.config.shed_config import TUNING_NAMES
 from shed_hf.curation.recipe import SETTINGS_LEFT_OUT, tuner_entry
-from shed_hf.curation.sources import is_recipe, written_in
+from shed_hf.curation.sources import is_recipe, settings_from_args
 from shed_hf.curation.written_arguments import as_written
 from shed_hf.finetuning.from_settings import fine_tune_from
 from shed_hf.finetuning.given_args import in_full
@@ -73,13 +73,13 @@ def test_a_recipe_of_a_repository_runs_as_it_is(
     fewer = curate(args="alice/pool-shed@main", size=3, ledger="config.ledger")
     assert (len(fewer), fewer.recipe["bill"]["fine_tunings"]) == (3, 0)
     published("alice/pool", Dataset.from_list(make_rows(44)))
-    assert written_in("alice/pool-shed").values["dataset"]["revision"] == noted["dataset"]["revision"]
+    assert settings_from_args("alice/pool-shed").values["dataset"]["revision"] == noted["dataset"]["revision"]
     unknown = CliRunner().invoke(app, ["curate", "--config", "alice/nothing", "--output", "x"])
     assert (unknown.exit_code, unknown.stderr.count("\n")) == (1, 1)
     with pytest.raises(HubError):
-        written_in("alice/nothing")
+        settings_from_args("alice/nothing")
     with pytest.raises(InputError, match=r"alice/pool holds no result of shed_hf"):
-        written_in("alice/pool")
+        settings_from_args("alice/pool")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_recipe_of_a_repository_runs_as_it_is(
         {"clusterer": "hdbscan"}, {"clusterer": KMeans()}, {"clusterer": Agglomerative()}, {"clusterer": "kmeans"},
         {"clusterer": KMeans(most=None)}, {"embedder": Lexical(64)}, {"estimator": "in-run"}, {"estimator": None},
         {"features": ("loss", "ifd")}, {"objective": Metric("exact_match")}, {"objective": "contrast"},
-        {"merit": "ifd"},
+        {"merit": "ifd"}, {"split": Split.TRAIN},
         {"budget": "2h"}, {"columns": {"images": None}}, {"warmup": 5}, {"clusterer": "my column"},
     ],
 )  # fmt: skip
@@ -227,7 +227,7 @@ def test_objectives_over_groups_come_back(objective: Any, tiny_model: Path) -> N
 
 
 def test_a_race_comes_back() -> None:
-    plan: Any = Race(["qocs", "longest"], budget=9, level=0.9).as_json(7, QOCS())
+    plan: Any = Race(["qocs", "longest"], budget=9, level=0.9).as_json(7, QOCS(), [])
     recipe: Any = {**result().recipe, "race": {"plan": plan, "is_current": True}}
     values = settings_of_recipe(recipe, "here").values
     assert (values["size"], values["method"]["budget"], values["method"]["name"]) == (7, 9, "Race")
@@ -240,6 +240,6 @@ def test_only_names_of_recipes_are_taken_for_recipes(tmp_path: Path) -> None:
         False, False, False, True, True, True, True, True,
     ]  # fmt: skip
     with pytest.raises(InputError, match="holds no result"):
-        written_in(tmp_path)
+        settings_from_args(tmp_path)
     with pytest.raises(InputError, match=r"goes into utility=FineTune\(args=…\)"):
-        written_in({"size": 4})
+        settings_from_args({"size": 4})

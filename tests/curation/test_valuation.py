@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shed_hf.curation.shorter import Measuring
+from shed_hf.curation.shorter_runs import Measuring
 from shed_hf.curation.valuation import time_in_words
 from shed_hf.estimators import LeastSquares
 from shed_hf.estimators.budget import Speed

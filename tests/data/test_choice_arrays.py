@@ -10,7 +10,7 @@ from shed_hf.data.choice_arrays import choice_reader
 from shed_hf.data.examples import InvalidCell
 from shed_hf.data.multiple_choice import READINGS, read_choices, right_option
 
-TEXTS = ["a", "A", "b ", " b", "2", "1", "", "it's", "日本\u3000", "\u200b", "B.", None]
+TEXTS = ["a", "A", "b ", " b", "2", "1", "", "it's", "日本\u3000", "\u200b", "B.", " ab", None]
 LABELS = [
     list("ABCD"),
     list("1234"),
@@ -21,7 +21,7 @@ LABELS = [
     None,
     ["A", None, "C", "D"],
 ]
-ANSWERS = ["A", "(b)", "d.", " 2 ", "\x1c3", "²", "", "b", "it's", "日本", None, "7", "-1"]
+ANSWERS = ["A", "(b)", "d.", " 2 ", "\x1c3", "²", "", "b", "it's", "日本", None, "7", "-1", "ab", "ﬁ", "K", "A1"]
 WAYS = ["answer", *READINGS]
 
 

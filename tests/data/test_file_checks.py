@@ -14,15 +14,15 @@ from datasets.exceptions import DatasetGenerationError
 from huggingface_hub.errors import HfHubHTTPError
 
 from shed_hf.data import file_checks, shards
+from shed_hf.data.file_kinds import READERS
 from shed_hf.data.loading import load, load_source
-from shed_hf.data.shards import READERS
 from shed_hf.errors import InputError, ShedError
 from tests.helpers.row_files import lines, put, shards_of
 
 BAD_TEXT: dict[str, tuple[str, tuple[object, ...], str]] = {
     "a broken line of JSON": ("jsonl", ({"text": "1a"}, "{broken"), r"cannot be read: line 2 is not JSON \(.+\)"),
     "JSON of other columns": ("jsonl", ({"words": "1a"},), "lacks the column 'text' and has a column 'words'"),
-    "CSV of other columns": ("csv", ("words,n", "1a,1"), "lacks the column 'text' and has a column 'words'"),
+    "CSV of other columns": ("csv", ("words,n", "1a,1"), "lacks the column 'text' and has the columns 'words' and 'n'"),
     "an empty file of CSV": ("csv", (), "is empty"),
 }
 

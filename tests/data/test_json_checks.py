@@ -1,5 +1,9 @@
 """Files of JSON that would crash their reader, alone and among others."""
 
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,8 +98,31 @@ def test_a_flawed_file_of_another_split_keeps_no_rows_back(tmp_path: Path) -> No
         load(tmp_path, "test", drop_invalid=True)
 
 
-def test_a_compressed_file_is_left_to_its_reader(tmp_path: Path) -> None:
-    import gzip
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}
 
-    (tmp_path / "1.jsonl.gz").write_bytes(gzip.compress(ROW * 2))
-    assert load_source(tmp_path)["text"] == ["x", "x"]
+
+@pytest.mark.parametrize("kind", COMPRESS)
+@pytest.mark.parametrize("name", ["null first in a list", "null further down", "deep nesting", "another encoding"])
+def test_a_compressed_file_is_looked_through(tmp_path: Path, kind: str, name: str) -> None:
+    content, why = FLAWED[name]
+    (tmp_path / f"1.json{kind}").write_bytes(COMPRESS[kind](ROW * 2))
+    assert load_source(tmp_path)["text"][:] == ["x", "x"]
+    (tmp_path / f"2.json{kind}").write_bytes(COMPRESS[kind](content))
+    with pytest.raises(InputError, match=rf"^1 of the 2 files of items .*: 2\.json\{kind} cannot be read: {why}"):
+        load_source(tmp_path, name="items")
+    with pytest.warns(UserWarning, match=rf"2\.json\{kind} cannot be read: {why}"):
+        assert load(tmp_path, drop_invalid=True).dataset["text"][:] == ["x", "x"]
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_a_compressed_file_that_breaks_off_is_told_as_such(tmp_path: Path, kind: str) -> None:
+    (tmp_path / f"1.jsonl{kind}").write_bytes(COMPRESS[kind](ROW * 9)[:-9])
+    assert why_flawed(tmp_path / f"1.jsonl{kind}").startswith(f"cannot be read as {kind} (")
+    (tmp_path / f"2.jsonl{kind}").write_bytes(ROW)
+    assert why_flawed(tmp_path / f"2.jsonl{kind}").startswith(f"cannot be read as {kind} (")
+
+
+@pytest.mark.parametrize("kind", COMPRESS)
+def test_compressed_text_in_another_encoding_is_read_in_it(tmp_path: Path, kind: str) -> None:
+    (tmp_path / f"1.jsonl{kind}").write_bytes(COMPRESS[kind](ROW + '{"text": "caf\u00e9"}\nnull\n'.encode("latin-1")))
+    assert why_flawed(tmp_path / f"1.jsonl{kind}", "latin-1").startswith("cannot be read: line 3 is null")

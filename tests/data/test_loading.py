@@ -1,13 +1,14 @@
 """What `curate` takes as a dataset: objects, files, folders and names; what cannot be loaded says why."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from datasets import Dataset, DatasetDict
+from datasets import Dataset, DatasetDict, Split
 from huggingface_hub import HfApi
 
 import shed_hf
@@ -61,7 +62,7 @@ def test_evaluation_rows_may_be_records_too() -> None:
 def test_a_column_that_some_records_lack_is_none_there() -> None:
     rows = [{"instruction": "a", "output": "b"}, {"instruction": "c", "output": "d", "input": "e"}]
     assert load_source(rows)["input"] == [None, "e"]
-    with pytest.raises(InputError, match="1 rows that cannot be read; the first is row 1"):
+    with pytest.raises(InputError, match="1 row that cannot be read; it is row 1"):
         chosen([*ROWS[:1], {"instruction": "lacks an output", "topic": "x"}])
 
 
@@ -73,6 +74,8 @@ def test_a_column_that_some_records_lack_is_none_there() -> None:
         ([{1: "a"}], "row 0 of dataset is {1: 'a'}, not a dict by column name"),
         ([{"a": 1}, {"a": "x"}], "the rows of dataset make no table"),
         ([{"a": len}], "the rows of dataset make no table"),
+        ([{"a": "x", "b": ["y"]}, {"a": "x", "b": ["\ud800"]}], "column 'b' of row 1 is no text in UTF-8; mend it"),
+        (pd.DataFrame({"a": ["x", "y \udfff"]}, dtype=object), "column 'a' of row 1 is no text in UTF-8; mend it"),
         ([], "dataset has 0 rows"),
         ([{}], "dataset has 0 rows"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "the columns of dataset are"),
@@ -197,8 +200,51 @@ def test_a_mapping_says_which_configuration_split_and_revision(tmp_path: Path) -
     Dataset.from_list(make_rows(6)).to_json(tmp_path / "rows.jsonl")
     assert len(load_source({"path": str(tmp_path / "rows.jsonl"), "split": "train"})) == 6
     assert len(load_source({"path": str(tmp_path)}, "train")) == 6
+    assert len(load_source({"path": str(tmp_path), "split": Split.TRAIN})) == 6
+    assert len(load_source(tmp_path, Split.TRAIN)) == len(load_source({"path": str(tmp_path)}, Split.TRAIN)) == 6
     with pytest.raises(InputError, match=r"split='test' is unknown; dataset has the splits \['train'\]"):
         load_source({"path": str(tmp_path / "rows.jsonl"), "split": "test"})
+
+
+@pytest.mark.parametrize("split", ["train[:2]", "train[50%:]", "train[1:2]+train[3:4]"])
+def test_a_part_of_a_split_is_taken_of_a_file_and_a_folder_named_alone_or_in_a_mapping(
+    tmp_path: Path, split: str
+) -> None:
+    rows = make_rows(4)
+    Dataset.from_list(rows).to_json(tmp_path / "rows.jsonl")
+    expected = rows[:2] if split == "train[:2]" else rows[2:] if split == "train[50%:]" else [rows[1], rows[3]]
+    for path in (str(tmp_path), str(tmp_path / "rows.jsonl")):
+        assert load_source(path, split).to_list() == expected
+        assert load_source({"path": path, "split": split}).to_list() == expected
+        assert load_source({"path": path, "split": None}, split).to_list() == expected
+        assert load_source({"path": path, "split": split}, split).to_list() == expected
+        with pytest.raises(InputError, match=rf"has no split 'dev{re.escape(split[5:])}' \(.*train.*\); pass one of"):
+            load_source(path, "dev" + split[5:])
+
+
+def test_a_part_of_a_split_is_not_taken_of_rows_at_hand() -> None:
+    whole = Dataset.from_list(make_rows(4), split="train")
+    assert len(load_source(whole, "train")) == 4
+    with pytest.raises(InputError, match=r"split='train\[:2\]' picks one of several splits"):
+        load_source(whole, "train[:2]")
+
+
+@pytest.mark.parametrize("splits", [("train", "test"), ("train[:2]", "train"), ("train", "train[:2]")])
+def test_a_mapping_and_a_split_beside_it_that_differ_are_refused(tmp_path: Path, splits: tuple[str, str]) -> None:
+    Dataset.from_list(make_rows(4)).to_json(tmp_path / "rows.jsonl")
+    inside, beside = map(re.escape, splits)
+    with pytest.raises(InputError, match=f"^items names the split '{inside}', and split='{beside}' is another; pass"):
+        load_source({"path": str(tmp_path), "split": splits[0]}, splits[1], name="items")
+
+
+@pytest.mark.parametrize("split", [3, "", b"train", ["train"], np.array([])])
+def test_what_names_no_split_is_refused_in_a_mapping_too(tmp_path: Path, split: Any) -> None:
+    Dataset.from_list(make_rows(6)).to_json(tmp_path / "rows.jsonl")
+    for given in ({}, {"name": "default"}):
+        with pytest.raises(InputError, match=r"^split=.* is not the name of a split; pass one, such as \"train\"$"):
+            load_source({"path": str(tmp_path), "split": split, **given})
+    with pytest.raises(InputError, match="is not the name of a split"):
+        load_source(tmp_path, split)
 
 
 @pytest.mark.parametrize("place", [{}, {"name": "x"}, {"path": "x", "columns": "y"}])

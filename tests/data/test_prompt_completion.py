@@ -35,9 +35,7 @@ def test_choices_of_another_kind_are_left_alone(choices: Any) -> None:
 
 
 def test_choices_that_are_asked_for_hold_every_completion() -> None:
-    with pytest.raises(
-        InputError, match=r"1 rows .* the first is row 1: column 'completion' holds ' 5', none of the 2"
-    ):
+    with pytest.raises(InputError, match=r"1 row .* it is row 1: column 'completion' holds ' 5', none of the 2"):
         read([ROW, ROW | {"completion": " 5"}], {"choices": "choices"})
     assert read([ROW], {"choices": None})[0].options == ()
 

@@ -172,7 +172,7 @@ def test_what_answers_mean_is_kept_as_it_was_told(
     def refuse(*_: Any) -> None:
         raise AssertionError("answers are gone through")
 
-    monkeypatch.setattr(detection, "settle_answers", refuse)
+    monkeypatch.setattr(detection, "resolve_answers", refuse)
     assert same(read_pool(saved), first)
     with pytest.raises(AssertionError, match="gone through"):
         read_pool(saved.select(range(10)))

@@ -1,19 +1,23 @@
 """Parquet files that hold one dataset together: their order, and those that are broken or have other columns."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 from huggingface_hub import HfApi
 
 import shed_hf
+from shed_hf.data.file_kinds import READERS, natural
 from shed_hf.data.loading import load, load_source
 from shed_hf.data.provenance import source_of
-from shed_hf.data.shards import natural
+from shed_hf.data.unlisted_files import tell_of_unlisted
 from shed_hf.errors import InputError
 from tests.helpers.cards import card_of
 from tests.helpers.loopback_hub import LoopbackHub
@@ -94,6 +98,10 @@ def hollow(path: Path) -> None:
     path.write_bytes(whole[:4] + b"\xff" * 40 + whole[44:])
 
 
+def twice(path: Path) -> None:
+    pq.write_table(pa.table([["x"], ["y"]], names=["text", "text"]), path)
+
+
 BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda path: path.write_bytes(b""), r"is broken \(.+\)"),
     "no Parquet": (lambda path: path.write_text("text\nx\n"), r"is broken \(.+\)"),
@@ -101,6 +109,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "rows that can't be read": (hollow, r"is broken \(.+\)"),
     "another column": (lambda path: put(path.parent, path.name, words=["x"]), "lacks the column 'text' and has a colu"),
     "one more column": (lambda path: put(path.parent, path.name, text=["x"], n=[1]), "has a column 'n', unlike most"),
+    "two columns of one name": (twice, "has two columns 'text'; mend|has two columns 'text'; their"),
     "another type": (lambda path: put(path.parent, path.name, text=[1]), "has int64 in the column 'text', where most"),
 }
 
@@ -123,6 +132,20 @@ def test_where_no_shard_can_be_used_nothing_is_left_out(folder: Path) -> None:
         cut(path)
     with pytest.raises(InputError, match=r"5 of the 5 files .*: part-1\.parquet .*; mend or remove them$"):
         load_source(folder, drop_invalid=True)
+
+
+@pytest.mark.parametrize("name", ["a[1]", "50% *", "what?", "[a-z] ü #1"])
+def test_names_with_signs_that_mean_others_in_patterns_are_names(tmp_path: Path, name: str) -> None:
+    for number in (1, 2, 3):
+        put(tmp_path / name, f"{name}-{number}.parquet", text=[f"{number}a", f"{number}b"])
+    assert shards_of(load_source(tmp_path / name / f"{name}-2.parquet")) == [2]
+    assert shards_of(load_source(tmp_path / name / "*-?.parquet")) == [1, 2, 3]
+    with pytest.raises(InputError, match=r"has a name that datasets takes for a pattern; rename it, or name the files"):
+        load_source(tmp_path / name)
+    (tmp_path / name).rename(tmp_path / "plain")
+    cut(tmp_path / "plain" / f"{name}-2.parquet")
+    with pytest.warns(UserWarning, match=r"-2\.parquet is broken"):
+        assert shards_of(load_source(tmp_path / "plain", drop_invalid=True)) == [1, 3]
 
 
 def test_many_bad_shards_are_counted(tmp_path: Path) -> None:
@@ -193,12 +216,16 @@ def test_shards_without_rows_are_passed_over(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [("more.csv", True), ("deep/more.jsonl", True), ("train-2.parquet", True), ("_more.csv", False), ("a.txt", False),
-     (".cache/more.csv", False), ("dataset_infos.json", False)],
+     (".cache/more.csv", False), ("dataset_infos.json", False), ("link/train-2.parquet", True)],
 )  # fmt: skip
 def test_files_that_would_be_passed_over_in_silence_are_named(
     folder: Path, name: str, told: bool, recwarn: pytest.WarningsRecorder
 ) -> None:
     path = folder / name
+    if path.parent.name == "link":  # which leads back too
+        (folder.parent / "elsewhere").mkdir()
+        path.parent.symlink_to(folder.parent / "elsewhere")
+        (path.parent / "back").symlink_to(folder)
     path.parent.mkdir(exist_ok=True)
     if path.suffix == ".parquet":
         put(folder, name, text=["2a", "2b"])
@@ -206,8 +233,37 @@ def test_files_that_would_be_passed_over_in_silence_are_named(
         path.write_text("{}" if path.suffix == ".json" else "text\nx\n")
     load_source(folder)
     said = [str(warning.message) for warning in recwarn if "not read" in str(warning.message)]
-    expected = "part-1.parquet" if path.suffix == ".parquet" else name
+    expected = "part-1.parquet" if name == "train-2.parquet" else name
     assert [expected in message for message in said] == [True] * told
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_what_cannot_be_looked_into_is_passed_over(
+    folder: Path, mode: int, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    for name in ("closed", "open"):
+        (folder / name).mkdir()
+        (folder / name / "more.csv").write_text("text\nx\n")
+    (folder / "closed").chmod(mode)
+    monkeypatch.chdir(folder)
+    files = [path.name for path in folder.glob("*.parquet")]
+    with without_rights():
+        tell_of_unlisted(Path(), files, READERS, "items")
+    (folder / "closed").chmod(0o755)
+    (said,) = (str(warning.message) for warning in recwarn)
+    assert said.startswith("1 file in the folder of items is not read: open/more.csv;")
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Whoever may look into all folders is somebody else meanwhile."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_which_files_are_rows_may_be_said_by_the_folder(folder: Path, recwarn: pytest.WarningsRecorder) -> None:

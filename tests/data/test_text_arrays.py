@@ -1,48 +1,26 @@
-"""What is said of many texts at once is what Python says of each."""
+"""Columns of texts are taken apart and put together as the texts in them."""
 
+from itertools import pairwise
+
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from shed_hf.data.text_arrays import (
-    are_not_blank,
-    are_shown,
     as_texts,
-    beyond_ascii,
+    equal,
     from_raw,
     joined,
     joined_lists,
     or_empty,
+    put_together,
     raw_texts,
-    stripped,
     text_array,
     valid,
 )
-from shed_hf.utils.text import is_blank
 
-TEXTS = [
-    "",
-    " a",
-    "a ",
-    "\x1c\x1cb\x1d",
-    "\u3000日本 ",
-    "\u200b",
-    "\u3164",
-    "\xa0",
-    "plain",
-    "é",
-    "\x85",
-    "\n",
-    "ok\u2028",
-]
+TEXTS = ["", "plain", " a", "é", "\n", "日本", ""]
 TYPES = [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
-
-
-def test_blank_and_stripped_texts_are_those_of_python() -> None:
-    array = text_array(TEXTS)
-    assert are_shown(array).tolist() == [not is_blank(text) for text in TEXTS]
-    assert are_not_blank(array).tolist() == [bool(text.strip()) for text in TEXTS]
-    assert stripped(array).to_pylist() == [text.strip() for text in TEXTS]
-    assert beyond_ascii(*raw_texts(array)).tolist() == [not text.isascii() for text in TEXTS]
 
 
 @pytest.mark.parametrize("kind", TYPES, ids=str)
@@ -61,9 +39,20 @@ def test_a_column_of_nulls_has_no_texts() -> None:
 
 
 def test_texts_are_taken_apart_and_put_together() -> None:
-    for array in (text_array(TEXTS), text_array(TEXTS).slice(4, 5), text_array([]), text_array(["", ""])):
+    for array in (text_array(TEXTS), text_array(TEXTS).slice(2, 4), text_array([]), text_array(["", ""])):
         assert from_raw(*raw_texts(array)).to_pylist() == array.to_pylist()
     assert joined("<", text_array(["a", ""]), ">").to_pylist() == ["<a>", "<>"]
     assert joined_lists(text_array(["a", "b", "c"]), pa.array([0, 2, 2, 3]).to_numpy(), "-").to_pylist() == [
         "a-b", "", "c",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "bounds"), [(0, [0, 2, 2, 4]), (3, [0, 0, 3]), (7, [0, 0, 0]), (0, [0])])
+def test_texts_of_lists_are_one_text_each(first: int, bounds: list[int]) -> None:
+    texts = TEXTS[first:]
+    together = put_together(text_array(TEXTS).slice(first), np.array(bounds))
+    assert together.to_pylist() == ["".join(texts[start:end]) for start, end in pairwise(bounds)]
+
+
+def test_null_is_equal_to_nothing() -> None:
+    assert equal(text_array(["a", "a", None, "é"]), text_array(["a", "b", None, "é"])).tolist() == [1, 0, 0, 1]

@@ -56,6 +56,20 @@ def test_a_column_of_csv_with_blanks_late_is_one_of_fractions(tmp_path: Path) ->
     assert rows["a"][-3:] == [1.0, None, 2.0] and rows["b"][-2:] == [None, "x"]
 
 
+@pytest.mark.parametrize(
+    ("files", "cells"),
+    [(("a;b\n1;x\n", "a;b\nNo. 1;y\n", "a;b\n"), ["1", "No. 1"]), (("a;b\n1,5;x\n", "a;b\n2;y;z\n"), ["1,5"])],
+)
+def test_files_are_looked_at_as_their_folder_says_they_are_read(
+    tmp_path: Path, files: tuple[str, ...], cells: list[str]
+) -> None:
+    folder = numbered(tmp_path / "pool", *files, ending="csv")
+    readme = "---\nconfigs:\n- config_name: default\n  data_files: '*.csv'\n  sep: ';'\n---\n"
+    (folder / "README.md").write_text(readme)
+    found = load(folder, drop_invalid=True)
+    assert found.dataset["a"] == cells and found.dataset.column_names == ["a", "b"]
+
+
 def test_files_of_text_whose_types_exclude_each_other_are_still_named(tmp_path: Path) -> None:
     folder = numbered(tmp_path / "pool", '{"a": 1}\n', '{"a": "x"}\n', '{"a": 2}\n')
     with pytest.raises(InputError, match=r"1 of the 3 files .*: 2\.jsonl has string in the column 'a', where most fil"):
@@ -108,6 +122,10 @@ def test_messages_of_which_some_have_one_more_key_go_together(tmp_path: Path, na
             r"1 of the 2 files .*: 2\.jsonl has list<item: JSON> in the column 'a', where the other file has string;",
         ),
         (({"a": "x"}, {"b": "x"}), r"2\.jsonl lacks the column 'a' and has a column 'b', unlike the other file;"),
+        (
+            ({"a": "x", "b": "x", "c": "x"}, {"d": "x", "e": "x"}),
+            r"2\.jsonl lacks the columns 'a', 'b' and 'c' and has the columns 'd' and 'e', unlike the other file;",
+        ),
         (({"a": "x"}, {"b": "x"}, {"c": "x"}), r"2 of the 3 files .*: 2\.jsonl lacks .*, unlike other files;"),
         (({"a": 1}, {"a": "x"}, {"a": 2}), r"2\.jsonl has string in the column 'a', where most files have int64;"),
         (
@@ -115,7 +133,7 @@ def test_messages_of_which_some_have_one_more_key_go_together(tmp_path: Path, na
             r"2\.jsonl has list<item: struct<role: string, content: JSON>> in the column 'm', where the other",
         ),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_how_a_file_differs_is_told_in_words(tmp_path: Path, files: tuple[Any, ...], said: str) -> None:
     """Text beside JSON is refused: a text such as "12" would come back as a number, or with quotes around it."""

@@ -56,7 +56,7 @@ def test_an_input_that_is_no_text_is_named() -> None:
     ],
 )
 def test_a_conversation_that_cannot_be_learned_from_names_its_row_and_column(cell: Any) -> None:
-    with pytest.raises(InputError, match=r"1 rows .* row 1: column 'messages' h"):
+    with pytest.raises(InputError, match=r"1 row .* row 1: column 'messages' h"):
         read({"messages": [HELLO, cell]})
 
 
@@ -79,7 +79,7 @@ def test_a_completion_without_an_assistant_names_its_row_and_column(completion: 
 )  # fmt: skip
 def test_fewer_than_two_choices_name_their_row_and_column(choices: Any) -> None:
     usable: Any = {"text": ["a", "b"], "label": ["A", "B"]} if isinstance(choices, dict) else ["a", "b"]
-    with pytest.raises(InputError, match=r"1 rows .* row 1: column 'choices' holds"):
+    with pytest.raises(InputError, match=r"1 row .* row 1: column 'choices' holds"):
         read({"question": ["q", "q"], "choices": [usable, choices], "answer": ["A", "A"]})
 
 

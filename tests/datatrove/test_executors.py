@@ -73,6 +73,10 @@ def test_after_a_kill_no_finished_shard_is_embedded_again(pool: Path, tmp_path: 
     assert [path.name for path in (tmp_path / "logs" / "completions").iterdir()] == ["00000"]
     with pytest.raises(InputError, match=r"1 of the 2 files .*: 000_00001\.parquet is broken"):
         RowReader(str(tmp_path / "embedded"))
+    for name in ("embedded", "sample"):
+        (tmp_path / name / "000_00001.parquet").unlink()  # as if the session had died between two shards
+        with pytest.raises(InputError, match=r"lacks rows: 2 of 3 tasks .* \(1, 2\); start the run .* logging_dir"):
+            read_sample(tmp_path / name)
 
     embed_shards(pool, tmp_path, tmp_path / "logs", Mortal(notes))
     times = Counter(json.loads(line) for line in notes.read_text().splitlines())

@@ -49,7 +49,10 @@ def put(path: Path, **columns: Any) -> None:
 UNUSABLE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no bytes": (lambda path: path.write_bytes(b""), r"is broken \(.+\)"),
     "cut off": (lambda path: path.write_bytes(path.read_bytes()[:-20]), r"is broken \(.+\)"),
-    "other columns": (lambda path: put(path, text=["x"]), "lacks the column 'instruction'"),
+    "other columns": (
+        lambda path: put(path, text=["x"]),
+        "lacks the columns 'instruction', 'output', 'topic', 'n' and 'id'",
+    ),
     "another type": (
         lambda path: put(path, instruction=["a"], output=["b"], topic=["c"], n=["four"], id=["d"]),
         "has string in the column 'n', where most files have int64",

@@ -18,7 +18,7 @@ import typer
 
 from shed_hf import CuratedDataset, InputError, LeastSquares, read_ledger
 from shed_hf.cli import app
-from shed_hf.cli.words import in_shell_words
+from shed_hf.cli.shell_words import in_shell_words
 from shed_hf.demo import pool as demo_pool
 from shed_hf.demo import settings
 from shed_hf.demo.run import DemoResult, run
@@ -32,6 +32,7 @@ from tests.helpers.ledgers import filled
 
 SHORT = replace(
     settings.SMALL,
+    proxies=2,
     share=0.2,
     n_items=9,
     n_test=LEAST_ITEMS + 2,
@@ -90,6 +91,7 @@ def whole() -> Iterator[Whole]:
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setattr(settings, "SMALL", SHORT)
+        patch.setattr("shed_hf.demo.choice.expected_seconds", lambda *_: 30.0)
         patch.setattr(demo_pool, "rows", lambda split: demo_pool.spread(rows(split), N_ROWS))
         choosing = stopped_after(3, "demo.ledger", None)
         comparing = stopped_after(2, "demo.ledger.verdict", choosing.ledger)
@@ -154,6 +156,16 @@ def test_it_says_the_task_and_the_damage_before_it_begins(whole: Whole) -> None:
         assert topic in told.split("is not told: ")[1]
     assert "(answers not in JSON)" in told
     assert "(the same refusal everywhere)" in told
+
+
+def test_it_says_what_all_of_it_takes_and_what_of_it_was_measured_before(whole: Whole) -> None:
+    valuing, comparing = len(read_ledger(whole.stopped[0].ledger)), SHORT.tunings + SHORT.draws + 1
+    done = valuing + 2
+    assert whole.said[1] == (
+        f"in all: up to {valuing - 1} fine-tunings to value {SHORT.n_clusters} clusters, then {comparing - 1} to "
+        f"compare the rows kept with random ones, about {30 * (1 - done / (valuing + comparing)):.1f} s "
+        f"({done} outcomes of {valuing + comparing} measured before)"
+    )
 
 
 def test_nobody_is_told_to_compare_what_it_compares_itself(whole: Whole) -> None:

@@ -96,6 +96,7 @@ def test_lexical_finds_the_nearest_of_new_texts_in_scripts_without_blanks(langua
 def test_terms_of_spaced_scripts_are_words_as_before() -> None:
     assert terms_of("The Quick brown-fox, a 42 x") == ["quick", "brown", "fox", "42"]
     assert terms_of("cafe\u0301 भाषा") == ["café", "भाषा"]
+    assert terms_of("A naïve CAFÉ is a_b by b, ÿ") == ["naïve", "café", "a_b"]
     assert terms_of("苹果x") == ["苹", "果", "苹果"]
     assert terms_of("🙂 ! a") == []
 
@@ -105,8 +106,10 @@ def test_vocabularies_saved_before_find_the_words_they_hold() -> None:
     np.testing.assert_array_equal(saved.encode(["苹果和香蕉", "足球比赛！"]), np.eye(2))
 
 
-@pytest.mark.parametrize("count", [1, 2, 12])
-@pytest.mark.parametrize("words", ["plum", "pear plum", "apple banana cherry plum pear"])
+@pytest.mark.parametrize("count", [1, 2, 12, 60])
+@pytest.mark.parametrize(
+    "words", ["plum", "pear plum", "apple banana cherry plum pear", " ".join(f"plum{n}" for n in range(12))]
+)
 def test_rows_that_are_all_alike_have_one_vector_without_a_warning(count: int, words: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -79,7 +79,7 @@ def redundant(inside: FloatMatrix, worth: FloatVector) -> FloatVector:
 def test_games_of_other_kinds_are_held_as_well(game: object, noise: float) -> None:
     n, rng, held = 8, np.random.default_rng(3), []
     assert callable(game)
-    for _ in range(12):
+    for _ in range(6):
         utilities = game(everyone(n).astype(float), rng.normal(size=n))
         asked = draw_pairs(n, 16, rng)
         luck = noise * utilities.std() * rng.normal(size=len(asked))

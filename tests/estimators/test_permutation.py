@@ -38,7 +38,7 @@ ALL = [Exact(), *SAMPLING, BanzhafMSR(), BanzhafMSR(8)]
 ONE_BY_ONE = [Exact(), Permutation(n_orders=3), Permutation(n_orders=3, antithetic=False), Shed(3, group_size=1)]
 AIRPORTS = [AirportGame((1.0, 5.0, 2.0, 2.0, 9.0)), AirportGame((3.0,))]
 CLOSED_FORMS = [*AIRPORTS, GloveGame(2, 3), GloveGame(1, 4), AdditiveGame((1.0, -2.0, 0.0, 0.5))]
-quick = settings(max_examples=15, deadline=None)
+quick = settings(max_examples=8, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -105,7 +105,7 @@ def test_values_of_a_sum_of_games_are_sums_of_values(estimator: Estimator, games
     np.testing.assert_allclose(values(estimator, u + 3 * w, seed), apart, atol=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@quick
 @given(u=st.integers(2, 4).flatmap(utilities), group=st.integers(1, 3))
 def test_players_who_can_stand_for_each_other_are_worth_the_same(u: FloatVector, group: int) -> None:
     n = len(u).bit_length() - 1
@@ -114,7 +114,7 @@ def test_players_who_can_stand_for_each_other_are_worth_the_same(u: FloatVector,
         assert found[0] == pytest.approx(found[1], abs=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@quick
 @given(u=st.integers(2, 4).flatmap(utilities), names=st.permutations(range(4)), group=st.integers(1, 3))
 def test_values_follow_their_players_under_other_names(u: FloatVector, names: list[int], group: int) -> None:
     names = [name for name in names if 2**name < len(u)]
@@ -123,14 +123,14 @@ def test_values_follow_their_players_under_other_names(u: FloatVector, names: li
         np.testing.assert_allclose(new[names], old, atol=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@quick
 @given(u=st.integers(1, 4).flatmap(utilities))
 def test_walking_all_orders_one_by_one_is_exact(u: FloatVector) -> None:
     for found in over_all_orders(1, u):
         np.testing.assert_allclose(found, values(Exact(), u), atol=1e-9)
 
 
-@settings(max_examples=15, deadline=None)
+@quick
 @given(worth=st.lists(st.floats(-5, 5), min_size=2, max_size=4), group=st.integers(1, 4))
 def test_blocks_of_any_size_give_the_exact_values_of_additive_games(worth: list[float], group: int) -> None:
     u = np.array([sum(w for row, w in enumerate(worth) if mask >> row & 1) for mask in range(2 ** len(worth))])
@@ -163,7 +163,7 @@ def test_sampled_values_are_within_error_bars_of_the_closed_form(estimator: Esti
 @pytest.mark.parametrize("estimator", [Permutation(12), Permutation(12, antithetic=False), Shed(12, group_size=2)])
 def test_error_bars_are_as_wide_as_the_spread_of_repeated_estimates(estimator: Estimator) -> None:
     game = game_of(np.random.default_rng(5).normal(size=2**5))
-    repeated = [estimator(game, np.random.default_rng(seed)) for seed in range(200)]
+    repeated = [estimator(game, np.random.default_rng(seed)) for seed in range(100)]
     spread = np.std([estimate.values for estimate in repeated], axis=0)
     told = np.sqrt(np.mean([estimate.stderr**2 for estimate in repeated], axis=0))
     np.testing.assert_allclose(told / widening(len(repeated[0].replicates) - 1), spread, rtol=0.2)
@@ -275,7 +275,7 @@ estimators = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(estimator=estimators, n_players=st.integers(1, 9), budget=st.none() | st.integers(-1, 60))
 def test_a_budget_is_kept_or_refused_naming_the_least(estimator: Estimator, n_players: int, budget: int | None) -> None:
     try:

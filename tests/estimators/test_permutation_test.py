@@ -90,7 +90,7 @@ def test_p_values_of_coalitions_that_tell_nothing_are_uniform(draw: Any, n: int,
 def test_p_values_are_no_smaller_for_a_step_over_the_size(n: int, n_pairs: int, noise: float) -> None:
     """Players who are all alike: a simple majority."""
     p_values = []
-    for seed in range(20):
+    for seed in range(10):
         rng = rng_of(seed, 1)
 
         def v(coalitions: CoalitionMatrix, rng: np.random.Generator = rng) -> FloatVector:
@@ -102,7 +102,7 @@ def test_p_values_are_no_smaller_for_a_step_over_the_size(n: int, n_pairs: int, 
 
 @pytest.mark.parametrize("draw", [draw_pairs, walked])
 def test_p_values_of_coalitions_that_tell_players_apart_are_small(draw: Any) -> None:
-    for seed in range(10):
+    for seed in range(5):
         rng = rng_of(seed)
         worth = rng.normal(size=12)
         coalitions = draw(12, 36, rng)
@@ -275,7 +275,7 @@ def test_estimates_of_players_who_differ_pass_the_gate_and_of_noise_do_not(
     assert signal.verdict_of(estimate).failed == ""
     assert signal.verdict_of(estimate).passes
     passed, p_values = [], []
-    for seed in range(16):
+    for seed in range(8):
         u = rng_of(seed, 8).normal(size=2**8)
         estimate = estimator(game_of(u), rng_of(seed))
         passed.append(signal.verdict_of(estimate).passes)

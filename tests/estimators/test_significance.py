@@ -12,7 +12,9 @@ from shed_hf import Game
 from shed_hf.estimators import BanzhafMSR, Exact, LeastSquares, Permutation, ValueEstimate
 from shed_hf.estimators.significance import (
     LEAST_CLUSTERS,
+    NO_HELP_REMEDY,
     REMEDY,
+    UNMOVED_REMEDY,
     RankingVerdict,
     verdict_of,
 )
@@ -184,3 +186,18 @@ def test_independent_walks_can_rule_out_chance_for_three_clusters() -> None:
     worth = np.array([-3.0, 0.0, 1.0])
     game = Game([np.array([row]) for row in range(3)], lambda sets: np.array([[worth[s].sum()] for s in sets]))
     assert verdict_of(Permutation(40)(game, np.random.default_rng(0))).passes
+
+
+@pytest.mark.parametrize("outcome", [0.0, 0.3, -1.7])
+@pytest.mark.parametrize("estimator", [Exact(), LeastSquares()], ids=["exact", "least-squares"])
+@pytest.mark.parametrize("moves", [False, True])
+def test_where_training_moves_no_outcome_the_advice_names_the_objective(
+    estimator: Exact | LeastSquares, outcome: float, moves: bool
+) -> None:
+    game = Game(
+        [np.array([row]) for row in range(5)],
+        lambda sets: np.array([[outcome - 0.1 * (moves and len(rows) > 0)] * 3 for rows in sets]),
+    )
+    estimate = replace(estimator(game, np.random.default_rng(0)), starts_untrained=True)
+    advice = verdict_of(estimate).advice
+    assert advice in ((REMEDY, NO_HELP_REMEDY) if moves else (UNMOVED_REMEDY,))

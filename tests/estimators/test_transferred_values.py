@@ -32,7 +32,7 @@ def correlations(draws: JointDraws) -> FloatVector:
 
 @pytest.mark.parametrize("rho", [pytest.param(rho, id=f"{rho}") for rho in (-0.8, 0.0, 0.9)])
 def test_with_little_noise_the_correlation_is_found(rho: float) -> None:
-    found = np.mean([np.median(correlations(drawn(rho, 0.1, seed, 40)[0])) for seed in range(2)])
+    found = np.mean([np.median(correlations(drawn(rho, 0.1, seed, 40)[0])) for seed in range(1)])
     assert abs(found - rho) < 0.2
 
 
@@ -44,11 +44,11 @@ def test_noise_widens_the_interval_and_does_not_draw_it_to_zero() -> None:
 
 def test_intervals_hold_the_truth_as_often_as_they_should() -> None:
     rng, inside = np.random.default_rng(0), 0
-    for seed in range(16):
+    for seed in range(10):
         draws, first, second = drawn(float(rng.uniform(-1, 1)), 2.0, seed, 14)
         low, high = np.quantile(correlations(draws), [0.025, 0.975])
         inside += low <= np.corrcoef(first, second)[0, 1] <= high
-    assert inside >= 13
+    assert inside >= 8
 
 
 def test_equal_seeds_give_equal_draws() -> None:

@@ -139,7 +139,7 @@ def test_what_has_no_option_twice_draws_no_warning(tokenizer: Tokenizer) -> None
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Evaluation(QUIZ, Choice(), tokenizer, 256)
-        Evaluation(ITEMS, Accuracy(), tokenizer, 256)
+        Evaluation(QUIZ, Accuracy(), tokenizer, 256)
 
 
 # ---- what a user has at hand: a dataset, and the name of an objective

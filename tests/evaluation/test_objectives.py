@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from shed_hf.data.formats import Example, Turn
 from shed_hf.data.tokenization import IGNORED, tokenise
-from shed_hf.errors import InputError
+from shed_hf.errors import InputError, ShedWarning
 from shed_hf.evaluation import log_likelihood as likelihood
 from shed_hf.evaluation.batches import Candidate
 from shed_hf.evaluation.evaluator import Evaluation
@@ -182,6 +182,17 @@ def test_accuracy_without_options_is_whether_generating_gives_the_completion(
     generated = [float(spoken(parrot, tokenizer, item) == item.completion) for item in ITEMS]
     assert generated == [1, 1, 0, 0]
     assert measured(Accuracy(), ITEMS, parrot, tokenizer).tolist() == generated
+
+
+def test_accuracy_of_whole_completions_is_told_before_anything_is_measured(
+    tokenizer: Tokenizer, recwarn: pytest.WarningsRecorder
+) -> None:
+    Evaluation(QUIZ, Accuracy(), tokenizer, 256)
+    assert not recwarn.list
+    median = int(np.median([len(item.completion) for item in ITEMS]))
+    for items, told in ((ITEMS, f"{len(ITEMS)} of {len(ITEMS)};"), ([*QUIZ, *ITEMS], f"{len(ITEMS)} of ")):
+        with pytest.warns(ShedWarning, match=rf'options: {told}.*\({median} characters.*objective="loss"'):
+            Evaluation(items, "accuracy", tokenizer, 256)
 
 
 def test_contrasts_are_other_items_completions_and_never_ones_own() -> None:

@@ -1,6 +1,8 @@
 """A ranking measured again by another utility: what it says, where it is kept, what can't be compared."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from datasets import Dataset
 
-from shed_hf import CuratedDataset, FineTune, InputError, Named, Transfer, curate
+from shed_hf import CuratedDataset, FineTune, InputError, Named, ShedError, Transfer, curate
 from tests.helpers.curations import ByTopic, curated_of
 from tests.helpers.rows import make_rows
 from tests.helpers.tiny_models import config
@@ -51,7 +53,10 @@ def test_a_ranking_that_is_the_other_way_round_is_said_not_to_be_alike() -> None
     assert "not alike" in found.claim
 
 
-def test_only_what_is_not_in_its_file_is_measured_and_the_curations_ledger_stays(tmp_path: Path) -> None:
+def test_only_what_is_not_in_its_file_is_measured_and_the_curations_ledger_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
     path = tmp_path / "run.ledger"
     result = curated(ledger=path)
     before = path.read_bytes()
@@ -61,6 +66,10 @@ def test_only_what_is_not_in_its_file_is_measured_and_the_curations_ledger_stays
     assert path.read_bytes() == before
     result.transfer(utility=Named("reversed", Reversed(POOL)), budget=10, ledger=path)
     assert len(list(tmp_path.glob("run.ledger.transfer-*"))) == 2
+    caplog.clear()
+    fewer = result.transfer(budget=8, ledger=path)
+    (told,) = re.findall(r"bill: (\d+) outcomes .*; (\d+) in the ledger already", caplog.text)
+    assert tuple(map(int, told)) == (fewer.coalitions + 1, fewer.coalitions + 1 - fewer.fine_tunings)
 
 
 def test_another_model_is_tuned_in_the_same_way(tiny_model: Path, tmp_path: Path) -> None:
@@ -91,11 +100,22 @@ def test_another_model_is_tuned_in_the_same_way(tiny_model: Path, tmp_path: Path
         pytest.param({"model": "a/b"}, "model= changes the model of a FineTune", id="no model to change"),
         pytest.param({"seed": -1}, "seed", id="no seed"),
         pytest.param({"ledger": 3}, "not a path", id="no path"),
+        pytest.param({"eval_dataset": 5}, "eval_dataset= is for what fine-tunes", id="items of a callable"),
+        pytest.param({"ledger": "."}, "is no path of a ledger", id="no name"),
     ],
 )
 def test_what_cannot_be_used_is_refused(arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(ShedError, match=said):
         curated(clusterer="topic").transfer(**arguments)
+
+
+def test_items_that_a_callable_does_not_read_are_refused_where_the_curation_had_some_too() -> None:
+    chosen_by_items = curated(clusterer="topic", sampler="dsir", eval_dataset=Dataset.from_list(make_rows(4, seed=9)))
+    assert chosen_by_items.recipe["evaluation"] is not None
+    for utility in (None, Named("reversed", Reversed(POOL))):
+        with pytest.raises(InputError, match="eval_dataset= is for what fine-tunes, and here a callable measures"):
+            chosen_by_items.transfer(utility=utility, budget=8, eval_dataset=make_rows(4, seed=9))
+    assert chosen_by_items.transfer(utility=Named("reversed", Reversed(POOL)), budget=8).coalitions
 
 
 def test_without_a_source_at_hand_the_rows_are_asked_for(tmp_path: Path) -> None:
@@ -147,7 +167,14 @@ def test_the_words_follow_the_interval(low: float, high: float, gain: float, sai
         gain=gain, values=(1.0, None), stderr=(0.1, None), seed=1, utility={},
     )  # fmt: skip
     assert said in found.claim
-    assert f"{low:.2f} to {high:.2f}" in str(found)
+    assert str(found).splitlines() == [
+        found.claim,
+        f"  rank correlation of 8 clusters {(low + high) / 2:.2f} ({low:.2f} to {high:.2f})",
+        "  of the 10 chosen rows 50% would also be chosen (20% to 80%; 30% by chance)",
+        "  14 coalitions measured again, cost 15 outcomes, 1.0 s",
+    ]
+    unknown = replace(found, kept=None, kept_unknown="were raced for")
+    assert str(unknown).splitlines()[2] == "  the 10 chosen rows were raced for"
     assert Transfer.from_json(found.as_json()) == found
 
 

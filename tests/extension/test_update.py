@@ -83,7 +83,10 @@ def test_no_more_is_announced_than_the_budget_where_all_new_rows_join(
 
 
 def test_rows_that_the_pool_has_are_left_out_and_a_changed_row_is_new() -> None:
-    whole = [*OLD.to_list(), {**ROWS[0], "output": ROWS[0]["output"] + " Indeed."}]
+    changed = {"output": ROWS[0]["output"] + " Indeed.", "instruction": ROWS[0]["instruction"]}  # and without a topic
+    whole = [*OLD.to_list(), {**ROWS[0], **changed}]
+    alone = curated_before().update([changed], 3, utility=Named("worth by topic", AnyRows()))
+    assert alone.valued.source["topic"][-1] is None and alone.recipe["history"][1]["added"] == 1
     grown = curated_before().update(whole, 3, utility=Named("worth by topic", AnyRows()))
     assert grown.recipe["history"][1]["left_out"]["in the pool already"] == len(OLD)
     assert grown.recipe["history"][1]["added"] == 1
@@ -120,7 +123,8 @@ def test_a_grown_result_is_saved_loaded_resampled_and_grown_again(tmp_path: Path
     assert len(again.ledger) > len(grown.ledger)
 
 
-def test_an_update_that_was_stopped_goes_on_from_its_ledger(tmp_path: Path) -> None:
+def test_an_update_that_was_stopped_goes_on_from_its_ledger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="shed_hf")
     before, path = fresh(), tmp_path / "grown.ledger"
     whole = before.update(NEW, 8)
     stops = Stops(GROWN)
@@ -130,7 +134,9 @@ def test_an_update_that_was_stopped_goes_on_from_its_ledger(tmp_path: Path) -> N
     with Ledger(path, whole.ledger.header) as kept:
         assert len(before.ledger) <= len(kept) < len(whole.ledger)
         n_kept = len(kept)
+    caplog.clear()
     resumed = before.update(NEW, 8, ledger=path)
+    assert f"; {n_kept - len(before.ledger)} in the ledger already" in caplog.text
     np.testing.assert_array_equal(resumed.estimate.values, whole.estimate.values)
     np.testing.assert_array_equal(resumed.rows, whole.rows)
     assert resumed.recipe["bill"]["fine_tunings"] == len(whole.ledger) - n_kept
@@ -196,6 +202,7 @@ def test_rows_that_cannot_be_added_are_refused_before_anything_is_measured(rows:
     ("arguments", "said"),
     [
         pytest.param({"budget": 2}, "budget", id="too little to spend"),
+        pytest.param({"eval_dataset": ROWS[:4]}, "eval_dataset= is for what fine-tunes", id="items of a callable"),
         pytest.param({"sampler": "retrieval"}, "pass a sampler of clusters", id="rows one by one"),
         pytest.param({"merit": "loss"}, "merit", id="an order there was not"),
         pytest.param({"ledger": 7}, "not a path", id="no path"),

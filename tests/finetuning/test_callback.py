@@ -59,8 +59,10 @@ def own_trainer(
     return trainer, Evaluation(ITEMS, Loss(), tokenizer, 96)
 
 
-@pytest.mark.parametrize("what", ["should_training_stop", "should_epoch_stop"])
-@pytest.mark.parametrize(("n_steps", "measured"), [(1, 0), (2, 1), (4, 2)])
+@pytest.mark.parametrize(
+    ("what", "n_steps", "measured"),
+    [("should_training_stop", 1, 0), ("should_epoch_stop", 2, 1), ("should_training_stop", 4, 2)],
+)
 def test_a_callback_that_stops_training_is_named(
     what: str, n_steps: int, measured: int, tiny_model: Path, tmp_path: Path
 ) -> None:

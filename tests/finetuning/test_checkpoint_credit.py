@@ -95,11 +95,14 @@ def by_definition(
 @pytest.mark.parametrize(
     ("fields", "size", "rates"),
     [
-        ({}, 4, [1e-3] * 3),
-        ({"num_train_epochs": 2, "lr_scheduler_type": "linear"}, 4, [1e-3 * (1 - n / 6) for n in range(6)]),
+        (
+            {"num_train_epochs": 2, "lr_scheduler_type": "linear", "gradient_accumulation_steps": 2},
+            8,
+            [1e-3 * (1 - n / 4) for n in range(4)],
+        ),
         ({"gradient_accumulation_steps": 4, "per_device_train_batch_size": 8}, 32, [1e-3]),
     ],
-    ids=["plain", "epochs and schedule", "one large step"],
+    ids=["epochs, schedule and accumulation", "one large step"],
 )
 def test_credits_are_those_of_a_gradient_for_every_row_and_item(
     tiny_model: Path, rows: Pool, examples: list[Example], tmp_path: Path, adam: bool,
@@ -137,20 +140,17 @@ def test_every_objective_of_log_likelihoods_has_credits_of_its_items(
 
 
 @pytest.mark.parametrize("adam", [False, True], ids=["sgd", "adam"])
-@pytest.mark.parametrize("at_once", [2**30, 1], ids=["all items", "one item at a time"])
 def test_the_mean_over_items_of_credits_along_the_run_is_the_credit(
-    tiny_model: Path, rows: Pool, examples: list[Example], tmp_path: Path, adam: bool, at_once: int,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setattr(gradient_credit, "ITEMS_AT_ONCE", at_once)
+    tiny_model: Path, rows: Pool, examples: list[Example], tmp_path: Path, adam: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     utility = bound(tiny_model, rows, examples, tmp_path, optim="adamw_torch" if adam else "sgd")
-    mean, of_items = (
-        utility.credit(ROWS, adam=adam, every=2),
-        utility.credit_per_item(ROWS, adam=adam, in_run=True, every=2),
-    )
-    assert of_items.shape == (len(ROWS), len(examples))
-    assert np.abs(of_items - mean[:, None]).max() > 0.1 * np.abs(mean).max()
-    np.testing.assert_allclose(of_items.mean(axis=1), mean, rtol=1e-4, atol=1e-4 * np.abs(mean).max())
+    mean = utility.credit(ROWS, adam=adam, every=2)
+    for at_once in (2**30, 1):  # all items, and one at a time
+        monkeypatch.setattr(gradient_credit, "ITEMS_AT_ONCE", at_once)
+        of_items = utility.credit_per_item(ROWS, adam=adam, in_run=True, every=2)
+        assert of_items.shape == (len(ROWS), len(examples))
+        assert np.abs(of_items - mean[:, None]).max() > 0.1 * np.abs(mean).max()
+        np.testing.assert_allclose(of_items.mean(axis=1), mean, rtol=1e-4, atol=1e-4 * np.abs(mean).max())
 
 
 def test_credits_are_the_same_however_many_items_there_is_room_for(
@@ -207,10 +207,13 @@ def test_credits_do_not_depend_on_where_a_row_stands_in_the_run(tmp_path: Path) 
 
     The learning rate falls to 0, so that along the run the last rows can earn little.
     """
-    n, best = 32, 4
+    n, best = 16, 3
     short = sorted(demo_pool.rows("pool"), key=lambda row: len(str(row["instruction"])) + len(str(row["output"])))[:n]
     items = read_pool(Dataset.from_list(demo_pool.rows("dev"))).examples(np.arange(4))
-    args = SFTConfig(str(tmp_path), learning_rate=1e-3, lr_scheduler_type="linear", num_train_epochs=1, bf16=False)
+    args = SFTConfig(
+        str(tmp_path), learning_rate=1e-3, lr_scheduler_type="linear", num_train_epochs=1, bf16=False,
+        per_device_train_batch_size=4,
+    )  # fmt: skip
     utility = FineTune(str(SMALL_MODEL), Loss(), args=args).bind(read_pool(Dataset.from_list(short)), items, 0)
     order = np.random.default_rng(0).permutation(n)
     of_orders = [utility.credit_per_item(order), utility.credit_per_item(order[::-1].copy())]
@@ -219,4 +222,4 @@ def test_credits_do_not_depend_on_where_a_row_stands_in_the_run(tmp_path: Path) 
     assert abs(first_half(of_orders, best) - 0.5) < 0.1
     one, other = of_orders[0], of_orders[1][::-1]  # the same rows
     both = [len(set(np.argsort(-a)[:best]) & set(np.argsort(-b)[:best])) for a, b in zip(one.T, other.T, strict=True)]
-    assert np.mean(both) > 0.6 * best  # by chance it is a tenth of them
+    assert np.mean(both) > 0.6 * best  # by chance it is a fifth of them

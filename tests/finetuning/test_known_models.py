@@ -15,13 +15,13 @@ from shed_hf.finetuning.known_models import (
     SHORT_NAMES,
     check_reachable,
     init_kwargs_of,
-    place_of,
+    resolve_model,
 )
 from tests.helpers.rows import make_rows
 
 
 def test_a_short_name_stands_for_a_folder_of_the_package() -> None:
-    assert (place_of("small"), place_of(DEFAULT_MODEL)) == (str(SHIPPED_MODEL), DEFAULT_MODEL)
+    assert (resolve_model("small"), resolve_model(DEFAULT_MODEL)) == (str(SHIPPED_MODEL), DEFAULT_MODEL)
     assert all((folder / "config.json").is_file() for folder in SHORT_NAMES.values())
 
 

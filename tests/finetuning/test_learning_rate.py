@@ -9,14 +9,14 @@ from datasets import Dataset
 from trl import SFTConfig
 
 from shed_hf import CuratedDataset, FineTune, InputError
-from shed_hf.config.of_recipe import settings_of_recipe
+from shed_hf.config.recipe_settings import settings_of_recipe
 from shed_hf.curation.recipe import tuner_entry
 from shed_hf.data.pool import read_pool
-from shed_hf.extension.tuner import tuner_again
-from shed_hf.finetuning.trainer_settings import MEASURED_SIZE, usual_learning_rate
+from shed_hf.extension.tuner import original_tuner
+from shed_hf.finetuning.trainer_settings import MEASURED_SIZE, default_learning_rate
 from shed_hf.hub.reproduction import code_of
 from shed_hf.results.recipe import updated
-from shed_hf.results.tuner_again import tuner_entry_of
+from shed_hf.results.recorded_tuner import tuner_entry_of
 from shed_hf.verification.tuners import tuner_of
 from tests.helpers.rows import make_rows
 
@@ -30,7 +30,7 @@ def rate_of(tune: FineTune) -> Any:
 
 
 def test_it_follows_from_the_models_size(tiny_model: Path) -> None:
-    assert [usual_learning_rate(size) for size in (3_300_000, MEASURED_SIZE, MEASURED_SIZE + 1, 7 * 10**9)] == [
+    assert [default_learning_rate(size) for size in (3_300_000, MEASURED_SIZE, MEASURED_SIZE + 1, 7 * 10**9)] == [
         3e-3,
         3e-3,
         1e-3,
@@ -69,10 +69,10 @@ def test_a_result_is_gone_on_with_at_the_rate_it_was_measured_at() -> None:
     pinned = tuner_entry_of(old.recipe)
     assert pinned is not None
     assert pinned["learning_rate"] == 1e-3
-    for tune in (tuner_again(old), tuner_of(old, None, None)):
+    for tune in (original_tuner(old), tuner_of(old, None, None)):
         assert isinstance(tune, FineTune)
         assert tune.learning_rate == 1e-3
-    for tune in (tuner_again(old, "other/model"), tuner_of(old, None, "other/model")):
+    for tune in (original_tuner(old, "other/model"), tuner_of(old, None, "other/model")):
         assert isinstance(tune, FineTune)
         assert tune.learning_rate is None
     said = updated(old.recipe, {"tuner": {**entry, "learning_rate": 2e-3}})

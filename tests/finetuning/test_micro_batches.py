@@ -53,7 +53,7 @@ def rows() -> Pool:
 
 @pytest.fixture(scope="module")
 def examples() -> list[Example]:
-    return read_pool(Dataset.from_list(make_rows(12, seed=99))).examples(np.arange(12))
+    return read_pool(Dataset.from_list(make_rows(3, seed=99))).examples(np.arange(3))
 
 
 @pytest.fixture

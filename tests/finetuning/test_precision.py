@@ -16,7 +16,15 @@ from shed_hf.data.pool import read_pool
 from shed_hf.errors import InputError
 from shed_hf.finetuning import precision as module
 from shed_hf.finetuning.fine_tune import FineTune
-from shed_hf.finetuning.precision import MARGIN, Outline, choose, faster, measured_speeds, outline_of, recorded
+from shed_hf.finetuning.precision import (
+    MARGIN,
+    Outline,
+    choose,
+    faster,
+    measured_speeds,
+    outline_of,
+    precision_in_header,
+)
 from shed_hf.finetuning.trainer_settings import default_args, default_peft_config
 from shed_hf.game.execution import Precision
 from tests.helpers.rows import make_rows
@@ -206,7 +214,7 @@ def test_a_model_that_is_not_there_is_named() -> None:
 def test_a_ledgers_precision_is_kept_and_earlier_versions_took_what_was_stored(
     header: Mapping[str, Any], name: str
 ) -> None:
-    assert recorded(header) == Precision(name, "as in the ledger")
+    assert precision_in_header(header) == Precision(name, "as in the ledger")
 
 
 def _model(folder: Path) -> Any:

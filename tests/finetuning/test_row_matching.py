@@ -71,7 +71,7 @@ def reference(model: Path, dataset: Dataset, rows: list[int], folder: Path, give
     return utility([np.arange(len(rows))])
 
 
-ROWS = [9, 2, 14]
+ROWS = [9, 2]
 
 
 ORDERS: dict[str, Callable[[Dataset], Dataset]] = {
@@ -83,7 +83,7 @@ ORDERS: dict[str, Callable[[Dataset], Dataset]] = {
 
 @pytest.mark.parametrize(
     ("make", "order"),
-    [*((make, "shuffled") for make in (pairs, chats, sharegpt, texts)), (pairs, "as it is"), (chats, "reversed")],
+    [(pairs, "as it is"), (chats, "reversed"), (sharegpt, "shuffled"), (texts, "shuffled")],
 )
 def test_rows_are_found_in_whatever_order_the_trainer_has_them(
     make: Callable[[], Dataset], order: str, tiny_model: Path, tmp_path: Path

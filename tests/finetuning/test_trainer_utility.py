@@ -74,11 +74,16 @@ def fresh_outcomes(
 @pytest.mark.parametrize(
     "fields",
     [
-        {},
-        {"num_train_epochs": 2, "lr_scheduler_type": "linear", "warmup_steps": 1},
-        {"gradient_accumulation_steps": 2, "weight_decay": 0.1},
+        {"num_train_epochs": 1},
+        {
+            "num_train_epochs": 2,
+            "lr_scheduler_type": "linear",
+            "warmup_steps": 1,
+            "gradient_accumulation_steps": 2,
+            "weight_decay": 0.1,
+        },
     ],
-    ids=["one epoch", "schedule and epochs", "accumulation"],
+    ids=["one epoch", "epochs, schedule and accumulation"],
 )
 def test_one_run_measures_what_fresh_trainers_do(
     tiny_model: Path, rows: Pool, examples: list[Example], tmp_path: Path, fields: dict[str, Any]

@@ -37,8 +37,8 @@ from shed_hf.finetuning.training_identity import (
     adapters,
     arguments,
     evaluation_parts,
+    header_value,
     model_parts,
-    recorded,
 )
 from shed_hf.game.ledger import Entry, Ledger
 from tests.helpers.ledgers import an_entry
@@ -148,6 +148,12 @@ def lora(**fields: Any) -> LoraConfig:
     return LoraConfig(**{**given, **fields})
 
 
+@pytest.fixture(scope="module")
+def headers(tiny_model: Path) -> list[Any]:
+    """Of the usual training, and of the same with its adapter given."""
+    return [bound(tiny_model).describe(), bound(tiny_model, peft=lora()).describe()]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -158,15 +164,15 @@ def lora(**fields: Any) -> LoraConfig:
     ],
 )  # fmt: skip
 def test_a_ledger_of_another_setting_is_refused_by_its_name(
-    name: str, value: Any, tiny_model: Path, tmp_path: Path
+    name: str, value: Any, headers: list[Any], tiny_model: Path, tmp_path: Path
 ) -> None:
     adapter = name in {field.name for field in dataclasses.fields(LoraConfig)}
     other = (
         bound(tiny_model, peft=lora(**{name: value})) if adapter else bound(tiny_model, args=config(**{name: value}))
     )
-    with Ledger(tmp_path / "run.ledger", bound(tiny_model).describe()) as ledger:
+    with Ledger(tmp_path / "run.ledger", headers[0]) as ledger:
         ledger.put(an_entry(1))
-    Ledger(tmp_path / "run.ledger", bound(tiny_model, peft=lora()).describe()).close()
+    Ledger(tmp_path / "run.ledger", headers[1]).close()
     field = f"adapter.default.{name}" if adapter else f"training.{name}"
     with pytest.raises(LedgerError, match=rf"{field}: ledger has .*, this run has "):
         Ledger(tmp_path / "run.ledger", other.describe())
@@ -277,12 +283,12 @@ def test_a_setting_that_is_a_file_is_known_by_its_content(tmp_path: Path) -> Non
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "zero.json").write_text('{"stage": 2}')
-    one, other = recorded(str(tmp_path / "a" / "zero.json")), recorded(str(tmp_path / "b" / "zero.json"))
+    one, other = header_value(str(tmp_path / "a" / "zero.json")), header_value(str(tmp_path / "b" / "zero.json"))
     assert one == other
     assert str(tmp_path) not in one
     (tmp_path / "b" / "zero.json").write_text('{"stage": 3}')
-    assert recorded(str(tmp_path / "b" / "zero.json")) != one
-    assert str(tmp_path) not in str(recorded({"folder": str(tmp_path)}))
+    assert header_value(str(tmp_path / "b" / "zero.json")) != one
+    assert str(tmp_path) not in str(header_value({"folder": str(tmp_path)}))
 
 
 def test_going_on_with_what_was_noted_in_full_says_nothing(

@@ -70,16 +70,16 @@ def test_the_ledgers_header_names_the_rows(tiny_model: Path) -> None:
 # ---- the rows
 
 
-@pytest.mark.parametrize("count", [1, 8, 72])
+@pytest.mark.parametrize("count", [1, 72])
 def test_the_rows_are_nobodys_and_as_many_as_asked_for(tiny_model: Path, count: int) -> None:
     prepared = prepared_of(tiny_model, warmup=count)
     rows = prepared.warmup_rows
     assert len(rows) == len(set(rows.tolist())) == count
     assert not set(rows.tolist()) & set(np.concatenate(prepared.players.rows).tolist())
     assert set(rows.tolist()) <= set(prepared.candidates.rows.tolist())
-    assert prepared_of(tiny_model, warmup=count).warmup_rows.tolist() == rows.tolist()
-    header = prepared.ledger().header
-    assert header["warmed up on"] == prepared_of(tiny_model, warmup=count).ledger().header["warmed up on"] != ""
+    again = prepared_of(tiny_model, warmup=count)
+    assert again.warmup_rows.tolist() == rows.tolist()
+    assert prepared.ledger().header["warmed up on"] == again.ledger().header["warmed up on"] != ""
 
 
 def test_other_rows_are_another_game(tiny_model: Path) -> None:

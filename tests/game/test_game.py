@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shed_hf.errors import Diverged, InputError
 from shed_hf.game.game import Game
 from shed_hf.game.ledger import Ledger
+from shed_hf.game.measurement import without_rows
 from shed_hf.game.utility import PlainUtility, as_trainable_utility
 from shed_hf.types import FloatMatrix, FloatVector, IntVector
 from tests.helpers.games import Training
@@ -199,8 +200,11 @@ def test_an_outcome_that_is_not_finite_is_refused_by_name_and_all_others_are_kep
     ledger = Ledger()
     coalitions = np.zeros((4, 5), dtype=bool)
     coalitions[1, [2]] = coalitions[2, [1, 4]] = coalitions[3, [3]] = True
-    with pytest.raises(Diverged, match=r"players \[1, 4\] \(2 rows: .*1 of 2 outcomes .* not finite; what .* is kept"):
+    with pytest.raises(
+        Diverged, match=r"players \[1, 4\] \(2 rows: .*1 of 2 outcomes .* not finite; what .* is kept"
+    ) as told:
         Game(singles(5), Plain(not_finite(bad)), ledger)(coalitions)
+    assert without_rows(f"{told.value}; lower it") == "1 of 2 outcomes are not finite; lower it"
     assert sorted(entry.blocks for entry in ledger) == [((),), ((2,),), ((3,),)]
     assert all(np.isfinite(entry.outcome).all() for entry in ledger)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from shed_hf import InputError, Ledger
-from shed_hf.game.interruption import outcomes_kept, step_of_call
+from shed_hf import InputError, Ledger, LedgerError
+from shed_hf.game.interruption import how_to_resume, outcomes_kept, step_of_call
+from shed_hf.game.ledger_header import OtherRun
 from tests.helpers.ledgers import HEADER, an_entry, filled
 
 STEP = "load the saved result, and call its verify with"
@@ -34,6 +35,20 @@ def test_a_run_of_its_own_is_repeated_with_its_ledger(here: Path, monkeypatch: p
     told = ended(None, KeyboardInterrupt(), monkeypatch)
     (kept,) = here.glob("shed-*.ledger")
     assert told == f"stopped; 1 outcome kept in {kept}: repeat the call with ledger={str(kept)!r} to go on"
+
+
+@pytest.mark.parametrize(
+    ("error", "how"),
+    [
+        (InputError("bad"), "mend the call, and pass"),
+        (OtherRun(Path("run.ledger"), {"order": (1, 2)}, "order: 1, 2"), "mend the call, and pass"),
+        (LedgerError("there is no room; make room and repeat the call"), "repeat the call with"),
+        (KeyboardInterrupt(), "repeat the call with"),
+    ],
+    ids=["bad argument", "ledger of another run", "full disk", "ctrl-C"],
+)
+def test_a_call_that_would_be_refused_again_is_to_be_mended(error: BaseException, how: str) -> None:
+    assert how_to_resume(error) == how
 
 
 def test_of_a_step_the_whole_call_is_repeated_with_its_ledger(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,8 @@ import pytest
 
 from shed_hf import Ledger, LedgerError, read_ledger
 from shed_hf.game.entry import Entry
-from shed_hf.game.interruption import rescue
+from shed_hf.game.ledger_files import base_of
+from tests.helpers.ledgers import keys
 
 HEADER = {"dataset": "d1", "model": {"name": "llama"}}
 
@@ -28,10 +28,6 @@ def written(path: Path, numbers: range, rank: int = 0, header: dict[str, object]
         for number in numbers:
             ledger.put(entry(number))
     return path
-
-
-def keys(ledger: Ledger) -> list[str]:
-    return [one.key for one in ledger]
 
 
 HOLDER = """
@@ -238,6 +234,13 @@ def test_what_is_no_path_is_said(path: Any) -> None:
             opens()
 
 
+@pytest.mark.parametrize("path", [".", "/", "", "./", "..", "a/..", "../.."])
+def test_a_path_without_a_name_is_nothing_to_call_files_after(path: str) -> None:
+    with pytest.raises(LedgerError, match="is no path of a ledger; pass one such as"):
+        base_of(path)
+    assert base_of("../a/..b") == Path("../a/..b")
+
+
 @pytest.mark.parametrize("path", ["a" * 300, "file/run.ledger", "loop"])
 def test_a_path_that_cannot_be_is_said(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").write_text("not a folder")
@@ -279,48 +282,6 @@ def test_a_file_that_another_run_replaced_before_the_lock_is_not_written(
     with pytest.raises(LedgerError, match="is being written by another run"):
         Ledger(path, HEADER)
     assert len(read_ledger(path)) == 5
-
-
-class TornDisk(Exception):
-    """Stands for the end of the process."""
-
-
-@pytest.mark.parametrize("after", range(4))
-def test_a_dump_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int) -> None:
-    ledger = read_ledger(written(tmp_path / "run.ledger", range(3)))
-    records = list(ledger)
-    monkeypatch.setattr(Ledger, "__iter__", lambda _: stopping(records, after))
-    with pytest.raises(TornDisk):
-        ledger.dump(tmp_path / "dump")
-    assert [file.name for file in tmp_path.iterdir()] == ["run.ledger"]
-
-
-def stopping(records: list[Entry], after: int) -> Iterator[Entry]:
-    yield from records[:after]
-    raise TornDisk
-
-
-def test_a_dump_never_replaces_a_file_even_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = read_ledger(written(tmp_path / "run.ledger", range(3)))
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
-
-    monkeypatch.setattr(os, "link", refuse)
-    ledger.dump(tmp_path / "dump")
-    assert keys(read_ledger(tmp_path / "dump")) == keys(ledger)
-    with pytest.raises(LedgerError, match="is there already"):
-        Ledger().dump(tmp_path / "dump")
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["dump", "run.ledger"]
-
-
-def test_a_ledger_is_rescued_beside_others_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    ledger = Ledger.of(HEADER, [entry(1), entry(2)])
-    first, second = rescue(ledger), rescue(ledger)
-    assert first.parent == second.parent == tmp_path
-    assert first != second
-    assert keys(read_ledger(first)) == keys(read_ledger(second)) == keys(ledger)
 
 
 def test_what_could_not_be_appended_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from datasets import Dataset
 
 from shed_hf import QOCS, CuratedDataset, Lexical, curate
-from shed_hf.storage.checks import FIGURES, LATER_FIGURES
+from shed_hf.storage.estimate_checks import FIGURES, LATER_FIGURES
 
 WORTH = {"cooking": 3.0, "animals": 2.0, "sports": 1.0, "music": -1.0}
 

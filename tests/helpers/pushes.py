@@ -13,6 +13,7 @@ from huggingface_hub import HfApi, metadata_update
 
 from shed_hf import ClusterScorer, CuratedDataset, Lexical
 from shed_hf.data.formats import detect
+from shed_hf.embedding.encoders import FittedLexical
 from shed_hf.errors import ShedError
 from tests.helpers.curations import curated_of
 from tests.helpers.loopback_hub import LoopbackHub
@@ -62,8 +63,13 @@ def refused(call: Callable[[], object], kind: type[ShedError], told: str) -> str
 POOL = Dataset.from_list(make_rows(120))
 
 
+@cache
+def _words() -> FittedLexical:
+    return Lexical(8).fit([f"{row['instruction']} {row['output']}" for row in make_rows(60)])
+
+
 def scorer(encoder: Any = None) -> ClusterScorer:
-    found: Any = encoder or Lexical(8).fit([f"{row['instruction']} {row['output']}" for row in make_rows(60)])
+    found: Any = encoder or _words()
     d = 6 if encoder else 8
     centroids = np.random.default_rng(0).normal(size=(4, d)).astype(np.float32)
     values = np.array([0.1 + 0.2, -1e-300, np.nan, 5.0])

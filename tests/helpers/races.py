@@ -1,5 +1,6 @@
 """Races with a cheap utility: rows are worth what their topic is, and every training order has luck of its own."""
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -7,13 +8,16 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
-from shed_hf import CuratedDataset, curate
+from shed_hf import CuratedDataset, RaceResult, curate
 from tests.helpers.curations import WORTH
 from tests.helpers.rows import make_rows
 
 N_ITEMS = 40
 POOL = Dataset.from_list(make_rows(160))
 ITEMS = Dataset.from_list([row for row in make_rows(160, seed=99) if row["topic"] == "cooking"])
+
+NAMES = ["qocs", "retrieval", "dsir", "dataset-quantization", "longest"]
+"""The usual candidates that a callable can feed."""
 
 
 class Lucky:
@@ -41,6 +45,24 @@ def raced(size: Any = 16, pool: Dataset = POOL, **changes: Any) -> CuratedDatase
     arguments: dict[str, Any] = {"eval_dataset": ITEMS, "embedder": "lexical", "clusterer": "topic", "merit": None}
     arguments |= {"estimator": "exact", "utility": Lucky(), "method": "race", "proxies_per_cluster": 2}
     return curate(pool, size, **(arguments | changes))
+
+
+@functools.cache
+def usual() -> CuratedDataset:
+    """A race with a winner."""
+    return raced()
+
+
+@functools.cache
+def alike() -> CuratedDataset:
+    """A race in which no row is better than another."""
+    return raced(utility=Lucky(scale=0.0))
+
+
+def race_of(curated: CuratedDataset) -> RaceResult:
+    """The race of a result that has one."""
+    assert curated.race is not None
+    return curated.race
 
 
 class OnHalf:

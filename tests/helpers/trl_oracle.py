@@ -78,6 +78,12 @@ def _config(max_length: int | None, only_assistant: bool) -> SFTConfig:
     )  # fmt: skip
 
 
+@functools.cache
+def _training_template(tokenizer: PreTrainedTokenizerBase, _: str) -> str | None:
+    """What TRL puts in the place of a tokenizer's template; a trainer asks for it once, and not for every row."""
+    return get_training_chat_template(tokenizer)
+
+
 def prepared_by_trl(
     row: Row, tokenizer: PreTrainedTokenizerBase, max_length: int | None = None, assistant: bool = True
 ) -> Prepared:
@@ -87,7 +93,7 @@ def prepared_by_trl(
     swap = only_assistant and not has_generation_markers(tokenizer.chat_template)
     trainer: Any = SimpleNamespace(
         _tokenizer=tokenizer,
-        chat_template=get_training_chat_template(tokenizer) if swap else None,
+        chat_template=_training_template(tokenizer, str(tokenizer.chat_template)) if swap else None,
         completion_only_loss="prompt" in row,
     )
     dataset: Any = _Rows([dict(row)])

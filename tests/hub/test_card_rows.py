@@ -9,7 +9,7 @@ from datasets import Dataset
 from shed_hf.hub.card_rows import EACH, rows_shown
 from shed_hf.hub.markdown import escaped
 from shed_hf.hub.privacy import as_published
-from tests.helpers.cards import curated
+from tests.helpers.cards import card_of, curated
 from tests.helpers.curations import curated_of
 from tests.helpers.rows import make_rows
 
@@ -49,6 +49,17 @@ def test_a_sample_that_was_kept_is_not_shown_among_the_others() -> None:
 
 def test_no_row_is_shown_where_excerpts_are_not() -> None:
     assert rows_shown(as_published(curated(), excerpts=False)) == []
+
+
+def test_a_beginning_that_rows_share_is_left_out_and_the_heading_says_so() -> None:
+    shared = "You are given a request of somebody. Answer it in one sentence. Say something about "
+    rows = [{**row, "instruction": row["instruction"].replace("Say something about ", shared)} for row in POOL]
+    result = curated_of(Dataset.from_list(rows))
+    begun = [f"… {text.removeprefix('Say something about ')}" for text in texts(list(range(120)))]
+    assert all(row["text"] in begun for row in rows_shown(result))
+    head = "| | a row begins{} | cluster |"
+    assert head.format(" (… is a beginning that rows share)") in card_of(result)
+    assert head.format("") in card_of(curated())
 
 
 def test_rows_of_noise_and_of_clusters_without_a_value_are_told_so() -> None:

@@ -21,6 +21,7 @@ from shed_hf.hub.figures import (
     convergence_picture,
     map_picture,
     png,
+    settling_figure,
     values_figure,
     values_picture,
 )
@@ -206,6 +207,15 @@ def test_the_best_end_above_the_worst() -> None:
     png = draw_convergence(np.tile(np.arange(20.0), (4, 1)))
     best, worst = (np.nonzero(coloured(png, colour)[:740, 1200:1300])[0] for colour in (LIT, WORST))
     assert best.max() < worst.min()
+
+
+@pytest.mark.parametrize("unit", ["", "nats", "accuracy", "nats a token"])
+def test_what_the_values_are_numbers_of_is_no_longer_than_their_axis(unit: str) -> None:
+    figure = settling_figure(np.arange(5.0), random(5, 4), unit)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    label, panel = axes.yaxis.label.get_window_extent(), axes.get_window_extent()
+    assert panel.y0 <= label.y0 < label.y1 <= panel.y1
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6, 7, 200, 201, 3000])

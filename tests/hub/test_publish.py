@@ -1,6 +1,7 @@
 """Pushing and pulling, spoken through the real clients to a Hub of our own: what arrives, what stays, what leaks."""
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,22 @@ FILES = {
     "data/train-00000-of-00001.parquet", "shed_hf/arrays.safetensors", "shed_hf/manifest.json",
     "utilities/train-00000-of-00001.parquet",
 }  # fmt: skip
+
+
+@cache
+def on_the_hub(private: bool) -> Dataset:
+    """120 rows as they come from a repository that stays as it is."""
+    return published(f"alice/pool-{private}", Dataset.from_list(make_rows(120)), private)
+
+
+SECRETS = [f"zq{chr(97 + n // 26)}{chr(97 + n % 26)}x" for n in range(120)]
+
+
+@cache
+def with_secrets_on_the_hub(private: bool) -> Dataset:
+    """The rows with a word of its own in each."""
+    rows = [row | {"instruction": f"{s} {row['instruction']}"} for row, s in zip(make_rows(120), SECRETS, strict=True)]
+    return published(f"alice/pool-words-{private}", Dataset.from_list(rows), private)
 
 
 def card_of(hub: LoopbackHub, repo: str) -> str:
@@ -110,8 +127,7 @@ def test_every_kind_of_column_arrives_and_pictures_are_inside(hub: LoopbackHub, 
 
 @pytest.mark.parametrize("public", [True, False])
 def test_the_same_content_makes_no_second_commit(hub: LoopbackHub, public: bool, tmp_path: Path) -> None:
-    rows = Dataset.from_list(make_rows(120))
-    curated, repo = curated_of(published(f"alice/pool-again-{public:d}", rows, not public)), f"alice/again-{public:d}"
+    curated, repo = curated_of(on_the_hub(not public)), f"alice/again-{public:d}"
     curated.push_to_hub(repo)
     hub.requests.clear()
     curated.push_to_hub(repo)
@@ -213,17 +229,17 @@ SOURCES: dict[str, tuple[bool, Any]] = {
 
 @pytest.mark.parametrize("how", SOURCES)
 def test_only_rows_of_a_public_dataset_are_public_unless_told(hub: LoopbackHub, how: str) -> None:
-    rows = published(f"alice/pool-{how}", Dataset.from_list(make_rows(120)))
     public, change = SOURCES[how]
-    curated_of(change(rows), 20).push_to_hub(f"alice/seen-{how}")
+    curated_of(change(on_the_hub(False)), 20).push_to_hub(f"alice/seen-{how}")
     assert hub.is_private(f"alice/seen-{how}") != public
     assert ("a row of its sample begins" in card_of(hub, f"alice/seen-{how}")) == public
 
 
 @pytest.mark.parametrize("how", ["private", "gated"])
 def test_rows_that_not_everybody_may_read_stay_private(hub: LoopbackHub, how: str) -> None:
-    pool = published(f"alice/pool-{how}", Dataset.from_list(make_rows(120)), private=how == "private")
+    pool = on_the_hub(True)
     if how == "gated":
+        pool = published("alice/pool-gated", Dataset.from_list(make_rows(120)))
         HfApi().update_repo_settings("alice/pool-gated", repo_type="dataset", gated="auto")
     curated = curated_of(pool)
     curated.push_to_hub(f"alice/kept-{how}")
@@ -251,18 +267,13 @@ def test_a_public_repository_is_not_taken_for_a_private_one(
 def test_words_of_rows_that_were_not_kept_are_shown_only_when_told(
     hub: LoopbackHub, public: bool, excerpts: Any
 ) -> None:
-    rows = make_rows(120)
-    secrets = [f"zq{chr(97 + n // 26)}{chr(97 + n % 26)}x" for n in range(120)]
-    for row, secret in zip(rows, secrets, strict=True):
-        row["instruction"] = f"{secret} {row['instruction']}"
     name = f"{public}-{excerpts}".lower()
-    pool = published(f"alice/pool-words-{name}", Dataset.from_list(rows), not public)
-    curated = curated_of(pool, 40, sampler="qwcs")
+    curated = curated_of(with_secrets_on_the_hub(not public), 40, sampler="qwcs")
     curated.push_to_hub(f"alice/words-{name}", excerpts=excerpts)
     shown = public if excerpts == "auto" else excerpts
     text, kept = words_in(hub, f"alice/words-{name}"), set(curated.rows)
-    assert all(secret in text for row, secret in enumerate(secrets) if row in kept)
-    told = {secret for row, secret in enumerate(secrets) if row not in kept and secret in text}
+    assert all(secret in text for row, secret in enumerate(SECRETS) if row in kept)
+    told = {secret for row, secret in enumerate(SECRETS) if row not in kept and secret in text}
     assert bool(told) == shown, told
     assert ("a row of its sample begins" in card_of(hub, f"alice/words-{name}")) == shown
     assert ("shed_hf/words.json" in hub.files(f"alice/words-{name}")) == shown

@@ -27,14 +27,17 @@ from shed_hf import (
     ShedConfig,
     WorstGroup,
 )
+from shed_hf.config.recipe_settings import settings_of_recipe
 from shed_hf.config.shed_config import TUNING_NAMES
 from shed_hf.curation.recipe import SETTINGS_LEFT_OUT, tuner_entry
 from shed_hf.evaluation.metrics import Metric
 from shed_hf.evaluation.objectives import Choice, Contrast, Loss
 from shed_hf.hub.reproduction import code_of
+from shed_hf.utils.naming import to_recipe_entry
 from tests.helpers.cards import HUB, by_items
 from tests.helpers.curations import curated_of
 from tests.helpers.markdown import HOSTILE
+from tests.helpers.races import usual
 from tests.helpers.rows import make_rows
 
 UTILITY = {"utility": "fine-tune", "objective": "Loss()"}
@@ -114,6 +117,26 @@ def test_the_code_makes_the_same_curation(name: str) -> None:
 def test_the_code_of_other_rows_by_the_same_values_makes_those_rows() -> None:
     result = curated().resample(25, "random", seed=8)
     assert_same(run(code_of(result.recipe), dataset=pool(), utility=by_items), result)
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["of today", "of a version that noted none"])
+def test_the_code_and_the_settings_of_a_race_let_the_same_candidates_compete(noted: bool) -> None:
+    """Also among more rows, where others are the usual ones; fields that a version lacked are as they were."""
+    recipe: Any = json.loads(json.dumps(usual().recipe))
+    if not noted:
+        del recipe["race"]["plan"]["usual"]
+    every = [*recipe["race"]["plan"].get("usual", []), *(each["sampler"] for each in recipe["race"]["candidates"])]
+    for entry in every:
+        entry.pop("vectors", None)  # of Retrieval, as before it had that field
+    method = eval(arguments(code_of(recipe))["method"], {"shed_hf": shed_hf})
+    written = settings_of_recipe(recipe, "here").values["method"]["candidates"]
+    assert len(method.named(shed_hf.QOCS(), large=True)) == len(written) == 5
+    assert [to_recipe_entry(each) for each in method.candidates] == written
+    assert {each["name"] for each in written} == {"QOCS", "Retrieval", "DSIR", "DatasetQuantization", "Longest"}
+    assert {each.get("vectors") for each in written} == {None, "embedder"}
+    recipe["race"]["plan"] |= {"sampler": {"name": "mine#0123456789ab"}, "usual": [{"name": "mine#0123456789ab"}]}
+    assert arguments(code_of(recipe))["method"] == "'race'"
+    assert settings_of_recipe(recipe, "here").values["method"]["candidates"] is None
 
 
 def test_an_evaluation_set_is_a_placeholder_where_it_has_no_name(items: Dataset) -> None:
@@ -207,7 +230,7 @@ def mine(predictions: Sequence[str], references: Sequence[str]) -> float:
     return 0.5
 
 
-def tuner_again(tuner: FineTune) -> FineTune:
+def original_tuner(tuner: FineTune) -> FineTune:
     """The fine-tuning as the code for its recipe sets it up."""
     described = tuner_entry(tuner)
     assert json.loads(json.dumps(described)) == described
@@ -233,7 +256,7 @@ def said(settings: Any) -> dict[str, Any] | None:
     "objective", [None, "loss", Loss(), Choice(per_token=True), Contrast(others=2), Metric("wer", sign=-1)]
 )
 def test_model_and_objective_are_set_again(objective: Any) -> None:
-    again = tuner_again(FineTune("me/model", objective))
+    again = original_tuner(FineTune("me/model", objective))
     assert (again.model, again.objective) == ("me/model", objective)
 
 
@@ -293,7 +316,7 @@ def test_the_training_is_set_again(given: dict[str, Any]) -> None:
     from trl import SFTConfig
 
     tuner = FineTune("me/model", "loss", args=SFTConfig(**{"output_dir": "out", "bf16": False} | given))
-    again = tuner_again(tuner)
+    again = original_tuner(tuner)
     assert said(again.args) == said(tuner.args)
     assert "secret" not in with_recipe(tuner=tuner_entry(tuner), utility=UTILITY)
 
@@ -311,4 +334,4 @@ def test_the_adapter_is_set_again(given: dict[str, Any]) -> None:
     from peft import LoraConfig
 
     tuner = FineTune("me/model", "loss", peft_config=LoraConfig(**given))
-    assert said(tuner_again(tuner).peft_config) == said(tuner.peft_config)
+    assert said(original_tuner(tuner).peft_config) == said(tuner.peft_config)

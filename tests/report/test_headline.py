@@ -32,13 +32,13 @@ def test_a_verdict_is_one_sentence(kind: Any, random: Any, untuned: Any, words: 
 def test_its_figures_have_their_unit_their_interval_and_which_way_is_better() -> None:
     headline = headline_of(judged("better", between(0.01, 0.03), between(0.1, 0.2)))
     over_random, over_untuned, measured = headline.figures
-    assert (over_random.label, over_random.value) == ("Over random rows", "+0.0200 nats a token")
-    assert over_random.words == "95% interval +0.0100 to +0.0300; higher is better, 0 is no difference"
-    assert (over_untuned.label, over_untuned.value) == ("Over the untuned model", "+0.1500 nats a token")
+    assert (over_random.label, over_random.value) == ("Over random rows", "+0.020 nats a token")
+    assert over_random.words == "95% interval +0.010 to +0.030; higher is better, 0 is no difference"
+    assert (over_untuned.label, over_untuned.value) == ("Over the untuned model", "+0.150 nats a token")
     assert measured.value == "64 test items"
     assert measured.words.endswith("5 tunings on the kept rows and 4 draws of random rows")
     with_full = headline_of(judged("better", between(0.01, 0.03), between(0.1, 0.2), between(-0.02, 0.0)))
-    assert (with_full.figures[2].label, with_full.figures[2].value) == ("Over all rows", "-0.0100 nats a token")
+    assert (with_full.figures[2].label, with_full.figures[2].value) == ("Over all rows", "-0.010 nats a token")
 
 
 def test_without_a_verdict_the_ranking_is_judged_and_what_is_missing_is_said() -> None:

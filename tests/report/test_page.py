@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from datasets import Dataset
 from shed_hf.errors import InputError
 from shed_hf.report import rows as page_rows_module
 from shed_hf.report.page import VENDORED, report_page
+from shed_hf.report.page_text import minus
 from shed_hf.report.rows import MOST_CHARACTERS, page_rows
-from shed_hf.report.told import minus
 from shed_hf.results.cluster_names import cluster_name
 from shed_hf.results.summary import worth
 from tests.helpers.curations import curated_of
@@ -52,11 +53,14 @@ def test_no_element_refers_to_anything_outside_or_has_a_handler() -> None:
 
 def test_without_scripts_verdict_clusters_cost_and_recipe_can_be_read() -> None:
     curated = judged("better", between(0.01, 0.03), between(0.1, 0.2))
+    items: Any = {"items": 8, "held_out": False, "hub": None, "digest": "d" * 8, "keys": "0123456789abcdef"}
+    curated = replace(curated, recipe=curated.recipe | {"evaluation": items})
     found = Page(report_page(curated, "x"))
     words = " ".join("".join(found.plain).split())
     assert "Tuning on the 30 rows kept is better than tuning on as many random rows." in words
-    assert "Over random rows +0.0200 nats a token 95% interval" in words
-    assert "random rows +0.0200 (+0.0100 to +0.0300)" in words
+    assert "Over random rows +0.020 nats a token 95% interval" in words
+    assert "random rows +0.020 (+0.010 to +0.030)" in words
+    assert curated.verdict is not None and "random rows by 0.020 nats a token (0.010 to 0.030)" in curated.verdict.claim
     for line in curated.clusters:
         name = cluster_name(line["cluster"], line["top_terms"])
         figures = (
@@ -65,6 +69,7 @@ def test_without_scripts_verdict_clusters_cost_and_recipe_can_be_read() -> None:
         assert figures in words
     assert "higher is better" in words and "17 outcomes" in words and "Every row took part." in words
     assert '"proxies_per_cluster": 1' in words and "curated = shed_hf.curate(" in words
+    assert '"digest": "dddddddd"' in words and "0123456789abcdef" not in words
 
 
 def test_what_needs_scripts_is_not_there_without_them() -> None:

@@ -289,6 +289,14 @@ def test_only_a_rank_chooses_the_device(
         assert moved == {"device 2"}
 
 
+@pytest.mark.parametrize("rows", [None, 5, "text", [{"text": "a"}], Dataset.from_dict({"text": TEXTS})])
+def test_what_is_no_batch_is_refused(rows: Any) -> None:
+    with pytest.raises(
+        InputError, match=rf"^a {type(rows).__name__} is no batch of rows by column; pass one, or a data"
+    ):
+        scorer()(rows)
+
+
 @pytest.mark.parametrize("passed", [(1, 2), ([0], 1, 2), ("0",), (1.5,), (True,)])
 def test_what_map_never_passes_is_refused(passed: tuple[Any, ...]) -> None:
     with pytest.raises(InputError, match="a batch came with"):

@@ -140,7 +140,12 @@ def test_it_prints_as_a_table(mixture: Mixture) -> None:
 
 @pytest.mark.parametrize(
     ("by", "problem"),
-    [("nowhere", 'neither "cluster" nor a column'), (3, "neither"), ("output", "different values in 40 rows")],
+    [
+        ("nowhere", 'neither "cluster" nor a column'),
+        (3, "neither"),
+        (np.array(["a"]), "neither"),
+        ("output", "different values in 40 rows"),
+    ],
 )
 def test_what_is_no_group_is_refused(curated: CuratedDataset, by: Any, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
@@ -227,10 +232,26 @@ def test_what_cannot_be_written_is_refused(mixture: Mixture, tmp_path: Path) -> 
     framework: Any = "unsloth"
     with pytest.raises(InputError, match='framework=\'unsloth\' is unknown; pass "trl" or "axolotl"'):
         mixture.to_yaml(framework, tmp_path / "none.yaml", model="any")
+    for path in map(Path, (".", "..", "a/..")):
+        with pytest.raises(InputError, match="is no path; pass that of a new file"):
+            mixture.to_yaml("trl", path, model="any")
     mixture.to_yaml("trl", tmp_path / "twice.yaml", model="any")
     with pytest.raises(InputError, match=r"twice.yaml exists already"):
         mixture.to_yaml("trl", tmp_path / "twice.yaml", model="any")
     assert not list(tmp_path.glob("none*"))
+
+
+@pytest.mark.parametrize("model", ["\x00", "me/mod\x00el", "me/model\n", "a\x85b", "\ud800", " ", "\u3000"], ids=ascii)
+def test_what_is_no_name_of_a_model_is_refused(model: str, mixture: Mixture, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no name of a model; pass a Hub id or a path"):
+        mixture.to_yaml("trl", tmp_path / "none.yaml", model=model)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_of_a_model_may_have_any_script_and_sign(mixture: Mixture, tmp_path: Path) -> None:
+    model = "/modèles/می\u200cخواهم/a\u00a0b"
+    path = mixture.to_yaml("axolotl", tmp_path / "m.yaml", model=model)
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["base_model"] == model
 
 
 @pytest.mark.parametrize("error", [OSError("the disk is full"), KeyboardInterrupt(), MemoryError()])

@@ -11,7 +11,7 @@ import pytest
 from datasets import Dataset
 
 from shed_hf import CuratedDataset, InputError
-from shed_hf.estimators import Exact, LeastSquares, Permutation, Shed
+from shed_hf.estimators import Exact, InRun, LeastSquares, Permutation, RegressionAdjusted, Shed
 from shed_hf.results.cost import unmeasured
 from shed_hf.sampling.samplers import QOCS, QWCS, Random
 from shed_hf.types import FloatVector, IntVector
@@ -263,9 +263,15 @@ def test_coalitions_that_were_not_measured_are_told_with_what_to_do(pool: Datase
 
 
 @pytest.mark.parametrize(
-    ("estimator", "problem"), [("best", "estimator='best' is unknown"), (Exact, "is not an estimator; pass")]
+    ("estimator", "problem"),
+    [
+        ("best", "estimator='best' is unknown"),
+        (Exact, "is not an estimator; pass"),
+        ("in-run", "estimator='in-run' takes a training run that credits rows, and nothing is measured here; pass est"),
+        (RegressionAdjusted(InRun()), "takes a training run"),
+    ],
 )
-def test_an_unknown_estimator_is_refused(curated: CuratedDataset, estimator: Any, problem: str) -> None:
+def test_what_values_nothing_from_a_ledger_is_refused(curated: CuratedDataset, estimator: Any, problem: str) -> None:
     with pytest.raises(InputError, match=problem):
         curated.reestimate(estimator)
 

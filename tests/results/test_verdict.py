@@ -63,9 +63,16 @@ def test_no_worse_names_the_largest_loss_that_is_left() -> None:
     assert replace(NOT_SHOWN, kind="no worse").claim.startswith("no worse than random rows by more than 0.10 nats")
 
 
-def test_small_figures_keep_two_digits() -> None:
+def test_an_interval_decides_how_many_digits_are_told() -> None:
     tiny = replace(VERDICT, over_random=Difference(0.00123, 0.00051, 0.002, 0.0003))
-    assert "by 0.0012 nats a token (0.00051 to 0.0020)" in tiny.claim
+    assert "by 0.00123 nats a token (0.00051 to 0.00200)" in tiny.claim
+    for gain in (-0.0004, 0.0004, 0.04):
+        level = replace(NOT_SHOWN, over_random=Difference(gain, -1.8, 2.0, 0.9))
+        assert "random rows: 0.0 nats a token (-1.8 to 2.0); " in level.claim
+    close = replace(VERDICT, over_random=Difference(1.1, 0.0004, 2.2, 0.5))
+    assert "by 1.1 nats a token (0.00040 to 2.2)" in close.claim
+    exact = replace(VERDICT, over_random=Difference(0.5, 0.5, 0.5 + 2e-17, 7.8e-18))  # a measurement without noise
+    assert "by 0.50 nats a token (0.50 to 0.50)" in exact.claim
 
 
 def test_the_lines_tell_the_cost_and_what_was_left_out() -> None:

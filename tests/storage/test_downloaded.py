@@ -37,6 +37,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def unaltered(saved: Path) -> CuratedDataset:
+    return CuratedDataset.load_from_disk(saved)
+
+
 def signed(folder: Path) -> None:
     """Computes all digests anew, as someone would who alters a folder on purpose."""
     manifest = json.loads((folder / MANIFEST).read_text())
@@ -94,14 +99,16 @@ PRINTED: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("what", PRINTED)
-def test_text_of_a_manifest_never_acts_on_a_terminal_or_a_card(saved: Path, tmp_path: Path, what: str) -> None:
+def test_text_of_a_manifest_never_acts_on_a_terminal_or_a_card(
+    saved: Path, unaltered: CuratedDataset, tmp_path: Path, what: str
+) -> None:
     curated = CuratedDataset.load_from_disk(altered(saved, tmp_path / "copy", PRINTED[what]))
     shown = repr(curated)
     card = page(curated, "me/name", [])
     assert acts(shown) == acts(card) == set()
     assert "\nranking: real" not in shown
     assert "\nranking: real" not in card
-    assert len(shown.splitlines()) == len(repr(CuratedDataset.load_from_disk(saved)).splitlines())
+    assert len(shown.splitlines()) == len(repr(unaltered).splitlines())
     literal = re.sub(r"```.*?```|`[^`\n]+`|`` .*? ``", "", card, flags=re.DOTALL)  # code is shown as it is
     assert not any(mark in literal for mark in ("<script>", "](http://x)", "<b>"))
     assert acts(dataset_card(curated, "me/name", {}, [], None)) == set()
@@ -158,11 +165,13 @@ def test_an_edit_of_the_manifest_alone_is_noticed(
         CuratedDataset.load_from_disk(tmp_path / "copy")
 
 
-def test_a_manifest_may_be_written_anew_with_the_same_content(saved: Path, tmp_path: Path) -> None:
+def test_a_manifest_may_be_written_anew_with_the_same_content(
+    saved: Path, unaltered: CuratedDataset, tmp_path: Path
+) -> None:
     shutil.copytree(saved, tmp_path / "copy")
     manifest = json.loads((saved / MANIFEST).read_text())
     (tmp_path / "copy" / MANIFEST).write_text(json.dumps(dict(reversed(manifest.items()))))
-    _assert_equal(CuratedDataset.load_from_disk(saved), CuratedDataset.load_from_disk(tmp_path / "copy"))
+    _assert_equal(unaltered, CuratedDataset.load_from_disk(tmp_path / "copy"))
 
 
 # ---- Parquet files that hold more than they should
@@ -266,7 +275,9 @@ def used(curated: CuratedDataset) -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_a_mutated_manifest_ends_in_a_clear_error_or_in_an_equal_result(saved: Path, tmp_path: Path, seed: int) -> None:
+def test_a_mutated_manifest_ends_in_a_clear_error_or_in_an_equal_result(
+    saved: Path, unaltered: CuratedDataset, tmp_path: Path, seed: int
+) -> None:
     rng = random.Random(seed)
     shutil.copytree(saved, tmp_path / "copy")
     manifest = mutated(json.loads((saved / MANIFEST).read_text()), rng)
@@ -277,7 +288,7 @@ def test_a_mutated_manifest_ends_in_a_clear_error_or_in_an_equal_result(saved: P
         assert acts(str(error)) == set()
         assert len(str(error)) < 2000
     else:
-        _assert_equal(CuratedDataset.load_from_disk(saved), found)
+        _assert_equal(unaltered, found)
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -295,7 +306,7 @@ def test_a_manifest_mutated_on_purpose_never_ends_raw(saved: Path, tmp_path: Pat
 
 @pytest.mark.parametrize("seed", range(30))
 def test_flipped_and_cut_bytes_end_in_a_clear_error_or_in_an_equal_result(
-    saved: Path, tmp_path: Path, seed: int
+    saved: Path, unaltered: CuratedDataset, tmp_path: Path, seed: int
 ) -> None:
     rng = random.Random(seed)
     shutil.copytree(saved, tmp_path / "copy")
@@ -315,7 +326,7 @@ def test_flipped_and_cut_bytes_end_in_a_clear_error_or_in_an_equal_result(
     except ShedError as error:
         assert acts(str(error)) == set()
     else:
-        _assert_equal(CuratedDataset.load_from_disk(saved), found)
+        _assert_equal(unaltered, found)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -113,7 +113,9 @@ def test_ways_to_choose_rows_are_compared(tiny_model: Path, tmp_path: Path) -> N
         "compare_methods.py", "pool.jsonl", "--eval-dataset", "dev.jsonl", "--test-dataset", "test.jsonl", "--model",
         str(tiny_model), "--embedder", "lexical", "--sizes", "0.2", "--seeds", "2", "--budget", "8", folder=tmp_path,
     )  # fmt: skip
-    assert re.search(r"test: loss, \d+ items; 8 rows chosen", told)
+    assert re.search(
+        r"test: loss \(minus the loss, in nats a token\), \d+ items; 8 rows chosen; higher is better", told
+    )
     assert all(f"\n  {name} " in told for name in ("shed", "retrieval", "dsir", "shortest", "random", "untuned"))
     assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
 

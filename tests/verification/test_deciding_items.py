@@ -11,7 +11,7 @@ from datasets import Dataset
 from shed_hf import CuratedDataset, InputError, curate
 from shed_hf.errors import ShedWarning
 from shed_hf.results.verdict import Verdict
-from shed_hf.verification.items import items_again
+from shed_hf.verification.items import recover_items
 from shed_hf.verification.trials import Trials
 from tests.helpers.rows import make_rows
 
@@ -54,8 +54,8 @@ def test_items_that_were_held_out_of_a_file_are_found_in_its_rows_as_a_list(
     folder, _, texts = held_out
     loaded = CuratedDataset.load_from_disk(folder)
     with pytest.raises(InputError, match=r"the dataset that was curated \(rows\.jsonl, 80 rows\), or eval_dataset="):
-        items_again(loaded, None, None, None)
-    found = items_again(loaded, None, None, make_rows(80))
+        recover_items(loaded, None, None, None)
+    found = recover_items(loaded, None, None, make_rows(80))
     assert {item.text for item in found.examples} == texts
 
 
@@ -66,6 +66,7 @@ def test_items_that_cannot_be_found_again_are_said_to_be_uncompared(
     folder, _, _ = held_out
     Dataset.from_list(make_rows(80)[::-1]).to_json(tmp_path / "reversed.jsonl")
     loaded = CuratedDataset.load_from_disk(folder, source=str(tmp_path / "reversed.jsonl"))
+    del loaded.recipe["evaluation"]["keys"]  # as earlier versions wrote it
     verdict = loaded.verify(make_rows(20, seed=7), seeds=2, full=False)
     assert verdict.dropped["repeating evaluation items"] is None
     assert "were not compared" in verdict.notes[0] and "pass the very dataset" in verdict.notes[0]
@@ -87,6 +88,19 @@ def test_the_items_that_rows_were_chosen_by_are_no_test_set_even_where_they_are_
         loaded.verify(items, seeds=2, full=False)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_items_equal_to_one_that_is_not_at_hand_are_left_out_by_its_digest(tiny_model: Path, tmp_path: Path) -> None:
+    items, pool = make_rows(20, seed=9), Dataset.from_list(make_rows(40))
+    arguments: dict[str, Any] = {"estimator": None, "sampler": "longest", "embedder": "lexical", "clusterer": "topic"}
+    kept = curate(pool, 4, eval_dataset=Dataset.from_list(items), model=str(tiny_model), **arguments)
+    kept.save_to_disk(tmp_path / "kept", pages=False)
+    loaded = CuratedDataset.load_from_disk(tmp_path / "kept", source=pool)
+    shouted = [{**row, "instruction": f" {row['instruction'].upper()}\n"} for row in items[:5]]
+    verdict = loaded.verify([*shouted, *make_rows(20, seed=7)], seeds=2, full=False)
+    assert verdict.dropped["repeating evaluation items"] == 5
+    assert verdict.on_unseen_items and "by digests alone" in verdict.notes[0]
+
+
 def test_items_that_are_not_compared_are_told_of_before_anything_is_tuned(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,10 +118,14 @@ def test_items_that_are_not_compared_are_told_of_before_anything_is_tuned(
     loaded = CuratedDataset.load_from_disk(tmp_path / "kept", source=pool)
     monkeypatch.setattr(Trials, "measure", stopped)
     monkeypatch.setattr(Trials, "untuned", stopped)
-    for entry in (loaded.recipe["evaluation"], None):
+    known = loaded.recipe["evaluation"]
+    assert known is not None
+    before_keys: Any = {name: part for name, part in known.items() if name != "keys"}
+    for entry, told in [(known, "by digests alone, .*pass eval_dataset= as it was passed"),
+                        (before_keys, "not compared with .*pass eval_dataset= as it was passed"),
+                        (None, "not compared with .*they are not known")]:  # fmt: skip
         loaded.recipe["evaluation"] = entry
-        why = "they are not known" if entry is None else "pass eval_dataset= as it was passed"
-        with pytest.warns(UserWarning, match=f"not compared with .*{why}"), pytest.raises(Stopped):
+        with pytest.warns(UserWarning, match=told), pytest.raises(Stopped):
             loaded.verify(test, seeds=2, full=False)
     with warnings.catch_warnings(action="error", category=ShedWarning), pytest.raises(Stopped):
         kept.verify(test, seeds=2, full=False)

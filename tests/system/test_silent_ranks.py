@@ -14,19 +14,17 @@ from tests.helpers.rows import make_rows
 
 signals = dict(pair.split("=") for pair in sys.argv[1:])
 sent = {rank: Path(f"{os.environ['LEDGER']}.signal{rank}") for rank in signals}
-measured = []
 
 
 def worth(row_sets):
-    if any(len(rows) > 4 for rows in row_sets):  # more than what ranks are compared by
+    if any(4 < len(rows) < 16 for rows in row_sets):  # neither what ranks are compared by nor all, which is alone
         rank = os.environ["RANK"]  # in here, so that the callable is the same on every rank
         if rank in signals:
             sent[rank].touch()
-            os.kill(os.getpid(), signal.Signals[signals[rank]])
-        measured.extend(row_sets)
-        # the set of all rows is measured alone; of those after it, every rank of the signals gets one
-        while len(measured) > 6 and not all(path.exists() for path in sent.values()):
+        while not all(path.exists() for path in sent.values()):  # until each of them has something to measure
             time.sleep(0.01)
+        if rank in signals:
+            os.kill(os.getpid(), signal.Signals[signals[rank]])
     return np.array([[float(len(rows)), 1.0] for rows in row_sets])
 
 
